@@ -1,0 +1,11 @@
+"""eqedge: earthquake detection on embedded seismometer nodes. The repository root is the package."""
+
+
+class EqedgeError(Exception):
+    """Something a user can put right: one line that names the thing and the remedy.
+
+    The command line prints the message and leaves with ``exit_code``; nothing else in the
+    project catches it to hide it.
+    """
+
+    exit_code = 2

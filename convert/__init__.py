@@ -1,0 +1,1 @@
+"""The workstation: training, weight import, quantization and its proof."""

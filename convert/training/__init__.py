@@ -1,0 +1,1 @@
+"""Training from STEAD-layout records: labels, augmentation, the step and its checkpoints."""

@@ -1,0 +1,1 @@
+"""The wire between the sensor's microcontroller and the node."""
