@@ -1,0 +1,76 @@
+"""A window of counts as the network was trained to see it: detrended, filtered if told, normalised.
+
+The same function serves training, calibration, verification and the field.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.spec import BandPass, ModelSpec, Preparation
+
+FILTER_MARGIN_SECONDS = 5.0
+"""Mirrored signal on either side of a window while it is filtered."""
+
+
+def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDArray[np.float32]:
+    """Turn counts into the network's input.
+
+    Args:
+        samples: (n, 3) counts at the model's rate, in the model's component order,
+            n <= window_samples. A shorter one is the end of a window whose beginning was never
+            recorded: that part is zero.
+        spec: The model's contract.
+
+    Returns:
+        (window_samples, 3), zero mean. A component without motion is all zero.
+    """
+    steps = spec.preparation
+    x = np.asarray(samples, dtype=np.float64)
+    x = x - x.mean(axis=0)
+    if steps.detrend == "linear":
+        x = _without_trend(x)
+    if steps.filter is not None:
+        x = _band_pass(x, steps.filter, spec.sampling_rate_hz)
+    prepared = np.zeros((spec.window_samples, x.shape[1]), dtype=np.float32)
+    prepared[spec.window_samples - len(x) :] = x / _scale(x, steps)
+    return prepared
+
+
+def _scale(x: NDArray[np.float64], steps: Preparation) -> NDArray[np.float64]:
+    """Divisor of each component; infinite where nothing moves, so that the quotient is zero."""
+    peak = np.abs(x).max(axis=0)
+    scale = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) if steps.norm == "std" else peak
+    # a constant channel keeps rounding noise of its mean: 1e-9 of a count is no motion
+    return np.where(peak > 1e-9, scale, np.inf)
+
+
+def _without_trend(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    ramp = np.arange(len(x)) - (len(x) - 1) / 2
+    return x - ramp[:, None] * (ramp @ x / max(ramp @ ramp, 1.0))
+
+
+def _band_pass(x: NDArray[np.float64], band: BandPass, rate_hz: float) -> NDArray[np.float64]:
+    """Filter in the frequency domain, where a Butterworth run both ways is a real gain."""
+    margin = min(int(FILTER_MARGIN_SECONDS * rate_hz), len(x) - 1)
+    mirrored = np.pad(x, ((margin, margin), (0, 0)), mode="reflect", reflect_type="odd")
+    gain = _gain(band, rate_hz, len(mirrored))
+    filtered = np.fft.irfft(np.fft.rfft(mirrored, axis=0) * gain[:, None], len(mirrored), axis=0)
+    return filtered[margin : margin + len(x)]
+
+
+@lru_cache(maxsize=8)
+def _gain(band: BandPass, rate_hz: float, length: int) -> NDArray[np.float64]:
+    """|H|^2 of the digital Butterworth band-pass (bilinear transform), at the FFT's frequencies."""
+    def warped(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        return np.tan(np.pi * np.asarray(hz, dtype=np.float64) / rate_hz)
+
+    low, high = warped(band.freqmin), warped(band.freqmax)
+    frequency = np.fft.rfftfreq(length, 1 / rate_hz)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w = warped(np.minimum(frequency, rate_hz / 2 * (1 - 1e-9)))
+        detuning = (w * w - low * high) / (w * (high - low))
+        gain = 1.0 / (1.0 + detuning ** (2 * band.corners))
+    gain[0] = 0.0
+    return np.asarray(gain)

@@ -1,0 +1,55 @@
+"""The one place that knows which TensorFlow Lite runtime is installed."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from .. import EqedgeError
+
+CANDIDATES = (
+    ("ai-edge-litert", "ai_edge_litert.interpreter"),
+    ("tflite-runtime", "tflite_runtime.interpreter"),
+)
+"""(distribution, module) in the order tried."""
+
+
+class RuntimeMissing(EqedgeError):
+    """No interpreter is installed."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An importable interpreter.
+
+    Attributes:
+        name: Name of its distribution.
+        version: Its version.
+        interpreter: The `Interpreter` class.
+    """
+
+    name: str
+    version: str
+    interpreter: Any
+
+
+def find_runtime() -> Runtime:
+    """Return the first runtime that imports.
+
+    Raises:
+        RuntimeMissing: None does; the message names both packages and what each one said.
+    """
+    reasons = []
+    for distribution, module in CANDIDATES:
+        try:
+            interpreter = importlib.import_module(module).Interpreter
+        except ImportError as error:
+            reasons.append(f"{distribution}: {error}")
+        else:
+            return Runtime(distribution, metadata.version(distribution), interpreter)
+    raise RuntimeMissing(
+        f"no TensorFlow Lite runtime ({'; '.join(reasons)}); pip install ai-edge-litert, or "
+        "tflite-runtime where only that has a wheel"
+    )

@@ -1,0 +1,98 @@
+"""A model by name or path: the bytes, checked against the card that lies beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .. import EqedgeError
+from .spec import ModelSpec
+
+DEFAULT_MODEL = "leqnet_gru_int8"
+"""The model a node uses when none is named."""
+CARD_SCHEMA = 1
+TFLITE_IDENTIFIER = b"TFL3"
+
+
+class ModelError(EqedgeError):
+    """A model file or its card cannot be used."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready for the interpreter.
+
+    Attributes:
+        name: File name without `.tflite`.
+        data: The flatbuffer.
+        sha256: Of `data`, equal to the card's.
+        spec: How to feed and read it.
+        card: The whole card.
+    """
+
+    name: str
+    data: bytes
+    sha256: str
+    spec: ModelSpec
+    card: Mapping[str, Any]
+
+
+def weights_folder() -> Path:
+    """Folder of the models that ship with the package."""
+    return Path(str(resources.files(__package__) / "weights"))
+
+
+def shipped() -> list[str]:
+    """Names of the shipped models, sorted."""
+    return sorted(path.stem for path in weights_folder().glob("*.tflite"))
+
+
+def open_model(name_or_path: str | Path) -> Model:
+    """Read a shipped model by name, or any `.tflite` by path, and check it against its card.
+
+    Raises:
+        ModelError: There is no such model, the file is cut short or not TFLite, the card is
+            missing or unreadable, or the card speaks of other bytes.
+        SpecError: The card's spec is of another version.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in shipped():
+        path = weights_folder() / f"{name_or_path}.tflite"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        known = ", ".join(shipped()) or "none"
+        raise ModelError(
+            f"model {name_or_path}: {error.strerror or error}; name a .tflite file or a shipped "
+            f"model ({known})"
+        ) from error
+    if data[4:8] != TFLITE_IDENTIFIER:
+        raise ModelError(f"model {path}: not a TensorFlow Lite file; make one with eqedge convert")
+    card = _read_card(path.with_suffix(".json"))
+    sha256 = hashlib.sha256(data).hexdigest()
+    if card.get("sha256") != sha256:
+        raise ModelError(
+            f"model {path}: its sha256 {sha256[:12]}... is not the card's "
+            f"{str(card.get('sha256'))[:12]}...; copy both files again, or convert again"
+        )
+    return Model(path.stem, data, sha256, ModelSpec.from_json(card.get("spec", {})), card)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"model card {path}: {error.strerror or error}; the .json written by eqedge convert "
+            "must lie beside the .tflite"
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"model card {path}: not JSON ({error}); copy it again") from error
+    if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
+        raise ModelError(f"model card {path}: not a card of schema {CARD_SCHEMA}; convert again")
+    return card

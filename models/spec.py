@@ -1,0 +1,128 @@
+"""What a node must know of a network to feed it and to read it; no TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from .. import EqedgeError
+
+HEADS = ("detection", "P", "S")
+"""The network's outputs, in the order of the last axis of every probability array."""
+
+Detrend = Literal["constant", "linear"]
+Norm = Literal["std", "peak"]
+
+
+class SpecError(EqedgeError):
+    """A model's description is missing something or says something that this version cannot do."""
+
+
+@dataclass(frozen=True)
+class BandPass:
+    """A Butterworth band-pass, in obspy's argument names.
+
+    Attributes:
+        freqmin: Lower corner, Hz.
+        freqmax: Upper corner, Hz.
+        corners: Filter order.
+        zerophase: Forward and backward, so that no phase is shifted. The only kind done here.
+    """
+
+    freqmin: float
+    freqmax: float
+    corners: int = 2
+    zerophase: bool = True
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a window of counts before the network sees it.
+
+    Attributes:
+        detrend: `constant` takes the mean away, `linear` a straight line.
+        filter: Band-pass after that, or None.
+        norm: Each component is divided by its standard deviation or by its peak.
+    """
+
+    detrend: Detrend = "constant"
+    filter: BandPass | None = None
+    norm: Norm = "std"
+
+    def __post_init__(self) -> None:
+        """Refuse what the device cannot do."""
+        if self.detrend not in ("constant", "linear"):
+            raise SpecError(f"preparation: detrend {self.detrend!r}; use 'constant' or 'linear'")
+        if self.norm not in ("std", "peak"):
+            raise SpecError(f"preparation: norm {self.norm!r}; use 'std' or 'peak'")
+        if self.filter is not None and not self.filter.zerophase:
+            raise SpecError("preparation: only zero-phase filters are supported; set zerophase")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probabilities from which on a head's output counts, as SeisBench names them."""
+
+    detection_threshold: float = 0.5
+    P_threshold: float = 0.3
+    S_threshold: float = 0.3
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network's contract with the device.
+
+    Attributes:
+        name: The model's own name, e.g. `leqnet_gru`.
+        architecture: One of `models.architectures.ARCHITECTURES`.
+        sampling_rate_hz: Rate of the input.
+        window_samples: Length of the input.
+        component_order: Order of the input's last axis.
+        preparation: From counts to the input.
+        thresholds: Named sets; `default` is always there.
+    """
+
+    name: str
+    architecture: str
+    sampling_rate_hz: float = 100.0
+    window_samples: int = 6000
+    component_order: str = "ENZ"
+    preparation: Preparation = field(default_factory=Preparation)
+    thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: {"default": Thresholds()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        plain = asdict(self)
+        plain["thresholds"] = {name: asdict(t) for name, t in self.thresholds.items()}
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> ModelSpec:
+        """Read a card's `spec`.
+
+        Raises:
+            SpecError: A field is missing, unknown or out of range.
+        """
+        try:
+            values = dict(plain)
+            preparation = dict(values.pop("preparation"))
+            band = preparation.pop("filter")
+            thresholds = {k: Thresholds(**v) for k, v in values.pop("thresholds").items()}
+            spec = cls(
+                preparation=Preparation(
+                    filter=None if band is None else BandPass(**band), **preparation
+                ),
+                thresholds=thresholds,
+                **values,
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise SpecError(f"model card: spec is not readable ({error}); convert again") from error
+        if "default" not in thresholds:
+            raise SpecError("model card: thresholds lack 'default'; convert again")
+        if sorted(spec.component_order) != ["E", "N", "Z"] or spec.window_samples <= 0:
+            raise SpecError(
+                f"model card: component order {spec.component_order!r}, window "
+                f"{spec.window_samples}: expected some order of ENZ and a positive length"
+            )
+        return spec
