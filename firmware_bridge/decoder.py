@@ -1,0 +1,199 @@
+"""Bytes in whatever portions the port delivers become packets; every loss is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from .counters import distance
+from .framing import MAX_FRAME_BYTES, FrameError, unframe
+from .packets import Hello, Packet, Samples, parse
+from .wire import PacketError, UnknownType, UnknownVersion
+
+_MEMORY = 64  # sequence numbers back that a late or repeated packet is still recognised
+_TAIL_BYTES = 256  # rejected bytes kept for a diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What arrived and what did not, since the decoder was made."""
+
+    bytes_received: int = 0
+    bytes_discarded: int = 0
+    """Bytes in anything that did not become a packet."""
+    frames_ok: int = 0
+    """Frames that became packets, repeated ones included."""
+    framing_errors: int = 0
+    """Pieces between zeros that are no COBS frame at all, or too short for one."""
+    crc_errors: int = 0
+    oversize: int = 0
+    """Runs longer than the longest frame without a zero in them."""
+    malformed: int = 0
+    """Frames whole by their CRC whose contents cannot be."""
+    unknown_type: int = 0
+    unknown_version: int = 0
+    sequence_lost: int = 0
+    """Samples packets that never came, by the gaps in their sequence numbers."""
+    duplicates: int = 0
+    """Samples packets that came twice; the second is not delivered."""
+    late: int = 0
+    """Samples packets that came after a younger one; they are delivered."""
+    boots: int = 0
+    """Changes of boot mark: resets, or a change of rate or gain."""
+
+    @property
+    def frames_bad(self) -> int:
+        """Pieces between zeros that gave no packet, whatever the reason."""
+        return (
+            self.framing_errors
+            + self.crc_errors
+            + self.oversize
+            + self.malformed
+            + self.unknown_type
+            + self.unknown_version
+        )
+
+
+class Decoder:
+    """Turns the byte stream of one device into packets; does no I/O and never raises on input.
+
+    It holds at most one unfinished frame. Whatever is wrong with the stream, the first frame
+    after the next zero byte is read again.
+
+    Attributes:
+        last_fault: one line about the latest frame refused, or ``""``.
+    """
+
+    def __init__(self, max_frame: int = MAX_FRAME_BYTES) -> None:
+        """Begins with nothing received; a frame of ``max_frame`` bytes or more is refused."""
+        self.last_fault = ""
+        self._max_frame = max_frame
+        self._pending = bytearray()
+        self._skipping = False
+        self._tail = b""
+        self._counts: Counter[str] = Counter()
+        self._sequences = _SequenceMemory()
+
+    @property
+    def losses(self) -> Losses:
+        """A snapshot of the counters."""
+        return Losses(**self._counts)
+
+    @property
+    def rejected_tail(self) -> bytes:
+        """The latest bytes that made no packet, for a diagnosis; at most 256."""
+        return bytes(self._tail + self._pending)[-_TAIL_BYTES:]
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """Takes the next bytes, any number of them, and returns the packets now complete."""
+        self._counts["bytes_received"] += len(data)
+        pieces = data.split(b"\0")
+        packets: list[Packet] = []
+        for piece in pieces[:-1]:
+            self._append(piece)
+            packet = self._close()
+            if packet is not None:
+                packets.append(packet)
+        self._append(pieces[-1])
+        return packets
+
+    def restart(self) -> None:
+        """Drops an unfinished frame, as after the port was lost; counters go on."""
+        self._reject(bytes(self._pending))
+        self._pending.clear()
+        self._skipping = False
+
+    def _append(self, piece: bytes) -> None:
+        if not self._skipping and len(self._pending) + len(piece) < self._max_frame:
+            self._pending += piece
+            return
+        if not self._skipping:
+            self._skipping = True
+            self._counts["oversize"] += 1
+            self.last_fault = f"no frame end within {self._max_frame} bytes"
+            self._reject(bytes(self._pending))
+            self._pending.clear()
+        self._reject(piece)
+
+    def _close(self) -> Packet | None:
+        if self._skipping:
+            self._skipping = False
+            self._reject(b"\0")
+            return None
+        if not self._pending:
+            return None  # zeros may be sent between frames
+        data = bytes(self._pending)
+        self._pending.clear()
+        try:
+            packet = parse(unframe(data))
+        except FrameError as error:
+            self._refuse(
+                data, "crc_errors" if error.reason == "crc" else "framing_errors", error
+            )
+            return None
+        except UnknownVersion as error:
+            self._refuse(data, "unknown_version", error)
+            return None
+        except UnknownType as error:
+            self._refuse(data, "unknown_type", error)
+            return None
+        except PacketError as error:
+            self._refuse(data, "malformed", error)
+            return None
+        self._counts["frames_ok"] += 1
+        return self._admit(packet)
+
+    def _admit(self, packet: Packet) -> Packet | None:
+        if isinstance(packet, Hello):
+            self._counts["boots"] += self._sequences.boot(packet.boot)
+        elif isinstance(packet, Samples):
+            self._counts["boots"] += self._sequences.boot(packet.boot)
+            lost, repeated, late = self._sequences.admit(packet.sequence)
+            self._counts["sequence_lost"] += lost
+            self._counts["duplicates"] += repeated
+            self._counts["late"] += late
+            if repeated:
+                return None
+        return packet
+
+    def _refuse(self, data: bytes, counter: str, error: Exception) -> None:
+        self._counts[counter] += 1
+        self.last_fault = str(error)
+        self._reject(data + b"\0")
+
+    def _reject(self, data: bytes) -> None:
+        self._counts["bytes_discarded"] += len(data)
+        self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+
+
+class _SequenceMemory:
+    """Knows which of the last 64 sequence numbers came, and so what is lost, late or repeated."""
+
+    def __init__(self) -> None:
+        self._boot: int | None = None
+        self._newest: int | None = None
+        self._seen = 0  # bit n: the number n before the newest came
+
+    def boot(self, boot: int) -> int:
+        """Notes a boot mark; 1 if it is not the one before, and then sequences start anew."""
+        if boot == self._boot:
+            return 0
+        known = self._boot is not None
+        self._boot, self._newest, self._seen = boot, None, 0
+        return int(known)
+
+    def admit(self, sequence: int) -> tuple[int, int, int]:
+        """Notes one sequence number; returns what it adds to lost, duplicates and late."""
+        step = 0 if self._newest is None else distance(sequence, self._newest, 16)
+        if self._newest is None or step <= -_MEMORY:
+            # The first of a boot, or so far back that the link must have been down for hours.
+            self._newest, self._seen = sequence, (1 << _MEMORY) - 1
+            return 0, 0, 0
+        if step > 0:
+            self._newest = sequence
+            self._seen = (self._seen << min(step, _MEMORY) | 1) & ((1 << _MEMORY) - 1)
+            return step - 1, 0, 0
+        if self._seen >> -step & 1:
+            return 0, 1, 0
+        self._seen |= 1 << -step
+        return -1, 0, 1
