@@ -1,0 +1,141 @@
+"""What passes along the chain, one frozen type a link: Block, Window, Probabilities, Pick, Trigger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Phase = Literal["P", "S"]
+EventType = Literal["new", "update", "end"]
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ClockState:
+    """How far the time of a sample can be trusted.
+
+    Attributes:
+        source: `sim` (the record's own time), `host` (samples dated by the node's clock).
+        synced: The source itself follows UTC.
+        offset_s: Newest arrival time less the model's, what the line and the buffers cost.
+        error_s: Half width within which the time of a sample is expected, seconds.
+    """
+
+    source: str
+    synced: bool
+    offset_s: float = 0.0
+    error_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Samples as they come from the sensor, in order.
+
+    Attributes:
+        first_sample: Number of its first sample since the sensor's start, never wrapping.
+        start_time_ns: UTC of that sample, nanoseconds since 1970.
+        samples: (n, 3) counts, components E, N, Z. float32 is exact up to 2^24 counts.
+        clock: What dated it.
+        degraded: Why not all three components are real, or empty.
+    """
+
+    first_sample: int
+    start_time_ns: int
+    samples: NDArray[np.float32]
+    clock: ClockState
+    degraded: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The newest stretch of the stream, as long as the network's input or, at a start, shorter.
+
+    Attributes:
+        first_sample: As Block's.
+        start_time_ns: As Block's.
+        samples: (n, 3) counts; a view into the ring buffer, good until the next block is pushed.
+        rate_hz: Of the samples.
+        clock: Of the newest block in it.
+        degraded: Of any block in it.
+        segment: Counts the stretches without a gap; nothing is carried from one to the next.
+        closes_segment: No sample will follow in this segment.
+    """
+
+    first_sample: int
+    start_time_ns: int
+    samples: NDArray[np.float32]
+    rate_hz: float
+    clock: ClockState
+    degraded: str = ""
+    segment: int = 0
+    closes_segment: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """What the network says of one window.
+
+    Attributes:
+        window: The window.
+        values: (len(window.samples), 3) in the order detection, P, S.
+        inference_ms: Wall time of preparation and network.
+    """
+
+    window: Window
+    values: NDArray[np.float32]
+    inference_ms: float
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One phase arrival, in SeisBench's terms.
+
+    Attributes:
+        phase: P or S.
+        sample: Number of the sample of the peak, as Block's.
+        time_ns: UTC of it.
+        probability: Stacked probability at the peak.
+        start_sample: Where the probability rose above half the threshold.
+        end_sample: Where it fell below.
+    """
+
+    phase: Phase
+    sample: int
+    time_ns: int
+    probability: float
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One message about one event; several share an `event_id`, from `new` to `end`.
+
+    Attributes:
+        type: `new` as early as it can be trusted, `update` when picks come or move, `end` once.
+        event_id: The same in all messages of an event, also after a restart.
+        sequence: 0 for `new`, then counting.
+        picks: In order of time.
+        detection_probability: Highest so far.
+        start_sample: First sample of the event.
+        end_sample: First sample after what is known of it.
+        window: The window that brought the news: its clock, its end, its flags.
+        inference_ms: Of that window.
+    """
+
+    type: EventType
+    event_id: str
+    sequence: int
+    picks: tuple[Pick, ...]
+    detection_probability: float
+    start_sample: int
+    end_sample: int
+    window: Window = field(repr=False, compare=False)
+    inference_ms: float = field(default=0.0, compare=False)
+
+
+Message = dict[str, Any]
+"""A trigger as JSON, `edge/event.schema.json`."""
