@@ -1,0 +1,260 @@
+"""STEAD-layout and continuous HDF5 files -> an index of records to train on, split by station."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+
+from ... import EqedgeError
+
+RATE_HZ = 100.0
+WINDOW_SAMPLES = 6000
+CONTINUOUS_SAMPLES = 360_000
+"""Continuous records are indexed in stretches of an hour, each one window longer than that."""
+HELD_OUT_PERCENT = 20
+HOLD_OUT_SALT = "station"
+"""Chosen before any training so that each development set has stations on both sides."""
+
+Kind = Literal["event", "noise", "continuous"]
+
+
+class DataError(EqedgeError):
+    """A file has no record that training could use."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a stretch of waveform lies and what its file says of it. Samples count from `first`."""
+
+    path: str
+    """The HDF5 file."""
+    dataset: str
+    """Path of the (n, 3) dataset inside it, components E, N, Z."""
+    first: int
+    """First sample of the stretch inside the dataset."""
+    n_samples: int
+    """Length of the stretch."""
+    station: str
+    """Both codes in alphabetical order, since sources disagree which one comes first."""
+    source: str
+    """Data set it belongs to, for scores a set."""
+    kind: Kind
+    p_sample: int | None = None
+    s_sample: int | None = None
+    coda_end_sample: int | None = None
+    manual: bool = False
+    """Whether a person picked it."""
+
+    @property
+    def key(self) -> str:
+        """Name that is unique within the file."""
+        return f"{self.dataset}@{self.first}"
+
+    @property
+    def held_out(self) -> bool:
+        """Whether its station is kept from training."""
+        return held_out(self.station)
+
+
+@dataclass
+class Index:
+    """Records of some files, and what was left out and why."""
+
+    records: list[Record] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def training(self) -> list[Record]:
+        """Records of stations that are not held out."""
+        return [record for record in self.records if not record.held_out]
+
+    def held_out(self) -> list[Record]:
+        """Records of stations that training never sees."""
+        return [record for record in self.records if record.held_out]
+
+
+def held_out(station: str) -> bool:
+    """Whether a station is kept from training: decided by a hash of its name alone, for good."""
+    digest = hashlib.sha256(f"{HOLD_OUT_SALT}:{station}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+def station_key(network: str, station: str) -> str:
+    """One name for a station whichever way round its codes are given."""
+    return ".".join(sorted((network.strip().upper(), station.strip().upper())))
+
+
+def station_of(name: str, attributes: Mapping[str, Any]) -> str:
+    """Station of a trace: from its attributes, else from the codes its name begins with."""
+    network = str(attributes.get("network_code") or "")
+    station = str(attributes.get("receiver_code") or "")
+    if network and station:
+        return station_key(network, station)
+    codes = re.match(r"(?:.*__)?([A-Za-z0-9]+)[._]([A-Za-z0-9]+)_", name)
+    return station_key(*codes.groups()) if codes else name
+
+
+def index_stead(path: str | Path) -> Index:
+    """Index a file of STEAD's layout; a CSV of the same name beside it takes precedence.
+
+    Nothing of the waveforms is read. A record that cannot be used is counted by its reason.
+
+    Raises:
+        DataError: The file cannot be read or has no usable record.
+    """
+    path = Path(path)
+    index = Index()
+    rows = _companion_rows(path)
+    try:
+        with h5py.File(path, "r") as file:
+            if "data" not in file:
+                raise DataError(f"{path}: no group 'data'; is it a STEAD file?")
+            for name in file["data"]:
+                record = _stead_record(path, name, file["data"], rows.get(name), index.skipped)
+                if record is not None:
+                    index.records.append(record)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as HDF5 ({error})") from error
+    if not index.records:
+        raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
+    return index
+
+
+def index_continuous(path: str | Path) -> Index:
+    """Index every (n, 3) dataset of a file as unlabelled stretches of an hour.
+
+    Raises:
+        DataError: The file cannot be read or has no usable record.
+    """
+    path = Path(path)
+    index = Index()
+    try:
+        with h5py.File(path, "r") as file:
+            for name, dataset in _datasets(file):
+                index.records.extend(_stretches(path, name, dataset, index.skipped))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as HDF5 ({error})") from error
+    if not index.records:
+        raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
+    return index
+
+
+def merge(indexes: list[Index]) -> Index:
+    """All records and all reasons."""
+    merged = Index()
+    for index in indexes:
+        merged.records.extend(index.records)
+        merged.skipped.update(index.skipped)
+    return merged
+
+
+def _companion_rows(path: Path) -> dict[str, dict[str, Any]]:
+    table = path.with_suffix(".csv")
+    if not table.exists():
+        return {}
+    with table.open(newline="") as file:
+        return {row["trace_name"]: row for row in csv.DictReader(file) if row.get("trace_name")}
+
+
+def _stead_record(
+    path: Path, name: str, group: Any, row: dict[str, Any] | None, skipped: Counter[str]
+) -> Record | None:
+    """One trace's record, or None with its reason counted."""
+    try:
+        dataset = group[name]
+        facts: Mapping[str, Any] = row if row is not None else dict(dataset.attrs)
+        shape = dataset.shape
+    except (OSError, KeyError, RuntimeError):
+        skipped["unreadable dataset"] += 1
+        return None
+    if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
+        skipped["shorter than a window or not three components"] += 1
+        return None
+    rate_hz = _number(facts.get("sampling_rate_hz"))
+    if rate_hz is not None and rate_hz != RATE_HZ:
+        skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
+        return None
+    p, s, coda = (
+        _sample(facts.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
+    )
+    noise = str(facts.get("trace_category", "")).startswith("noise")
+    problem = None if noise else _label_problem(p, s, shape[0])
+    if problem:
+        skipped[problem] += 1
+        return None
+    if noise:
+        p = s = coda = None
+    if coda is not None and p is not None and not p < coda <= shape[0]:
+        coda = None
+    return Record(
+        str(path),
+        f"data/{name}",
+        0,
+        int(shape[0]),
+        station_of(name, facts),
+        str(facts.get("source_set") or path.stem),
+        "noise" if noise else "event",
+        p,
+        s,
+        coda,
+        str(facts.get("p_status", "manual")) == "manual",
+    )
+
+
+def _label_problem(p: int | None, s: int | None, n_samples: int) -> str | None:
+    if p is None:
+        return "earthquake without a P"
+    if not 0 <= p < n_samples or (s is not None and not 0 <= s < n_samples):
+        return "label outside the trace"
+    if s is not None and s <= p:
+        return "S not after P"
+    return None
+
+
+def _number(value: Any) -> float | None:
+    """STEAD's numbers, which may be strings such as `[[ 2896.]]`, empty, or `None`."""
+    found = re.search(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?", str(value))
+    return float(found.group()) if found else None
+
+
+def _sample(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else round(number)
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.append((name, item))
+
+    file.visititems(visit)
+    return found
+
+
+def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> Iterator[Record]:
+    if dataset.ndim != 2 or dataset.shape[1] != 3 or len(dataset) < WINDOW_SAMPLES:
+        skipped["shorter than a window or not three components"] += 1
+        return
+    rate_hz = _number(dataset.attrs.get("sampling_rate_hz"))
+    if rate_hz is not None and rate_hz != RATE_HZ:
+        skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
+        return
+    network = str(dataset.attrs.get("network") or "")
+    station = str(dataset.attrs.get("station") or name.split("/")[0])
+    for first in range(0, max(1, len(dataset) - WINDOW_SAMPLES), CONTINUOUS_SAMPLES):
+        length = min(CONTINUOUS_SAMPLES + WINDOW_SAMPLES, len(dataset) - first)
+        key = station_key(network, station) if network else station
+        yield Record(str(path), name, first, length, key, path.stem, "continuous")
+
+
+def _reasons(skipped: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "it is empty"
