@@ -1,0 +1,178 @@
+"""A network's weights in, one static batch-1 TensorFlow function out that computes exactly the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..models import eqtransformer, leqnet
+from ..models.architectures import architecture
+from ..models.spec import HEADS
+from . import graph_layers as ops
+from .networks import Depth
+from .recurrence import gru_pair, lstm_pair
+
+WINDOW_SAMPLES = 6000
+Tensor = Any
+LayerWeights = Mapping[str, Sequence[NDArray[np.float32]]]
+"""Weights by layer name, in Keras's order."""
+
+
+@dataclass(frozen=True)
+class DecoderStage:
+    """One stage of a decoder.
+
+    Attributes:
+        layer: Number in the convolution's name; shared stages bear the number of the first.
+        factor: Of the upsampling.
+        cropping: Samples cut off at either end after it.
+    """
+
+    layer: int
+    factor: int
+    cropping: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What tells one family of networks from the other.
+
+    Attributes:
+        encoder: (number in the convolution's name, pooling) of each stage.
+        residual: Layers of each residual unit: pairs of batch normalisation and convolution.
+        decoder: Its stages.
+    """
+
+    encoder: tuple[tuple[int, int], ...]
+    residual: tuple[tuple[tuple[str, str], ...], ...]
+    decoder: tuple[DecoderStage, ...]
+
+
+def plan(family: str, depth: Depth) -> Plan:
+    """Lay out a family at some depth."""
+    if family == "leqnet":
+        shared = leqnet.SHARED_STAGE
+        numbers = [n - 1 if n == shared else n for n in range(len(leqnet.ENCODER))]
+        encoder = tuple((n, e[2]) for n, e in zip(numbers, leqnet.ENCODER, strict=True))
+        decoder = tuple(
+            DecoderStage(n, d[2], d[3]) for n, d in zip(numbers, leqnet.DECODER, strict=True)
+        )
+        units, convolutions = depth.cnn_blocks, 3
+    else:
+        encoder = tuple((n, 2) for n in range(len(eqtransformer.FILTERS)))
+        decoder = tuple(
+            DecoderStage(n, 2, (1, 1) if n == eqtransformer.CROPPED_STAGE else (0, 0))
+            for n in range(len(eqtransformer.FILTERS))
+        )
+        units, convolutions = len(eqtransformer.residual_kernels(depth.cnn_blocks)), 2
+    residual = tuple(
+        tuple((f"residual_{u}_{c}_bn", f"residual_{u}_{c}_conv") for c in range(convolutions))
+        for u in range(units)
+    )
+    return Plan(encoder, residual, decoder)
+
+
+def static_module(arch: str, depth: Depth, layers: LayerWeights) -> Any:
+    """Build a tf.Module whose `window` function takes (1, 6000, 3) and returns the three heads.
+
+    Args:
+        arch: One of ARCHITECTURES.
+        depth: As the weights have it.
+        layers: Weights by layer name.
+
+    Returns:
+        A tf.Module; `module.window` is a tf.function that gives {head: (1, 6000, 1)}.
+    """
+    entry = architecture(arch)
+    layout = plan(entry.family, depth)
+
+    class StaticNetwork(tf.Module):  # type: ignore[misc]  # tensorflow carries no types
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([1, WINDOW_SAMPLES, 3], tf.float32, name="window")]
+        )
+        def window(self, window: Tensor) -> dict[str, Tensor]:
+            encoded = _encode(window, layout, depth, layers)
+            with tf.name_scope("recurrence"):
+                sequences = _pickers(encoded, entry.cell, layers)
+            outputs = {}
+            for head, layer in zip(HEADS, ("detector", "picker_P", "picker_S"), strict=True):
+                x = encoded
+                if head != "detection":
+                    with tf.name_scope(f"attention_{head}"):
+                        x = ops.band_attention(sequences[head], layers[f"attention{head}"])
+                with tf.name_scope(f"decoder_{head}"):
+                    outputs[head] = tf.identity(_decode(x, layer, layout, layers), name=head)
+            return outputs
+
+    return StaticNetwork()
+
+
+def _encode(window: Tensor, layout: Plan, depth: Depth, layers: LayerWeights) -> Tensor:
+    x = tf.reshape(window, [1, 1, WINDOW_SAMPLES, 3])
+    for stage, (number, size) in enumerate(layout.encoder):
+        with tf.name_scope(f"encoder_{stage}"):
+            kernel, bias = ops.dense_kernel(layers[f"encoder_{number}"])
+            x = ops.pool(ops.convolve(x, kernel, bias, relu=True), size)
+    for number, unit in enumerate(layout.residual):
+        with tf.name_scope(f"residual_{number}"):
+            x = x + _residual(x, unit, layers)
+    for block in range(depth.lstm_blocks):
+        with tf.name_scope(f"bilstm_{block}"):
+            x = _bilstm(x, f"bilstm_{block}", layers)
+    for block, name in enumerate(("attentionD0", "attentionD")):
+        prefix = f"transformer_{block}"
+        with tf.name_scope(prefix):
+            norms = (layers[f"{prefix}_norm_0"], layers[f"{prefix}_norm_1"])
+            x = ops.transformer(x, layers[name], norms, layers[f"{prefix}_ff"])
+    return x
+
+
+def _residual(x: Tensor, unit: Sequence[tuple[str, str]], layers: LayerWeights) -> Tensor:
+    """Normalise, ReLU, convolve; each normalisation but the first folds into the one before."""
+    scale, shift = ops.batch_norm(layers[unit[0][0]])
+    x = ops.scale_and_shift(x, scale, shift, relu=True)
+    for index, (_, name) in enumerate(unit):
+        kernel, bias = layers[name]
+        last = index == len(unit) - 1
+        if not last:
+            scale, shift = ops.batch_norm(layers[unit[index + 1][0]])
+            kernel, bias = kernel * scale, bias * scale + shift
+        x = ops.convolve(x, kernel, bias, relu=not last)
+    return x
+
+
+def _bilstm(x: Tensor, name: str, layers: LayerWeights) -> Tensor:
+    steps, channels = x.shape[2:]
+    weights = layers[name]
+    forward = tf.reshape(x, [steps, channels])
+    both = lstm_pair((forward, tf.reverse(forward, [0])), (weights[:3], weights[3:]))
+    units = both.shape[1] // 2
+    states = tf.concat([both[:, :units], tf.reverse(both[:, units:], [0])], axis=1)
+    kernel, bias = layers[f"{name}_conv"]
+    scale, shift = ops.batch_norm(layers[f"{name}_bn"])
+    states = tf.reshape(states, [1, 1, steps, 2 * units])
+    return ops.convolve(states, kernel * scale, bias * scale + shift)
+
+
+def _pickers(encoded: Tensor, cell: str, layers: LayerWeights) -> dict[str, Tensor]:
+    """States of the P and S recurrences, (steps, units) each."""
+    x = tf.reshape(encoded, encoded.shape[2:])
+    cells = (layers["rnn_P"], layers["rnn_S"])
+    both = lstm_pair((x, x), cells) if cell == "lstm" else gru_pair(x, cells)
+    units = both.shape[1] // 2
+    return {"P": both[:, :units], "S": both[:, units:]}
+
+
+def _decode(x: Tensor, layer: str, layout: Plan, layers: LayerWeights) -> Tensor:
+    for stage in layout.decoder[:-1]:
+        kernel, bias = ops.dense_kernel(layers[f"decoder_{layer}_{stage.layer}"])
+        x = ops.upsampled_convolution(x, kernel, bias, stage.factor, stage.cropping)
+    last = layout.decoder[-1]
+    stage_weights = ops.dense_kernel(layers[f"decoder_{layer}_{last.layer}"])
+    head = (layers[layer][0], layers[layer][1])
+    return ops.upsampled_head(x, stage_weights, head, last.factor)

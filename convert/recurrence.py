@@ -1,0 +1,105 @@
+"""Unrolled recurrences: two cells of equal width run as one, their input projections done at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Tensor = Any
+CellWeights = Sequence[Array]
+"""Kernel, recurrent kernel and bias as Keras orders them."""
+
+
+def lstm_pair(inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeights]) -> Tensor:
+    """Run two LSTMs side by side.
+
+    Args:
+        inputs: (steps, features) for each; the same tensor twice is projected once.
+        cells: Weights of each, gates i, f, c, o.
+
+    Returns:
+        (steps, 2 * units): first cell's states, then the second's.
+    """
+    gates = [[np.split(array, 4, axis=-1) for array in cell] for cell in cells]
+    # i, f, o first: one sigmoid covers them
+    order = (0, 1, 3, 2)
+    projected = _projected(inputs, gates, order)
+    recurrent = np.concatenate([_diagonal(gates[0][1][g], gates[1][1][g]) for g in order], axis=1)
+    width = recurrent.shape[0]
+    steps = _steps(projected)
+    states: list[Tensor] = []
+    hidden = memory = None
+    for step in steps:
+        z = step if hidden is None else step + tf.matmul(hidden, recurrent)
+        i, f, o = tf.split(tf.sigmoid(z[:, : 3 * width]), 3, axis=1)
+        candidate = i * tf.tanh(z[:, 3 * width :])
+        memory = candidate if memory is None else f * memory + candidate
+        hidden = o * tf.tanh(memory)
+        states.append(hidden)
+    return tf.concat(states, axis=0)
+
+
+def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights]) -> Tensor:
+    """Run two GRUs (`reset_after=False`) on one input.
+
+    Args:
+        x: (steps, features).
+        cells: Weights of each, gates z, r, h.
+
+    Returns:
+        (steps, 2 * units): first cell's states, then the second's.
+    """
+    gates = [[np.split(array, 3, axis=-1) for array in cell] for cell in cells]
+    width = 2 * cells[0][1].shape[0]
+    gate_matrix = np.concatenate(
+        [_diagonal(gates[0][1][g], gates[1][1][g]) for g in (0, 1)], axis=1
+    )
+    candidate_matrix = _diagonal(gates[0][1][2], gates[1][1][2])
+    # apart, so that in int8 gates and candidates have ranges of their own
+    gate_steps = _steps(_projected((x, x), gates, (0, 1)))
+    candidate_steps = _steps(_projected((x, x), gates, (2,)))
+    states: list[Tensor] = []
+    hidden = None
+    for gate_step, candidate_step in zip(gate_steps, candidate_steps, strict=True):
+        if hidden is None:
+            update = tf.sigmoid(gate_step)[:, :width]
+            candidate = tf.tanh(candidate_step)
+            hidden = candidate - update * candidate
+        else:
+            both = tf.sigmoid(gate_step + tf.matmul(hidden, gate_matrix))
+            update, reset = tf.split(both, 2, axis=1)
+            candidate = tf.tanh(candidate_step + tf.matmul(reset * hidden, candidate_matrix))
+            hidden = candidate + update * (hidden - candidate)
+        states.append(hidden)
+    return tf.concat(states, axis=0)
+
+
+def _projected(
+    inputs: tuple[Tensor, Tensor], gates: Sequence[Sequence[Sequence[Array]]], order: Sequence[int]
+) -> Tensor:
+    """Input projections of all steps, columns ordered gate by gate, first cell before second."""
+    if inputs[0] is inputs[1]:
+        kernel = np.concatenate([cell[0][g] for g in order for cell in gates], axis=1)
+        bias = np.concatenate([cell[2][g] for g in order for cell in gates])
+        return tf.matmul(inputs[0], kernel) + bias
+    kernel = np.concatenate([_diagonal(gates[0][0][g], gates[1][0][g]) for g in order], axis=1)
+    bias = np.concatenate([cell[2][g] for g in order for cell in gates])
+    return tf.matmul(tf.concat(inputs, axis=1), kernel) + bias
+
+
+def _diagonal(first: Array, second: Array) -> Array:
+    """Block-diagonal matrix of two."""
+    matrix = np.zeros(np.add(first.shape, second.shape), dtype=np.float32)
+    matrix[: first.shape[0], : first.shape[1]] = first
+    matrix[first.shape[0] :, first.shape[1] :] = second
+    return matrix
+
+
+def _steps(x: Tensor) -> list[Tensor]:
+    """(1, features) of each step. Slices, not a split: XNNPACK takes slices of any number."""
+    return [x[step : step + 1] for step in range(x.shape[0])]

@@ -1,0 +1,143 @@
+"""A weights file in, its layers out: Keras 2 `.h5`, Keras 3 `.weights.h5` and `.keras` alike."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import EqedgeError
+
+_SUFFIX = re.compile(r"^(.*?)_?(\d+)$")
+_KERAS3_WEIGHTS = "model.weights.h5"
+
+
+class WeightsError(EqedgeError):
+    """A weights file cannot be read, or does not hold the network asked for."""
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """One layer that has weights, as a file holds it.
+
+    Attributes:
+        name: Its name in the file.
+        kind: Class in snake case, e.g. `separable_conv1d`, or its name where that is all there is.
+        order: Number at the end of its name: layers of one kind were created in this order.
+        weights: In the order Keras lists them.
+    """
+
+    name: str
+    kind: str
+    order: int
+    weights: tuple[NDArray[np.float32], ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each weight."""
+        return [array.shape for array in self.weights]
+
+
+def read_layers(path: Path) -> list[StoredLayer]:
+    """Read every layer that has weights, in the file's own order.
+
+    Raises:
+        WeightsError: The file is missing, cut short, of no known layout, or holds NaN.
+    """
+    try:
+        layers = _from_keras(path) if zipfile.is_zipfile(path) else _from_hdf5(path, path)
+    except FileNotFoundError:
+        raise WeightsError(f"weights {path}: no such file") from None
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"weights {path}: not readable as .h5, .weights.h5 or .keras ({_first_line(error)}); "
+            "is it complete? copy it again"
+        ) from error
+    if not layers:
+        raise WeightsError(f"weights {path}: holds no layer with weights; save the model again")
+    for layer in layers:
+        if not all(np.isfinite(array).all() for array in layer.weights):
+            raise WeightsError(
+                f"weights {path}: layer {layer.name} holds NaN or infinite values; use an earlier "
+                "checkpoint"
+            )
+    return layers
+
+
+def _from_keras(path: Path) -> list[StoredLayer]:
+    with zipfile.ZipFile(path) as archive:
+        if _KERAS3_WEIGHTS not in archive.namelist():
+            raise WeightsError(
+                f"weights {path}: a zip without {_KERAS3_WEIGHTS}; save the model with Keras 3, or "
+                "give its .weights.h5"
+            )
+        return _from_hdf5(io.BytesIO(archive.read(_KERAS3_WEIGHTS)), path)
+
+
+def _from_hdf5(source: Path | io.BytesIO, path: Path) -> list[StoredLayer]:
+    with h5py.File(source, "r") as file:
+        root = file.get("model_weights", file)
+        if "layer_names" in root.attrs:
+            return _keras2_layers(root)
+        if "layers" in file:
+            return _keras3_layers(file["layers"], path)
+    raise WeightsError(
+        f"weights {path}: an HDF5 file, but not of Keras; give a model or weights saved by Keras"
+    )
+
+
+def _keras2_layers(root: Any) -> list[StoredLayer]:
+    layers = []
+    for name in map(_text, root.attrs["layer_names"]):
+        group = root[name]
+        arrays = tuple(_array(group[_text(key)]) for key in group.attrs["weight_names"])
+        if arrays:
+            layers.append(StoredLayer(name, *_kind_and_order(name), arrays))
+    return layers
+
+
+def _keras3_layers(root: Any, path: Path) -> list[StoredLayer]:
+    layers = []
+    for key, group in root.items():
+        arrays: list[NDArray[np.float32]] = []
+        # cells before the layer's own: Bidirectional lists forward before backward
+        for part in ("forward_layer/cell/vars", "backward_layer/cell/vars", "cell/vars", "vars"):
+            held = group.get(part, {})
+            arrays += [_array(held[index]) for index in sorted(held, key=int)]
+        if not arrays:
+            continue
+        if "name" not in group["vars"].attrs:
+            raise WeightsError(
+                f"weights {path}: layer {key} has no name (saved by an early Keras 3); load it "
+                "there and save it again with Keras 3.8 or later"
+            )
+        kind, order = _kind_and_order(key)
+        layers.append(StoredLayer(_text(group["vars"].attrs["name"]), kind, order, tuple(arrays)))
+    return layers
+
+
+def _kind_and_order(name: str) -> tuple[str, int]:
+    """`conv1d_12` is the kind `conv1d` and the number 12; `conv1d` is its number 0."""
+    match = _SUFFIX.match(name)
+    if match is None or not name.endswith(f"_{match[2]}"):
+        return name, 0
+    return match[1], int(match[2])
+
+
+def _array(dataset: Any) -> NDArray[np.float32]:
+    return np.asarray(dataset[()], dtype=np.float32)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
