@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .wire import VERSION, MalformedPacket, PacketType, require, unpack
+from .wire import VERSION, PacketType, require, unpack
 
 MAX_CHANNELS = 6
 MAX_SAMPLES = 255
@@ -27,6 +27,12 @@ _NO_SUPPLY = 0xFFFF
 
 def _float32(value: float) -> float:
     return float(struct.unpack("<f", struct.pack("<f", value))[0])
+
+
+def _ascii(data: bytes, length: int) -> str:
+    require(len(data) == length, "Hello", "text is cut short")
+    require(data.isascii(), "Hello", "text that is not ASCII")
+    return data.decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +121,13 @@ class Hello:
         fields = unpack(_HELLO, payload, "Hello")
         _, _, boot_id, rate_mhz, tick_hz, units_per_count, gain, adc_bits, unit, count = fields
         require(unit < len(UNITS), "Hello", f"unit code {unit}")
-        try:
-            rest = payload[_HELLO.size :].decode("ascii")
-        except UnicodeDecodeError as error:
-            raise MalformedPacket("Hello", "text that is not ASCII") from error
-        codes, rest = rest[: 3 * count], rest[3 * count :]
+        at = _HELLO.size + 3 * count
+        codes = _ascii(payload[_HELLO.size : at], 3 * count)
         texts = []
         for _ in range(2):
-            require(bool(rest) and len(rest) > ord(rest[0]), "Hello", "text is cut short")
-            texts.append(rest[1 : 1 + ord(rest[0])])
-            rest = rest[1 + ord(rest[0]) :]
+            length = payload[at] if at < len(payload) else 0xFFFF
+            texts.append(_ascii(payload[at + 1 : at + 1 + length], length))
+            at += 1 + length
         return cls(
             device_id=texts[0],
             firmware=texts[1],
