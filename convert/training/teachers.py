@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,25 +141,41 @@ class TfliteTeacher:
 
 
 class KerasTeacher:
-    """Weights of one of our networks: published EQTransformer (Keras 2 `.h5`) or our own file."""
+    """Weights of one of our networks: published EQTransformer or LEQNet `.h5`, or our own file."""
 
     def __init__(self, path: Path) -> None:
-        """Build the network the file fits and load it.
+        """Build the network the file holds and load it.
 
         Raises:
-            TeacherError: It fits none.
+            WeightsError: It holds none.
         """
-        from .keras_files import load_any
+        from ..weights import load_network
 
         self.name = path.name.removesuffix(".h5").removesuffix(".weights")
-        try:
-            self._model: Any = load_any(path)
-        except (ValueError, KeyError, OSError) as error:
-            raise TeacherError(f"teacher {path}: {error}") from error
+        loaded = load_network(path)
+        self._model: Any = loaded.network
+        if _gates_were_hard(path):
+            _use_hard_gates(self._model)
         # The published networks were trained on filtered data only.
-        self.views = (BAND_PASSED,) if self._model.name.startswith("eqt") else (UNFILTERED,)
+        self.views = (UNFILTERED,) if loaded.own_layout else (BAND_PASSED,)
 
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Teacher.predict`."""
         answers = self._model.predict_on_batch(windows)
         return np.concatenate([np.asarray(answer) for answer in answers], axis=-1)
+
+
+def _gates_were_hard(path: Path) -> bool:
+    with h5py.File(path, "r") as file:
+        return "hard_sigmoid" in str(file.attrs.get("model_config", ""))
+
+
+def _use_hard_gates(model: Any) -> None:
+    """Give the LSTMs Keras 2's hard gates, of a slope that Keras 3's own no longer have."""
+    from keras import ops
+
+    for layer in model.layers:
+        sides = (getattr(layer, side, None) for side in ("forward_layer", "backward_layer"))
+        for recurrent in (layer, *sides):
+            if hasattr(recurrent, "cell"):
+                recurrent.cell.recurrent_activation = lambda x: ops.clip(0.2 * x + 0.5, 0.0, 1.0)

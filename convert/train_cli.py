@@ -1,0 +1,155 @@
+"""`eqedge train`: HDF5 files and teachers in, weights with a card out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ..models.architectures import ARCHITECTURES
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--data",
+    "labelled",
+    type=_FILE,
+    multiple=True,
+    required=True,
+    help="STEAD-layout HDF5, with a CSV of the same name or attributes. Repeatable.",
+)
+@click.option(
+    "--continuous",
+    type=_FILE,
+    multiple=True,
+    help="HDF5 of continuous (n, 3) datasets, labelled by the teachers. Repeatable.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    type=_FILE,
+    multiple=True,
+    help=".tflite or .h5 network to learn from; the first counts double. Repeatable.",
+)
+@click.option(
+    "--teacher-licence",
+    "licences",
+    multiple=True,
+    help="Licence of each teacher, in their order, for the card.",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(list(ARCHITECTURES)),
+    default="leqnet-gru",
+    show_default=True,
+    help="Network to train.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of checkpoint, history, weights and card.",
+)
+@click.option(
+    "--labels",
+    "label_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the teachers' labels, made once. Default: OUTPUT/labels.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Or: time to learn for."
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Windows a batch."
+)
+@click.option(
+    "--learning-rate",
+    type=float,
+    default=4e-3,
+    show_default=True,
+    help="Highest rate of the schedule.",
+)
+@click.option(
+    "--late-p",
+    "late_p_r",
+    type=click.FloatRange(0, 1),
+    default=0.08,
+    show_default=True,
+    help="Share of events with P in the window's last 3 s.",
+)
+@click.option(
+    "--label-type",
+    type=click.Choice(["gaussian", "triangle"]),
+    default="gaussian",
+    show_default=True,
+    help="Shape of the labels at P and S.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes that make windows; 0 for none beside this one.",
+)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(min=1),
+    default=2048,
+    show_default=True,
+    help="Samples that each of them keeps in memory.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
+@click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
+def train(
+    labelled: tuple[Path, ...],
+    continuous: tuple[Path, ...],
+    teachers: tuple[Path, ...],
+    licences: tuple[str, ...],
+    arch: str,
+    output: Path,
+    label_folder: Path | None,
+    steps: int | None,
+    minutes: float | None,
+    batch: int,
+    learning_rate: float,
+    late_p_r: float,
+    label_type: str,
+    workers: int,
+    memory_mb: int,
+    seed: int,
+    initial: Path | None,
+    resume: bool,
+) -> None:
+    """Train a network from STEAD-layout files, teachers, or both.
+
+    Stations, not traces, are held out for scoring. Ctrl-C saves and leaves; --resume goes on.
+    """
+    if (steps is None) == (minutes is None):
+        raise click.UsageError("give one of --steps and --minutes")
+    from .training.dataset import DataFiles
+    from .training.loop import LoopSettings
+    from .training.run import TrainRequest, run
+    from .training.student import StudentSettings
+
+    request = TrainRequest(
+        files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels"),
+        student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
+        loop=LoopSettings(steps=steps, minutes=minutes),
+        output=output,
+        seed=seed,
+        batch_windows=batch,
+        late_p_r=late_p_r,
+        label_type="triangle" if label_type == "triangle" else "gaussian",
+        workers=workers,
+        budget_bytes=memory_mb << 20,
+        initial=initial,
+        licences=licences,
+        command=("eqedge", *sys.argv[1:]),
+    )
+    finished = run(request, resume)
+    click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")

@@ -1,0 +1,94 @@
+"""The card beside trained weights: data, teachers, split, scores, command, revision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .records import HELD_OUT_PERCENT, HOLD_OUT_SALT, Index
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a card says of a training."""
+
+    architecture: str
+    command: Sequence[str]
+    seed: int
+    windows_seen: int
+    seconds: float
+    settings: dict[str, Any]
+    teachers: Sequence[tuple[str, str]]
+    """(file name, licence) of each."""
+    scores: dict[str, Any]
+    """By the name of the threshold set."""
+
+
+def plain_command(arguments: Sequence[str]) -> str:
+    """A command line without anybody's folders."""
+    return " ".join(Path(word).name if os.sep in word else word for word in arguments)
+
+
+def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
+    """Write the card of a weight file, whole or not at all."""
+    card = {
+        "schema": SCHEMA,
+        "weights": weights.name,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "architecture": run.architecture,
+        "data": _data(index),
+        "split": {
+            "by": "station",
+            "rule": f"sha256('{HOLD_OUT_SALT}:' + station), first 4 bytes mod 100 "
+            f"< {HELD_OUT_PERCENT} is held out; station is both codes in alphabetical order",
+            "held_out_stations": sorted({r.station for r in index.held_out()}),
+        },
+        "skipped": dict(index.skipped),
+        "teachers": [{"file": name, "licence": licence} for name, licence in run.teachers],
+        "initialisation": "random",
+        "command": plain_command(run.command),
+        "seed": run.seed,
+        "settings": run.settings,
+        "windows_seen": run.windows_seen,
+        "minutes": round(run.seconds / 60, 1),
+        "git_revision": git_revision(),
+        "scores_on_held_out_stations": run.scores,
+    }
+    partial = path.with_suffix(".tmp")
+    partial.write_text(json.dumps(card, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def git_revision() -> str | None:
+    """Revision of this package's checkout; None outside of one."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _data(index: Index) -> list[dict[str, Any]]:
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for record in index.records:
+        side = "held out" if record.held_out else "trained on"
+        counts[Path(record.path).name, record.source, record.kind, side] += 1
+    return [
+        {"file": file, "source": source, "kind": kind, "side": side, "records": number}
+        for (file, source, kind, side), number in sorted(counts.items())
+    ]

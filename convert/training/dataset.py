@@ -1,0 +1,75 @@
+"""Files named on the command line -> index, teachers' labels, library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .label_cache import TeacherLabels, label_file, read_labels, write_labels
+from .library import Library
+from .records import Index, Record, index_continuous, index_stead, merge
+from .teachers import open_teacher
+from .waveforms import Waveforms
+
+LabelMap = dict[tuple[str, str], list[TeacherLabels]]
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """What to train on."""
+
+    labelled: tuple[Path, ...]
+    """STEAD-layout HDF5."""
+    continuous: tuple[Path, ...] = ()
+    """HDF5 of continuous records, labelled by the teachers."""
+    teachers: tuple[Path, ...] = ()
+    """The first one counts double."""
+    label_folder: Path = Path("labels")
+    """Where the teachers' labels are kept from one run to the next."""
+
+
+def index_files(files: DataFiles) -> Index:
+    """Index every file.
+
+    Raises:
+        DataError: One of them has nothing to use.
+    """
+    return merge(
+        [index_stead(p) for p in files.labelled] + [index_continuous(p) for p in files.continuous]
+    )
+
+
+def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -> LabelMap:
+    """Read the teachers' labels, making those that are not there yet.
+
+    Args:
+        files: Data and teachers.
+        index: Of all the data.
+        say: Told of skipped records.
+    """
+    labels: LabelMap = {}
+    if files.teachers:
+        files.label_folder.mkdir(parents=True, exist_ok=True)
+    by_file = {
+        str(path): [r for r in index.records if r.path == str(path)]
+        for path in (*files.labelled, *files.continuous)
+    }
+    for teacher_path in files.teachers:
+        teacher = open_teacher(teacher_path)
+        for path, records in by_file.items():
+            kept = label_file(files.label_folder, Path(path), teacher)
+            known = set(read_labels(kept, records)) if kept.exists() else set()
+            missing = [r for r in records if r.key not in known]
+            if missing:
+                skipped = write_labels(kept, missing, teacher, Waveforms(budget_bytes=0))
+                for reason, count in skipped.items():
+                    say(f"{Path(path).name}: skipped {count}: {reason}")
+            for key, answer in read_labels(kept, records).items():
+                labels.setdefault((path, key), []).append(answer)
+    return labels
+
+
+def training_library(records: Sequence[Record], labels: LabelMap, budget_bytes: int) -> Library:
+    """Library of the records whose stations are not held out."""
+    return Library([r for r in records if not r.held_out], labels, budget_bytes)

@@ -1,0 +1,73 @@
+"""A stretch of waveform with what is known of it: what augmentation takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_ONSETS: NDArray[np.float32] = np.zeros((0, 2), np.float32)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Samples and labels on one axis; no step ever writes into the arrays of another."""
+
+    waveform: NDArray[np.float32]
+    """(n, 3) E, N, Z, any unit."""
+    p: NDArray[np.float32]
+    """(k, 2) sample and height, 0 to 1, of each P onset."""
+    s: NDArray[np.float32]
+    """(k, 2) of each S onset."""
+    detection: NDArray[np.float32]
+    """(n,) how far each sample belongs to an earthquake, 0 to 1."""
+
+    def cut(self, first: int, length: int) -> Example:
+        """Return `length` samples from `first`."""
+        return Example(
+            self.waveform[first : first + length],
+            _moved(self.p, first, length),
+            _moved(self.s, first, length),
+            self.detection[first : first + length],
+        )
+
+    def stretched(self, factor: float, length: int) -> Example:
+        """Return `length` samples, each `factor` of the original ones long (a rate change)."""
+        n = len(self.waveform)
+        at = np.minimum(np.arange(length) * factor, n - 1.001)
+        before = at.astype(np.intp)
+        part = (at - before).astype(np.float32)[:, None]
+        waveform = self.waveform[before] * (1 - part) + self.waveform[before + 1] * part
+        p, s = (_moved(onsets / np.float32([factor, 1]), 0, length) for onsets in (self.p, self.s))
+        return Example(waveform, p, s, self.detection[before])
+
+    def preceded(self, length: int) -> Example:
+        """Return the example with `length` samples before it: its quiet beginning, to and fro.
+
+        The beginning is what lies more than 0.3 s before the first P; there must be some.
+        """
+        quiet = int(self.p[:, 0].min()) - 30
+        back = np.arange(1, length + 1) % (2 * quiet - 2)
+        back = np.where(back < quiet, back, 2 * quiet - 2 - back)[::-1]
+        shift = np.float32([length, 0])
+        return Example(
+            np.concatenate([self.waveform[back], self.waveform]),
+            self.p + shift,
+            self.s + shift,
+            np.concatenate([np.zeros(length, np.float32), self.detection]),
+        )
+
+    def with_waveform(self, waveform: NDArray[np.float32]) -> Example:
+        """Return the same labels on other samples."""
+        return replace(self, waveform=waveform)
+
+
+def nothing_in(waveform: NDArray[np.float32]) -> Example:
+    """Label a waveform as noise throughout."""
+    return Example(waveform, NO_ONSETS, NO_ONSETS, np.zeros(len(waveform), np.float32))
+
+
+def _moved(onsets: NDArray[np.float32], first: int, length: int) -> NDArray[np.float32]:
+    inside = (onsets[:, 0] >= first) & (onsets[:, 0] < first + length)
+    return (onsets[inside] - np.float32([first, 0])).astype(np.float32)

@@ -1,0 +1,208 @@
+"""Hours of steps: schedule, checkpoints, progress; an interrupted run goes on to the same state."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import EqedgeError
+from .stream import Batch, StreamError
+from .student import Student
+
+WARM_UP = 0.03
+FLOOR = 0.01
+"""The learning rate ends at this part of its peak."""
+
+
+class CheckpointError(EqedgeError):
+    """A checkpoint that cannot be read or belongs to another run."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long to train and how often to save."""
+
+    steps: int | None = None
+    """Batches in all; with it a run is the same however fast the machine is."""
+    minutes: float | None = None
+    """Time in all, interruptions not counted; used where `steps` is None."""
+    checkpoint_seconds: float = 60.0
+    score_seconds: float = 300.0
+    progress_seconds: float = 10.0
+
+    def progress(self, steps: int, seconds: float) -> float:
+        """Return the part done, 0 to 1 and beyond."""
+        if self.steps is not None:
+            return steps / self.steps
+        return seconds / (60.0 * (self.minutes or 1.0))
+
+
+def learning_rate(peak: float, progress: float) -> float:
+    """Linear warm-up, then half a cosine down to the floor."""
+    if progress < WARM_UP:
+        return peak * max(progress / WARM_UP, 0.02)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
+    return peak * (FLOOR + (1 - FLOOR) * cosine)
+
+
+def train(
+    student: Student,
+    peak_learning_rate: float,
+    open_stream: Callable[[int], Iterator[Batch]],
+    settings: LoopSettings,
+    output: Path,
+    identity: dict[str, Any],
+    score: Callable[[Student], dict[str, Any]] | None = None,
+) -> bool:
+    """Train until the schedule's end or a signal.
+
+    Args:
+        student: Fresh, or restored by `resume`.
+        peak_learning_rate: Highest rate of the schedule.
+        open_stream: Batches from a number on.
+        settings: How long.
+        output: Folder of `checkpoint.npz` and `history.jsonl`.
+        identity: What must be equal for a checkpoint to be gone on from.
+        score: Called now and then; its result goes to the history.
+
+    Returns:
+        Whether the schedule's end was reached.
+    """
+    stream = open_stream(student.steps)
+    clock = _Clock(elapsed(output), time.monotonic())
+    saved = told = scored = time.monotonic()
+    losses: list[float] = []
+    try:
+        with _stop_requested() as stop:
+            while settings.progress(student.steps, clock.seconds()) < 1 and not stop:
+                try:
+                    windows, targets = next(stream)
+                except StreamError:
+                    save(output, student, clock.seconds(), identity)
+                    raise
+                rate = learning_rate(
+                    peak_learning_rate, settings.progress(student.steps, clock.seconds())
+                )
+                losses.append(student.learn(windows, targets, rate))
+                now = time.monotonic()
+                if now - told >= settings.progress_seconds:
+                    part = settings.progress(student.steps, clock.seconds())
+                    _tell(student, losses, part, rate, len(losses) * len(windows) / (now - told))
+                    losses, told = [], now
+                if now - saved >= settings.checkpoint_seconds:
+                    save(output, student, clock.seconds(), identity)
+                    saved = now
+                if score is not None and now - scored >= settings.score_seconds:
+                    _note(output, student, clock.seconds(), score(student))
+                    scored = told = time.monotonic()
+                    losses = []
+            finished = settings.progress(student.steps, clock.seconds()) >= 1
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+    save(output, student, clock.seconds(), identity)
+    return finished
+
+
+def save(output: Path, student: Student, seconds: float, identity: dict[str, Any]) -> None:
+    """Write the checkpoint, whole or not at all."""
+    output.mkdir(parents=True, exist_ok=True)
+    partial = output / "checkpoint.tmp.npz"
+    about = json.dumps({"seconds": seconds, "identity": identity})
+    np.savez(partial, about=np.asarray(about), **student.state())
+    os.replace(partial, output / "checkpoint.npz")
+
+
+def resume(output: Path, student: Student, identity: dict[str, Any]) -> None:
+    """Restore a student from a run's folder.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or it was made with other settings.
+    """
+    path = output / "checkpoint.npz"
+    try:
+        with np.load(path) as stored:
+            state = dict(stored)
+        about = json.loads(str(state.pop("about")))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no checkpoint; leave out --resume to start") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({error})") from error
+    for name, value in identity.items():
+        was = about["identity"].get(name)
+        if was != json.loads(json.dumps(value)):
+            raise CheckpointError(f"{path}: made with {name} {was!r}, now {value!r}; give the same")
+    student.restore(state)
+
+
+def elapsed(output: Path) -> float:
+    """Seconds that a run's checkpoint has behind it; 0 without one."""
+    try:
+        with np.load(output / "checkpoint.npz") as stored:
+            return float(json.loads(str(stored["about"]))["seconds"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return 0.0
+
+
+@dataclass(frozen=True)
+class _Clock:
+    before: float
+    started: float
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+
+@contextmanager
+def _stop_requested() -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C or SIGTERM; a second Ctrl-C is not caught."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(
+    student: Student, losses: list[float], part: float, rate: float, windows_per_s: float
+) -> None:
+    print(
+        f"step {student.steps}  {100 * part:5.1f} %  loss {np.mean(losses):.5f}  "
+        f"rate {rate:.2e}  {windows_per_s:.0f} windows/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _note(output: Path, student: Student, seconds: float, result: dict[str, Any]) -> None:
+    line = {"steps": student.steps, "seconds": round(seconds), "score": result}
+    with (output / "history.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    noise = result.get("noise", {}).get("false_p_per_hour")
+    print(
+        f"held-out stations: P F1 {result['P']['pooled']['f1']:.3f}, "
+        f"S F1 {result['S']['pooled']['f1']:.3f}, false P/h {noise}, "
+        f"announced {result.get('announced_by_s')}",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,135 @@
+"""One training from files to weights and card: what `eqedge train` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...models.architectures import architecture
+from ...models.spec import ModelSpec
+from . import loop
+from .augment import AugmentOptions
+from .card import Run, write_card
+from .dataset import DataFiles, index_files, teacher_labels
+from .labels import LabelOptions
+from .sampling import Mixture
+from .score import make_trial, predictor, score
+from .stream import Batch, StreamSettings, batches
+from .student import Student, StudentSettings
+
+TRIAL_SEED = 20260101
+TRIAL_DRAWS = 3
+"""Windows of each held-out event, P at another place in each."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Everything a training depends on."""
+
+    files: DataFiles
+    student: StudentSettings
+    loop: loop.LoopSettings
+    output: Path
+    seed: int = 0
+    batch_windows: int = 64
+    late_p_r: float = 0.08
+    label_type: Literal["gaussian", "triangle"] = "gaussian"
+    workers: int = 1
+    budget_bytes: int = 2 << 30
+    initial: Path | None = None
+    licences: Sequence[str] = ()
+    command: Sequence[str] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """Settings that an interrupted run may not change."""
+        files = [p.name for p in (*self.files.labelled, *self.files.continuous)]
+        return {
+            "student": asdict(self.student),
+            "seed": self.seed,
+            "batch": self.batch_windows,
+            "late_p": self.late_p_r,
+            "label_type": self.label_type,
+            "files": files,
+            "teachers": [p.name for p in self.files.teachers],
+        }
+
+
+def run(request: TrainRequest, resume: bool) -> bool:
+    """Train, or go on training, and write weights and card.
+
+    Returns:
+        Whether the schedule's end was reached; the weights are written either way.
+    """
+    index = index_files(request.files)
+    for reason, count in index.skipped.items():
+        _say(f"skipped {count}: {reason}")
+    labels = teacher_labels(request.files, index, _say)
+    _say(f"{len(index.training())} records to train on, {len(index.held_out())} held out")
+    spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
+    student = Student(request.student, request.seed)
+    if request.initial is not None:
+        student.start_from(request.initial)
+    if resume:
+        loop.resume(request.output, student, request.identity())
+    else:
+        (request.output / "checkpoint.npz").unlink(missing_ok=True)
+    mixture = Mixture(
+        augment=AugmentOptions(late_p_r=request.late_p_r),
+        labels=LabelOptions(label_type=request.label_type),
+    )
+    stream = StreamSettings(
+        request.seed, request.batch_windows, mixture, spec, request.budget_bytes
+    )
+    trial = make_trial(index.held_out(), spec, TRIAL_SEED, TRIAL_DRAWS)
+
+    def open_stream(first: int) -> Iterator[Batch]:
+        return batches(index.records, labels, stream, first, request.workers)
+
+    def judge(learner: Student) -> dict[str, Any]:
+        save_weights(learner, weights)
+        return score(predictor(learner.averaged()), trial)
+
+    weights = request.output / f"{spec.name}.weights.h5"
+    finished = loop.train(
+        student,
+        request.student.peak_learning_rate,
+        open_stream,
+        request.loop,
+        request.output,
+        request.identity(),
+        judge,
+    )
+    scores = {"P 0.3, S 0.3": judge(student)}
+    licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
+    write_card(
+        request.output / f"{spec.name}.training.json",
+        weights,
+        index,
+        Run(
+            architecture(request.student.architecture).name,
+            request.command,
+            request.seed,
+            student.steps * request.batch_windows,
+            loop.elapsed(request.output),
+            {"student": asdict(request.student), "mixture": asdict(mixture)},
+            list(zip((p.name for p in request.files.teachers), licences, strict=False)),
+            scores,
+        ),
+    )
+    return finished
+
+
+def save_weights(student: Student, path: Path) -> None:
+    """Write the averaged weights, whole or not at all."""
+    # Keras insists on the suffix.
+    partial = path.with_name(f"partial.{path.name}")
+    student.averaged().save_weights(partial)
+    os.replace(partial, path)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

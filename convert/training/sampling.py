@@ -1,0 +1,197 @@
+"""A library -> windows as the network sees them, each a function of the seed and its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.prepare import prepare
+from ...edge.synthetic import earthquake, noise
+from ...models.spec import ModelSpec
+from .augment import AugmentOptions, add_event, add_noise, corrupt, seen
+from .example import NO_ONSETS, Example, nothing_in
+from .labels import CODA_FACTOR, LabelOptions, draw
+from .library import Library
+from .records import WINDOW_SAMPLES
+
+LATE_SAMPLES = 300
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What windows are made of."""
+
+    event_share: float = 0.42
+    """Real earthquakes."""
+    continuous_share: float = 0.18
+    """Any stretch of a continuous record."""
+    noise_share: float = 0.27
+    """Real noise; the rest is synthetic."""
+    synthetic_event_share: float = 0.08
+    """Earthquakes by formula; what is left after it is noise by formula."""
+    labelled_share: float = 0.5
+    """Of the real earthquakes: from labelled records, not from continuous ones."""
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    labels: LabelOptions = field(default_factory=LabelOptions)
+
+
+class Sampler:
+    """Draws windows from a library."""
+
+    def __init__(self, library: Library, spec: ModelSpec, mixture: Mixture) -> None:
+        """Keep what windows are drawn from.
+
+        Args:
+            library: Annotated records of training stations.
+            spec: Says how the device prepares a window.
+            mixture: Shares and options.
+        """
+        self._library = library
+        self._spec = spec
+        self._mix = mixture
+        self._options = mixture.augment
+
+    def batch(
+        self, seed: int, number: int, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the batch of a number: (size, 6000, 3) windows and as many targets."""
+        rng = np.random.default_rng([seed, number])
+        pairs = [self.window(rng) for _ in range(size)]
+        return np.stack([x for x, _ in pairs]), np.stack([y for _, y in pairs])
+
+    def window(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw one window: (6000, 3) prepared samples and targets."""
+        example = corrupt(self._scene(rng), rng, self._options)
+        return prepare(example.waveform, self._spec), draw(example, self._mix.labels)
+
+    def _scene(self, rng: np.random.Generator) -> Example:
+        """Ground motion, before any sensor."""
+        mix, options, which = self._mix, self._options, rng.random()
+        if which < mix.event_share:
+            example = self._event(rng)
+            if rng.random() < options.add_event_r:
+                example = add_event(example, self._event(rng), rng)
+            if rng.random() < options.add_noise_r:
+                example = add_noise(example, self._noise(rng), rng)
+            return example
+        which -= mix.event_share
+        if which < mix.continuous_share and self._library.continuous:
+            return self._anywhere(rng)
+        which -= mix.continuous_share
+        if which < mix.noise_share:
+            waveform = self._noise(rng)
+            if rng.random() < 0.4:
+                other = self._noise(rng)
+                level = rng.uniform(0.1, 1.0) * waveform.std() / (other.std() + 1e-9)
+                waveform = waveform + np.float32(level) * other
+            if rng.random() < 0.15:
+                # Footsteps, cars and spikes by formula in real noise.
+                other = noise(rng, n_samples=WINDOW_SAMPLES).waveform
+                waveform = waveform / (waveform.std() + 1e-9) + other / other.std()
+            return nothing_in(waveform)
+        which -= mix.noise_share
+        if which < mix.synthetic_event_share:
+            return self._synthetic(rng)
+        return nothing_in(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
+
+    def _p_position(self, rng: np.random.Generator) -> int:
+        if rng.random() < self._options.late_p_r:
+            return WINDOW_SAMPLES - int(rng.integers(10, LATE_SAMPLES))
+        if rng.random() < self._options.shift_event_r:
+            return int(rng.integers(50, WINDOW_SAMPLES - LATE_SAMPLES))
+        return int(rng.integers(1000, WINDOW_SAMPLES // 2))
+
+    def _event(self, rng: np.random.Generator) -> Example:
+        """A real earthquake with P where it was drawn to be."""
+        options = self._options
+        for _ in range(20):
+            spot = self._library.draw_event(rng, self._mix.labelled_share)
+            example = self._library.example(spot.record)
+            if example is None:
+                continue
+            factor = float(rng.uniform(0.75, 1.33)) if rng.random() < options.stretch_r else 1.0
+            length = int(np.ceil(WINDOW_SAMPLES * factor)) + 2 if factor != 1 else WINDOW_SAMPLES
+            first = spot.sample - int(self._p_position(rng) * factor)
+            if first + length > len(example.waveform):
+                continue
+            if first < 0:
+                quiet = len(example.p) > 0 and example.p[:, 0].min() > 300
+                if not quiet or spot.sample - example.p[:, 0].min() > 100:
+                    continue
+                # Only as much of the record as is needed: these can be an hour long.
+                example = example.cut(0, first + length).preceded(-first)
+                first = 0
+            cut = example.cut(first, length)
+            return cut if factor == 1 else cut.stretched(factor, WINDOW_SAMPLES)
+        return self._anywhere(rng)
+
+    def _anywhere(self, rng: np.random.Generator) -> Example:
+        """A window of a continuous record, or of any record where there is none."""
+        library = self._library
+        for _ in range(20):
+            chosen = library.continuous or range(len(library.records))
+            example = library.example(chosen[int(rng.integers(len(chosen)))])
+            if example is not None:
+                first = int(rng.integers(0, len(example.waveform) - WINDOW_SAMPLES + 1))
+                return example.cut(first, WINDOW_SAMPLES)
+        return nothing_in(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
+
+    def _noise(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Real noise: a quiet stretch, or what precedes a labelled P."""
+        library = self._library
+        for _ in range(20):
+            waveform = None
+            if library.quiet and (not library.labelled or rng.random() < 0.6):
+                spot = library.quiet[int(rng.integers(len(library.quiet)))]
+                example = library.example(spot.record)
+                if example is not None:
+                    last = len(example.waveform) - WINDOW_SAMPLES
+                    first = int(np.clip(spot.sample + rng.integers(-200, 200), 0, last))
+                    waveform = example.waveform[first : first + WINDOW_SAMPLES]
+            else:
+                waveform = self._before_p(rng)
+            if waveform is not None:
+                return _scrambled(waveform, rng) if rng.random() < 0.25 else waveform
+        return noise(rng, n_samples=WINDOW_SAMPLES).waveform
+
+    def _before_p(self, rng: np.random.Generator) -> NDArray[np.float32] | None:
+        spot = self._library.draw_event(rng, labelled_share=1.0)
+        example = self._library.example(spot.record)
+        if example is None or not len(example.p):
+            return None
+        quiet = int(example.p[:, 0].min())
+        if quiet < 600:
+            return None
+        begin = example.cut(0, quiet).waveform
+        lead = Example(begin, np.float32([[quiet, 1]]), NO_ONSETS, np.zeros(quiet, np.float32))
+        return (
+            lead.preceded(WINDOW_SAMPLES + 30 - quiet if quiet < WINDOW_SAMPLES + 30 else 0)
+            .cut(0, WINDOW_SAMPLES)
+            .waveform
+        )
+
+    def _synthetic(self, rng: np.random.Generator) -> Example:
+        """An earthquake by formula, half of them in real noise."""
+        record = earthquake(
+            rng, n_samples=WINDOW_SAMPLES, p_arrival_sample=self._p_position(rng), transients=True
+        )
+        p = record.p_arrival_sample or 0
+        s = record.s_arrival_sample or 0
+        detection = np.zeros(WINDOW_SAMPLES, np.float32)
+        detection[p : int(s + CODA_FACTOR * (s - p))] = 1.0
+        example = Example(
+            record.waveform,
+            np.float32([[p, seen(record.waveform, p)]]),
+            np.float32([[s, seen(record.waveform, s)]]) if s < WINDOW_SAMPLES else NO_ONSETS,
+            detection,
+        )
+        return add_noise(example, self._noise(rng), rng)
+
+
+def _scrambled(waveform: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Noise of the same spectrum that never was: phases turned at random, alike on E, N and Z."""
+    spectrum = np.fft.rfft(waveform, axis=0)
+    spectrum *= np.exp(2j * np.pi * rng.random((len(spectrum), 1)))
+    return np.fft.irfft(spectrum, len(waveform), axis=0).astype(np.float32)

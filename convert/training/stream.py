@@ -1,0 +1,122 @@
+"""Batches made in processes of their own while the network learns, in an order that is fixed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import EqedgeError
+from ...models.spec import ModelSpec
+from .dataset import LabelMap, training_library
+from .records import Record
+from .sampling import Mixture, Sampler
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+QUEUED_BATCHES = 4
+PATIENCE_SECONDS = 5.0
+
+
+class StreamError(EqedgeError):
+    """A process that makes batches has died."""
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What batch a number stands for."""
+
+    seed: int
+    batch_windows: int
+    mixture: Mixture
+    spec: ModelSpec
+    budget_bytes: int = 2 << 30
+    """Of samples that each process keeps in memory."""
+
+
+def batches(
+    records: list[Record],
+    labels: LabelMap,
+    settings: StreamSettings,
+    first: int,
+    workers: int = 1,
+) -> Iterator[Batch]:
+    """Yield batch `first` and all after it, without end.
+
+    A batch depends on the seed and its number alone: neither on how many processes make it nor on
+    where an interrupted run took up again.
+
+    Args:
+        records: Index; held-out stations are left out here.
+        labels: Teachers' answers.
+        settings: What a batch is.
+        first: Number of the first batch.
+        workers: Processes; 0 makes the batches in this one.
+    """
+    if workers == 0:
+        sampler = _sampler(records, labels, settings)
+        number = first
+        while True:
+            yield sampler.batch(settings.seed, number, settings.batch_windows)
+            number += 1
+    context = multiprocessing.get_context("spawn")
+    lines: list[Any] = [context.Queue(QUEUED_BATCHES) for _ in range(workers)]
+    processes = [
+        context.Process(
+            target=_work, args=(line, records, labels, settings, first + k, workers), daemon=True
+        )
+        for k, line in enumerate(lines)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        number = 0
+        while True:
+            yield _next(lines[number % workers], processes[number % workers])
+            number += 1
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _next(line: Any, process: Any) -> Batch:
+    while True:
+        try:
+            windows, targets = line.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            if not process.is_alive():
+                raise StreamError(
+                    f"the process that makes batches ended (code {process.exitcode}); its "
+                    "message stands above; --resume goes on from the last checkpoint"
+                ) from None
+        else:
+            return windows, targets.astype(np.float32)
+
+
+def _work(
+    line: Any,
+    records: list[Record],
+    labels: LabelMap,
+    settings: StreamSettings,
+    first: int,
+    stride: int,
+) -> None:
+    # Ctrl-C reaches the whole group; the parent saves first and ends this one itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sampler = _sampler(records, labels, settings)
+    number = first
+    while True:
+        windows, targets = sampler.batch(settings.seed, number, settings.batch_windows)
+        line.put((windows, targets.astype(np.float16)))
+        number += stride
+
+
+def _sampler(records: list[Record], labels: LabelMap, settings: StreamSettings) -> Sampler:
+    library = training_library(records, labels, settings.budget_bytes)
+    return Sampler(library, settings.spec, settings.mixture)

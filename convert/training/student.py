@@ -1,0 +1,184 @@
+"""The network in training: loss, one step, running average of the weights."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from ...models.architectures import architecture
+
+Arrays = list[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """How a network learns."""
+
+    architecture: str = "leqnet-gru"
+    drop_rate: float = 0.0
+    peak_learning_rate: float = 4e-3
+    weight_decay: float = 5e-3
+    clip_norm: float = 1.0
+    loss_weights: tuple[float, float, float] = (0.15, 1.0, 1.0)
+    """Of detection, P and S, under EQTransformer's name."""
+    onset_weight: float = 0.5
+    """What a sample at the top of a bump counts more than one of noise."""
+    tame_above: float = 6.0
+    """Activations beyond this cost: int8 has 256 steps for whatever the largest one is."""
+    tame_weight: float = 2e-3
+    average_decay: float = 0.998
+
+
+def build(name: str, drop_rate: float) -> Any:
+    """Build one of the report's networks, initialised at random."""
+    entry = architecture(name)
+    family = importlib.import_module(f"....models.{entry.family}", __name__)
+    return family.build(entry.cell, drop_rate=drop_rate)
+
+
+class Excess(layers.Layer):
+    """How far activations lie beyond a limit: mean squared excess of each window."""
+
+    def __init__(self, limit: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.limit = limit
+
+    def call(self, tensors: list[Any]) -> Any:
+        """Return (batch, 1)."""
+        total: Any = 0.0
+        for tensor in tensors:
+            beyond = ops.relu(ops.abs(tensor) - self.limit)
+            total = total + ops.mean(ops.square(beyond), axis=(1, 2))
+        return ops.expand_dims(total, -1)
+
+    def compute_output_shape(self, shapes: list[Any]) -> tuple[int | None, int]:
+        """Return one number a window."""
+        return (shapes[0][0], 1)
+
+
+class Student:
+    """A network, its optimizer and the running average that is shipped.
+
+    Attributes:
+        network: The plain network, as it will be saved.
+        average: Running average of the network's weights, batch statistics included.
+        steps: Batches learned from.
+    """
+
+    def __init__(self, settings: StudentSettings, seed: int) -> None:
+        """Build and initialise at random."""
+        keras.utils.set_random_seed(seed)
+        self._settings = settings
+        self.network = build(settings.architecture, settings.drop_rate)
+        joined = layers.Concatenate(name="heads")(self.network.outputs)
+        excess = Excess(settings.tame_above, name="excess")(_wide_tensors(self.network))
+        self._wrapped = keras.Model(self.network.input, [joined, excess])
+        self._optimizer = keras.optimizers.AdamW(
+            settings.peak_learning_rate,
+            beta_2=0.98,
+            weight_decay=settings.weight_decay,
+            global_clipnorm=settings.clip_norm,
+        )
+        # Normalisation and biases are few and must go where they have to.
+        self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "ba", "bh"])
+        self._wrapped.compile(
+            self._optimizer,
+            loss=[self._heads_loss, lambda _, excess: ops.mean(excess)],
+            loss_weights=[1.0, settings.tame_weight],
+            jit_compile=False,
+        )
+        self._optimizer.build(self._wrapped.trainable_variables)
+        self.average: Arrays = self.network.get_weights()
+        self.steps = 0
+
+    def learn(
+        self, windows: NDArray[np.float32], targets: NDArray[np.float32], learning_rate: float
+    ) -> float:
+        """Take one step; return the batch's loss.
+
+        Args:
+            windows: (batch, 6000, 3) prepared.
+            targets: (batch, 6000, 3) detection, P, S.
+            learning_rate: Of this step.
+        """
+        self._optimizer.learning_rate = learning_rate
+        nothing = np.zeros((len(windows), 1), np.float32)
+        losses = self._wrapped.train_on_batch(windows, [targets, nothing])
+        self.steps += 1
+        if self.steps % AVERAGE_EVERY == 0:
+            self._average()
+        self._wrapped.reset_metrics()
+        return float(np.ravel(losses)[0])
+
+    def start_from(self, weights: Path) -> None:
+        """Take weights from a file of the same network instead of random ones."""
+        self.network.load_weights(weights)
+        self.average = self.network.get_weights()
+
+    def averaged(self) -> Any:
+        """A network of its own that carries the average."""
+        network = build(self._settings.architecture, drop_rate=0.0)
+        network.set_weights(self.average)
+        return network
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything a later process needs to go on as if nothing had happened."""
+        state = {"steps": np.asarray(self.steps)}
+        for name, arrays in (
+            ("weight", self.network.get_weights()),
+            ("average", self.average),
+            ("optimizer", [np.asarray(v) for v in self._optimizer.variables]),
+        ):
+            state |= {f"{name}/{k}": array for k, array in enumerate(arrays)}
+        return state
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take up a `state`."""
+
+        def stored(name: str) -> Arrays:
+            count = sum(key.startswith(f"{name}/") for key in state)
+            return [state[f"{name}/{k}"] for k in range(count)]
+
+        self.network.set_weights(stored("weight"))
+        self.average = stored("average")
+        for variable, value in zip(self._optimizer.variables, stored("optimizer"), strict=True):
+            variable.assign(value)
+        self.steps = int(state["steps"])
+
+    def _average(self) -> None:
+        # A young average forgets faster, or the random start would stay in it.
+        decay = min(self._settings.average_decay, (self.steps + 1) / (self.steps + 50))
+        keep = np.float32(decay**AVERAGE_EVERY)
+        for mean, now in zip(self.average, self.network.get_weights(), strict=True):
+            mean *= keep
+            mean += (1 - keep) * now
+
+    def _heads_loss(self, targets: Any, answers: Any) -> Any:
+        settings = self._settings
+        answers = ops.clip(answers, 1e-6, 1 - 1e-6)
+        entropy = -(targets * ops.log(answers) + (1 - targets) * ops.log(1 - answers))
+        onset = ops.convert_to_tensor([0.0, settings.onset_weight, settings.onset_weight])
+        weights = ops.convert_to_tensor(list(settings.loss_weights))
+        return ops.mean(ops.sum(entropy * (1 + targets * onset) * weights, axis=-1))
+
+
+AVERAGE_EVERY = 10
+"""Steps between two updates of the average."""
+
+
+def _wide_tensors(network: Any) -> list[Any]:
+    """What int8 has to hold between layers: after pooling and additions, before upsampling."""
+    tensors = []
+    for layer in network.layers:
+        if isinstance(layer, layers.MaxPooling1D | layers.Add):
+            tensors.append(layer.output)
+        elif isinstance(layer, layers.UpSampling1D):
+            tensors.append(layer.input)
+    return tensors
