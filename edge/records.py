@@ -40,6 +40,7 @@ class Block:
         samples: (n, 3) counts, components E, N, Z. float32 is exact up to 2^24 counts.
         clock: What dated it.
         degraded: Why not all three components are real, or empty.
+        received_ns: When its last byte was read, on the host's monotonic clock.
     """
 
     first_sample: int
@@ -47,6 +48,7 @@ class Block:
     samples: NDArray[np.float32]
     clock: ClockState
     degraded: str = ""
+    received_ns: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,10 @@ class Window:
         samples: (n, 3) counts; a view into the ring buffer, good until the next block is pushed.
         rate_hz: Of the samples.
         clock: Of the newest block in it.
-        degraded: Of any block in it.
+        degraded: Of the newest block in it.
         segment: Counts the stretches without a gap; nothing is carried from one to the next.
         closes_segment: No sample will follow in this segment.
+        received_ns: Of the newest block in it.
     """
 
     first_sample: int
@@ -72,6 +75,16 @@ class Window:
     degraded: str = ""
     segment: int = 0
     closes_segment: bool = False
+    received_ns: int = 0
+
+    @property
+    def end_sample(self) -> int:
+        """First sample after it."""
+        return self.first_sample + len(self.samples)
+
+    def time_ns(self, sample: int) -> int:
+        """UTC of any sample near the window."""
+        return self.start_time_ns + round((sample - self.first_sample) * NANOSECONDS / self.rate_hz)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +135,7 @@ class Trigger:
         detection_probability: Highest so far.
         start_sample: First sample of the event.
         end_sample: First sample after what is known of it.
+        peak_sample: Where the detection probability was highest.
         window: The window that brought the news: its clock, its end, its flags.
         inference_ms: Of that window.
     """
@@ -133,6 +147,7 @@ class Trigger:
     detection_probability: float
     start_sample: int
     end_sample: int
+    peak_sample: int
     window: Window = field(repr=False, compare=False)
     inference_ms: float = field(default=0.0, compare=False)
 

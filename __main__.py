@@ -1,0 +1,48 @@
+"""`eqedge`: one group; each folder brings its commands."""
+
+import sys
+from importlib import metadata
+
+import click
+
+from . import EqedgeError
+from .convert.cli import convert
+from .convert.train_cli import train
+from .edge.bench_cli import bench
+from .edge.cli import run
+from .edge.sample_cli import sample
+from .firmware_bridge.cli import sensor
+from .models.cli import models
+
+
+@click.group(invoke_without_command=True)
+@click.option("--version", is_flag=True, help="Print the version and leave.")
+@click.option("-v", "--verbose", is_flag=True, help="With --version: runtime, model, platform too.")
+@click.pass_context
+def cli(context: click.Context, version: bool, verbose: bool) -> None:
+    """Earthquake detection on embedded seismometer nodes."""
+    if version:
+        click.echo(f"eqedge {metadata.version('eqedge')}")
+        if verbose:
+            from .edge.about import about
+
+            click.echo("\n".join(about()))
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (run, sensor, models, sample, bench, convert, train):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; what a user can put right comes out as one line."""
+    try:
+        cli(prog_name="eqedge")
+    except EqedgeError as error:
+        click.echo(f"eqedge: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""bytes -> packet -> block -> window -> probabilities -> picks -> trigger -> line, MQTT."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..firmware_bridge.decoder import Decoder, Losses
+from ..models.shelf import Model
+from .assemble import Assembler
+from .detector import Detector
+from .introduction import Introduction
+from .message import Node
+from .prepare import prepare
+from .records import Block, Probabilities, Trigger, Window
+from .settings import Settings
+from .sinks import Sink
+from .sources import Source
+from .stack import Stack
+from .trigger import Associator, thresholds_of
+from .windows import StreamCounts, Windower
+
+
+@dataclass
+class Account:
+    """What one run did so far."""
+
+    losses: Losses = field(default_factory=Losses)
+    stream: StreamCounts = field(default_factory=StreamCounts)
+    packets_unannounced: int = 0
+    events: int = 0
+    messages: int = 0
+    inference_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+class Daemon:
+    """The chain, wired; `run` drives it until the source ends.
+
+    Args:
+        settings: Of the node.
+        model: What picks.
+        source: Where bytes come from.
+        node: What all messages have in common.
+        sinks: Open.
+        notice: Called with one line that an operator should see.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        source: Source,
+        node: Node,
+        sinks: Sequence[Sink],
+        notice: Callable[[str], None],
+    ) -> None:
+        spec = model.spec
+        rate_hz = spec.sampling_rate_hz
+        self.account = Account()
+        self._spec = spec
+        self._source = source
+        self._node = node
+        self._sinks = sinks
+        self._decoder = Decoder()
+        self._introduction = Introduction(self._decoder, source.ask_who, notice)
+        self._assembler = Assembler(rate_hz, source.clock)
+        self._windower = Windower(spec.window_samples, rate_hz, settings.window)
+        self._detector = Detector(model)
+        self._stack = Stack(spec.window_samples)
+        self._associator = Associator(
+            settings.trigger, thresholds_of(settings.trigger, spec), rate_hz, node.event_id
+        )
+
+    def run(self) -> Account:
+        """Turn the stream into messages until the source ends; returns the account.
+
+        Raises:
+            SensorError: The sensor cannot serve this model.
+            PortError: The port cannot be opened at the start.
+        """
+        begin = time.monotonic()
+        for window in self._windows():
+            probabilities = self._look(window)
+            for trigger in self._associator.push(self._stack.push(probabilities)):
+                self._tell(trigger)
+        self._take_stock(begin)
+        return self.account
+
+    def _windows(self) -> Iterator[Window]:
+        for block in self._blocks():
+            yield from self._windower.push(block)
+        yield from self._windower.close()
+
+    def _blocks(self) -> Iterator[Block]:
+        for data, arrival in self._source:
+            for packet in self._decoder.feed(data):
+                block = self._assembler.push(packet, arrival)
+                if block is not None:
+                    yield block
+            if self._assembler.hello is None:
+                self._introduction.wait(arrival)
+
+    def _look(self, window: Window) -> Probabilities:
+        begin = time.perf_counter()
+        values = self._detector(prepare(window.samples, self._spec))[-len(window.samples) :]
+        seconds = time.perf_counter() - begin
+        self.account.inference_seconds += seconds
+        return Probabilities(window, values, seconds * 1000)
+
+    def _tell(self, trigger: Trigger) -> None:
+        hello = self._assembler.hello
+        channels = hello.channels if hello else ()
+        message = self._node.message(trigger, channels, time.monotonic_ns())
+        self.account.messages += 1
+        self.account.events += trigger.type == "new"
+        for sink in self._sinks:
+            sink.write(message)
+
+    def _take_stock(self, begin: float) -> None:
+        self.account.losses = self._decoder.losses
+        self.account.stream = self._windower.counts
+        self.account.packets_unannounced = self._assembler.unannounced
+        self.account.wall_seconds = time.monotonic() - begin

@@ -1,0 +1,136 @@
+"""A trigger as the line and the MQTT payload that leave the node: `event.schema.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+
+from ..models.shelf import Model
+from .records import NANOSECONDS, Message, Pick, Trigger
+from .settings import Settings, StationSettings
+from .trigger import thresholds_of
+
+SCHEMA = 1
+"""Version of the message: fields are added, never renamed; this number tells when they are."""
+
+Locate = Callable[[int], "tuple[str, int] | None"]
+"""From a sample of a simulated timeline to (trace_name, sample within the trace)."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What every message of one run has in common.
+
+    Attributes:
+        station: SEED codes.
+        model: What picked.
+        boot_id: New at every start of the program.
+        locate: In simulation, finds a sample's trace; else None.
+    """
+
+    station: StationSettings
+    model: Model
+    boot_id: str
+    locate: Locate | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """NET.STA.LOC, as SeisBench names a stream."""
+        return f"{self.station.network}.{self.station.station}.{self.station.location}"
+
+    def info(self, settings: Settings) -> Message:
+        """Describe the node, for the broker's retained `info`."""
+        spec = self.model.spec
+        return {
+            "schema": SCHEMA,
+            "version": metadata.version("eqedge"),
+            "boot_id": self.boot_id,
+            "network": self.station.network,
+            "station": self.station.station,
+            "location": self.station.location,
+            "trace_id": self.trace_id,
+            "model": {"name": self.model.name, "sha256": self.model.sha256},
+            "sampling_rate_hz": spec.sampling_rate_hz,
+            "window_seconds": spec.window_samples / spec.sampling_rate_hz,
+            "hop_seconds": settings.window.hop_seconds,
+            "thresholds": asdict(thresholds_of(settings.trigger, spec)),
+        }
+
+    def event_id(self, time_ns: int) -> str:
+        """Name an event by its first pick's time, so that a restart gives it the same name."""
+        moment = datetime.fromtimestamp(time_ns // NANOSECONDS, UTC)
+        microseconds = time_ns % NANOSECONDS // 1000
+        return f"{self.trace_id}-{moment:%Y%m%dT%H%M%S}{microseconds:06d}"
+
+    def message(
+        self, trigger: Trigger, channels: tuple[str, ...], now_monotonic_ns: int
+    ) -> Message:
+        """Write a trigger out.
+
+        Args:
+            trigger: What the associator says.
+            channels: The sensor's channel codes.
+            now_monotonic_ns: The host's monotonic clock, for the latency.
+        """
+        window = trigger.window
+        first, last = trigger.picks[0], trigger.picks[-1]
+        data_ms = (window.time_ns(window.end_sample) - last.time_ns) / 1e6
+        waited_ms = max(0.0, (now_monotonic_ns - window.received_ns) / 1e6)
+        clock = window.clock
+        return {
+            "schema": SCHEMA,
+            "type": trigger.type,
+            "event_id": trigger.event_id,
+            "sequence": trigger.sequence,
+            "boot_id": self.boot_id,
+            "network": self.station.network,
+            "station": self.station.station,
+            "location": self.station.location,
+            "channels": list(channels),
+            "trace_id": self.trace_id,
+            "start_time": utc_text(first.time_ns),
+            "start_time_ns": first.time_ns,
+            "end_time": utc_text(window.time_ns(trigger.end_sample)),
+            "end_time_ns": window.time_ns(trigger.end_sample),
+            "peak_time": utc_text(window.time_ns(trigger.peak_sample)),
+            "peak_value": round(trigger.detection_probability, 4),
+            "detection_probability": round(trigger.detection_probability, 4),
+            "picks": [self._pick(pick, trigger) for pick in trigger.picks],
+            "model": {"name": self.model.name, "sha256": self.model.sha256},
+            "clock": {
+                "source": clock.source,
+                "synced": clock.synced,
+                "offset_s": round(clock.offset_s, 6),
+                "error_s": round(clock.error_s, 6),
+            },
+            "degraded": window.degraded or None,
+            "historical": False,
+            "latency_ms": {
+                "data": round(data_ms, 1),
+                "inference": round(trigger.inference_ms, 3),
+                "total": round(data_ms + waited_ms, 1),
+            },
+        }
+
+    def _pick(self, pick: Pick, trigger: Trigger) -> Message:
+        window = trigger.window
+        told: Message = {
+            "phase": pick.phase,
+            "time": utc_text(pick.time_ns),
+            "time_ns": pick.time_ns,
+            "probability": round(pick.probability, 4),
+            "start_time": utc_text(window.time_ns(pick.start_sample)),
+            "end_time": utc_text(window.time_ns(pick.end_sample)),
+        }
+        place = self.locate(pick.sample) if self.locate else None
+        if place is not None:
+            told["sim"] = {"trace_name": place[0], "sample": place[1]}
+        return told
+
+
+def utc_text(time_ns: int) -> str:
+    """UTC as `2026-11-23T01:14:27.123456Z`."""
+    moment = datetime.fromtimestamp(time_ns // NANOSECONDS, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % NANOSECONDS // 1000:06d}Z"

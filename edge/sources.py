@@ -1,0 +1,123 @@
+"""Where bytes come from: a sensor on a port, or STEAD traces played through a sensor in software."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Event
+from typing import Protocol
+
+from ..firmware_bridge.dialogue import Command, Verb
+from ..firmware_bridge.framing import frame
+from ..firmware_bridge.packets import Hello
+from ..firmware_bridge.port import Port
+from ..firmware_bridge.virtual import VirtualSensor
+from .clock import Arrival, Clock, HostClock, SimClock
+from .timeline import Timeline
+
+SIM_CHANNELS = ("HHE", "HHN", "HHZ")
+SIM_CHUNK_SECONDS = 0.5
+READ_SECONDS = 0.5
+
+
+class Source(Protocol):
+    """A stream of bytes in the sensor's protocol."""
+
+    def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
+        """Yield what came and when, empty bytes when nothing has for a while; end at `stop`."""
+
+    def clock(self, rate_hz: float) -> Clock:
+        """Make the clock that dates this source's samples."""
+
+    def ask_who(self) -> None:
+        """Ask the sensor to introduce itself."""
+
+
+def now() -> Arrival:
+    """Return both of the host's clocks at this moment."""
+    return Arrival(time.monotonic_ns(), time.time_ns())
+
+
+class SerialSource:
+    """A sensor on a serial port or socket; a lost port is reopened, for ever.
+
+    Args:
+        port: Opened by the iteration.
+        stop: Set to end it.
+    """
+
+    def __init__(self, port: Port, stop: Event) -> None:
+        self._port = port
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
+        """Yield what the port delivers."""
+        self._port.open()
+        try:
+            while not self._stop.is_set():
+                data = self._port.read(READ_SECONDS)
+                yield data, now()
+        finally:
+            self._port.close()
+
+    def clock(self, rate_hz: float) -> Clock:
+        """Return a clock that follows the host's."""
+        return HostClock(rate_hz)
+
+    def ask_who(self) -> None:
+        """Send an Identify command."""
+        self._port.write(frame(Command(0, Verb.IDENTIFY, 0).to_bytes()))
+
+
+class SimSource:
+    """A timeline of traces, digitised, framed and delivered at any speed.
+
+    Args:
+        timeline: What to play.
+        rate_hz: Its rate.
+        start_ns: UTC of its first sample.
+        speed: Multiple of real time; None for as fast as it is taken.
+        stop: Set to end it.
+    """
+
+    def __init__(
+        self, timeline: Timeline, rate_hz: float, start_ns: int, speed: float | None, stop: Event
+    ) -> None:
+        hello = Hello(
+            device_id="eqedge-sim",
+            firmware="VirtualSensor",
+            rate_hz=rate_hz,
+            channels=SIM_CHANNELS,
+            adc_bits=32,
+        )
+        self._sensor = VirtualSensor(hello, samples_per_packet=round(rate_hz * SIM_CHUNK_SECONDS))
+        self._timeline = timeline
+        self._rate_hz = rate_hz
+        self._start_ns = start_ns
+        self._speed = speed
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
+        """Yield the sensor's bytes at their time."""
+        chunk = round(self._rate_hz * SIM_CHUNK_SECONDS)
+        begin = time.monotonic()
+        sent = 0
+        yield self._sensor.greet(), now()
+        for counts in self._timeline.stretches():
+            for at in range(0, len(counts), chunk):
+                if self._stop.is_set():
+                    return
+                part = counts[at : at + chunk]
+                sent += len(part)
+                if self._speed is not None:
+                    due = begin + sent / self._rate_hz / self._speed
+                    self._stop.wait(max(0.0, due - time.monotonic()))
+                yield self._sensor.push(part), now()
+        yield self._sensor.flush(), now()
+
+    def clock(self, rate_hz: float) -> Clock:
+        """Return the timeline's own time."""
+        return SimClock(self._start_ns, rate_hz)
+
+    def ask_who(self) -> None:
+        """Say nothing: the greeting cannot be lost here."""
