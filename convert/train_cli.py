@@ -149,7 +149,7 @@ def train(
         budget_bytes=memory_mb << 20,
         initial=initial,
         licences=licences,
-        command=("eqedge", *sys.argv[1:]),
+        command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
     )
     finished = run(request, resume)
     click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")

@@ -1,4 +1,4 @@
-"""Local earthquakes and station noise made by formula: what a node's demo, tests and training see."""
+"""Local earthquakes and station noise made by formula: for demo, tests and training."""
 
 from dataclasses import dataclass
 
@@ -132,7 +132,7 @@ def _corner_frequency_hz(magnitude: float, stress_drop_pa: float, s_speed_km_s: 
 
 
 def _wavelet(rate_hz: float, corner_hz: float, t_star_s: float) -> NDArray[np.float64]:
-    """Ground velocity of one ray: Brune's spectrum, attenuated, as a causal (minimum-phase) pulse."""
+    """Ground velocity of one ray: Brune's spectrum, attenuated, as a minimum-phase pulse."""
     frequency = np.fft.rfftfreq(_WAVELET_SAMPLES, 1 / rate_hz)
     spectrum = frequency / (1 + (frequency / corner_hz) ** 2)
     spectrum *= np.exp(-np.pi * frequency * t_star_s)

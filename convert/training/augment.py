@@ -104,7 +104,7 @@ def add_event(example: Example, other: Example, rng: np.random.Generator) -> Exa
 
 
 def sunk(onsets: Samples, signal: Samples, other: Samples) -> Samples:
-    """Heights of a signal's onsets under other motion: full from 1.6 times its size, none at 0.6."""
+    """Heights of onsets under other motion: full from 1.6 times its size, none at 0.6."""
     kept = onsets.copy()
     for onset in kept:
         at = int(onset[0])
@@ -127,7 +127,7 @@ def respond(x: Samples, rng: np.random.Generator) -> Samples:
     size = 8192
     frequency = np.fft.rfftfreq(size, 1 / RATE_HZ)
     which = rng.random()
-    response = np.ones(len(frequency), np.complex128)
+    response: NDArray[np.complexfloating]
     floor = 0.0
     if which < 0.3:
         response = _geophone(frequency, rng.uniform(3.5, 5.5), rng.uniform(0.5, 0.8))
@@ -214,8 +214,8 @@ def drop_channel(x: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _geophone(
-    frequency: NDArray[np.float64], natural_hz: float, damping: float
-) -> NDArray[np.complex128]:
+    frequency: NDArray[np.floating], natural_hz: float, damping: float
+) -> NDArray[np.complexfloating]:
     turns = frequency / natural_hz
     return np.asarray(-(turns**2) / (1 - turns**2 + 2j * damping * turns))
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-NO_ONSETS: NDArray[np.float32] = np.zeros((0, 2), np.float32)
+
+def onsets(*pairs: tuple[float, float]) -> NDArray[np.float32]:
+    """(k, 2) array of samples and heights."""
+    return np.array(pairs, np.float32).reshape(-1, 2)
+
+
+NO_ONSETS = onsets()
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,20 @@ class Example:
         before = at.astype(np.intp)
         part = (at - before).astype(np.float32)[:, None]
         waveform = self.waveform[before] * (1 - part) + self.waveform[before + 1] * part
-        p, s = (_moved(onsets / np.float32([factor, 1]), 0, length) for onsets in (self.p, self.s))
+        slower = np.array([1 / factor, 1], np.float32)
+        p, s = (_moved(known * slower, 0, length) for known in (self.p, self.s))
         return Example(waveform, p, s, self.detection[before])
 
-    def preceded(self, length: int) -> Example:
+    def preceded(self, length: int, quiet: int) -> Example:
         """Return the example with `length` samples before it: its quiet beginning, to and fro.
 
-        The beginning is what lies more than 0.3 s before the first P; there must be some.
+        Args:
+            length: Samples to add.
+            quiet: How many samples from the first on have no onset; at least 2.
         """
-        quiet = int(self.p[:, 0].min()) - 30
         back = np.arange(1, length + 1) % (2 * quiet - 2)
         back = np.where(back < quiet, back, 2 * quiet - 2 - back)[::-1]
-        shift = np.float32([length, 0])
+        shift = np.array([length, 0], np.float32)
         return Example(
             np.concatenate([self.waveform[back], self.waveform]),
             self.p + shift,
@@ -70,4 +78,4 @@ def nothing_in(waveform: NDArray[np.float32]) -> Example:
 
 def _moved(onsets: NDArray[np.float32], first: int, length: int) -> NDArray[np.float32]:
     inside = (onsets[:, 0] >= first) & (onsets[:, 0] < first + length)
-    return (onsets[inside] - np.float32([first, 0])).astype(np.float32)
+    return (onsets[inside] - np.array([first, 0], np.float32)).astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .example import NO_ONSETS, Example
+from .example import Example, onsets
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .records import Record
 
@@ -40,12 +40,12 @@ def draw(example: Example, options: LabelOptions) -> NDArray[np.float32]:
     """
     targets = np.zeros((len(example.waveform), 3), np.float32)
     targets[:, 0] = example.detection
-    for head, onsets, width in (
+    for head, known, width in (
         (1, example.p, options.p_width_samples),
         (2, example.s, options.s_width_samples),
     ):
-        for sample, height in onsets:
-            _bump(targets[:, head], int(round(float(sample))), height, width, options.label_type)
+        for sample, height in known:
+            _bump(targets[:, head], round(float(sample)), height, width, options.label_type)
     return targets
 
 
@@ -92,14 +92,13 @@ def annotate(
     weights = weights / max(weights.sum(), 1.0)
     if record.kind == "noise":
         answers = ()
-    p = _joined([answer.p for answer in answers], weights)
-    s = _joined([answer.s for answer in answers], weights)
+    p = _trusted(_joined([answer.p for answer in answers], weights))
+    s = _trusted(_joined([answer.s for answer in answers], weights))
     detection = np.zeros(len(waveform), np.float32)
     for answer, weight in zip(answers, weights, strict=False):
         slow = np.repeat(answer.detection, DETECTION_STEP_SAMPLES)[: len(waveform)]
         detection[: len(slow)] += np.float32(weight) * slow
     detection = np.clip((detection - 0.2) / 0.6, 0.0, 1.0).astype(np.float32)
-    p, s = _trusted(p), _trusted(s)
     if record.p_sample is not None:
         # Whoever labelled the record looked at its beginning: only a sure teacher contradicts.
         early = p[:, 0] < record.p_sample - OVERRIDE_SAMPLES
@@ -129,14 +128,14 @@ def _joined(
 
 def _trusted(peaks: list[list[float]]) -> NDArray[np.float32]:
     """Peaks as (k, 2) onsets: what a teacher half believes is a label of little height."""
-    onsets = np.array(peaks, np.float32).reshape(-1, 2)
-    onsets[:, 1] = np.clip((onsets[:, 1] - 0.2) / 0.3, 0.0, 1.0)
-    return onsets[onsets[:, 1] > 0] if len(onsets) else NO_ONSETS
+    heights = ((height - 0.2) / 0.3 for _, height in peaks)
+    kept = [(q[0], min(h, 1.0)) for q, h in zip(peaks, heights, strict=True) if h > 0]
+    return onsets(*kept)
 
 
-def _override(onsets: NDArray[np.float32], label: int, manual: bool) -> NDArray[np.float32]:
-    near = np.abs(onsets[:, 0] - label) <= OVERRIDE_SAMPLES
-    own = [float(label), 1.0 if manual else 0.5]
+def _override(known: NDArray[np.float32], label: int, manual: bool) -> NDArray[np.float32]:
+    near = np.abs(known[:, 0] - label) <= OVERRIDE_SAMPLES
+    own = onsets((float(label), 1.0 if manual else 0.5))
     if near.any() and not manual:
-        own = [float(onsets[near][np.argmax(onsets[near][:, 1]), 0]), 1.0]
-    return np.concatenate([onsets[~near], np.float32([own])])
+        own = onsets((float(known[near][np.argmax(known[near][:, 1]), 0]), 1.0))
+    return np.concatenate([known[~near], own])

@@ -141,7 +141,7 @@ class Library:
 
 def _within(onsets: NDArray[np.float32], window: slice) -> NDArray[np.float32]:
     inside = (onsets[:, 0] >= window.start) & (onsets[:, 0] < window.stop)
-    return onsets[inside & (onsets[:, 1] > QUIET_PROBABILITY)]
+    return np.asarray(onsets[inside & (onsets[:, 1] > QUIET_PROBABILITY)])
 
 
 def _size(example: Example | None) -> int:

@@ -122,7 +122,8 @@ def save(output: Path, student: Student, seconds: float, identity: dict[str, Any
     output.mkdir(parents=True, exist_ok=True)
     partial = output / "checkpoint.tmp.npz"
     about = json.dumps({"seconds": seconds, "identity": identity})
-    np.savez(partial, about=np.asarray(about), **student.state())
+    arrays: dict[str, Any] = {"about": np.asarray(about), **student.state()}
+    np.savez(partial, **arrays)
     os.replace(partial, output / "checkpoint.npz")
 
 

@@ -11,7 +11,7 @@ from ...edge.prepare import prepare
 from ...edge.synthetic import earthquake, noise
 from ...models.spec import ModelSpec
 from .augment import AugmentOptions, add_event, add_noise, corrupt, seen
-from .example import NO_ONSETS, Example, nothing_in
+from .example import NO_ONSETS, Example, nothing_in, onsets
 from .labels import CODA_FACTOR, LabelOptions, draw
 from .library import Library
 from .records import WINDOW_SAMPLES
@@ -117,11 +117,12 @@ class Sampler:
             if first + length > len(example.waveform):
                 continue
             if first < 0:
-                quiet = len(example.p) > 0 and example.p[:, 0].min() > 300
-                if not quiet or spot.sample - example.p[:, 0].min() > 100:
+                quiet = quiet_before(example, spot.sample)
+                if quiet < 300:
                     continue
                 # Only as much of the record as is needed: these can be an hour long.
-                example = example.cut(0, first + length).preceded(-first)
+                end = max(quiet, first + length)
+                example = example.cut(0, end).preceded(-first, quiet)
                 first = 0
             cut = example.cut(first, length)
             return cut if factor == 1 else cut.stretched(factor, WINDOW_SAMPLES)
@@ -159,18 +160,12 @@ class Sampler:
     def _before_p(self, rng: np.random.Generator) -> NDArray[np.float32] | None:
         spot = self._library.draw_event(rng, labelled_share=1.0)
         example = self._library.example(spot.record)
-        if example is None or not len(example.p):
+        quiet = 0 if example is None else quiet_before(example, spot.sample)
+        if example is None or quiet < 600:
             return None
-        quiet = int(example.p[:, 0].min())
-        if quiet < 600:
-            return None
-        begin = example.cut(0, quiet).waveform
-        lead = Example(begin, np.float32([[quiet, 1]]), NO_ONSETS, np.zeros(quiet, np.float32))
-        return (
-            lead.preceded(WINDOW_SAMPLES + 30 - quiet if quiet < WINDOW_SAMPLES + 30 else 0)
-            .cut(0, WINDOW_SAMPLES)
-            .waveform
-        )
+        lead = nothing_in(example.waveform[:quiet])
+        missing = max(0, WINDOW_SAMPLES - quiet)
+        return lead.preceded(missing, quiet).waveform[:WINDOW_SAMPLES]
 
     def _synthetic(self, rng: np.random.Generator) -> Example:
         """An earthquake by formula, half of them in real noise."""
@@ -183,11 +178,17 @@ class Sampler:
         detection[p : int(s + CODA_FACTOR * (s - p))] = 1.0
         example = Example(
             record.waveform,
-            np.float32([[p, seen(record.waveform, p)]]),
-            np.float32([[s, seen(record.waveform, s)]]) if s < WINDOW_SAMPLES else NO_ONSETS,
+            onsets((p, seen(record.waveform, p))),
+            onsets((s, seen(record.waveform, s))) if s < WINDOW_SAMPLES else NO_ONSETS,
             detection,
         )
         return add_noise(example, self._noise(rng), rng)
+
+
+def quiet_before(example: Example, p_sample: int) -> int:
+    """Samples at a record's beginning without an onset, up to 0.3 s before its first one."""
+    known = np.concatenate([example.p[:, 0], example.s[:, 0], [p_sample]])
+    return max(0, int(known.min()) - 30)
 
 
 def _scrambled(waveform: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -52,8 +52,8 @@ class PhaseScore:
     found: int
     missed: int
     false: int
-    mean_absolute_s: float
-    """Of the found ones' residuals."""
+    mean_absolute_s: float | None
+    """Of the found ones' residuals; None without any."""
 
     @property
     def precision(self) -> float:
@@ -105,7 +105,7 @@ def make_trial(records: Sequence[Record], spec: ModelSpec, seed: int, draws: int
             s = s if s is not None and s < WINDOW_SAMPLES else None
             trial.events.append(EventWindow(window, record.source, p - first, s))
         if record.manual and p >= 450:
-            led = example.preceded(WINDOW_SAMPLES)
+            led = example.preceded(WINDOW_SAMPLES, p - 30)
             for age in ONSET_AGES_SAMPLES:
                 end = p + WINDOW_SAMPLES + age
                 cut = led.waveform[end - WINDOW_SAMPLES : end]
@@ -191,13 +191,13 @@ def _phase(
         missed += not hits
         false += len(distances) - bool(hits)
         residuals += [min(hits)] if hits else []
-    mean = float(np.mean(residuals)) / spec_rate_hz() if residuals else float("nan")
+    mean = float(np.mean(residuals)) / spec_rate_hz() if residuals else None
     return PhaseScore(found, missed, false, mean)
 
 
-def _row(score: PhaseScore) -> dict[str, float]:
+def _row(score: PhaseScore) -> dict[str, float | None]:
     rates = {name: round(getattr(score, name), 4) for name in ("f1", "precision", "recall")}
-    return rates | {k: round(v, 4) for k, v in asdict(score).items()}
+    return rates | {k: v if v is None else round(v, 4) for k, v in asdict(score).items()}
 
 
 def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, float]:

@@ -43,10 +43,11 @@ def build(name: str, drop_rate: float) -> Any:
     return family.build(entry.cell, drop_rate=drop_rate)
 
 
-class Excess(layers.Layer):
+class Excess(layers.Layer):  # type: ignore[misc]  # keras is untyped
     """How far activations lie beyond a limit: mean squared excess of each window."""
 
     def __init__(self, limit: float, **kwargs: Any) -> None:
+        """Keep the limit; the rest is Keras's."""
         super().__init__(**kwargs)
         self.limit = limit
 

@@ -117,6 +117,7 @@ class TfliteTeacher:
         self._input = inputs[0]["index"]
         outputs = self._interpreter.get_output_details()
         widths = {int(output["shape"][-1]): output["index"] for output in outputs}
+        self._heads: tuple[tuple[Any, int], ...]
         if set(widths) == {2, 3}:
             mask, phases = widths[2], widths[3]
             self._heads = ((mask, 0), (phases, 0), (phases, 1))
@@ -157,7 +158,7 @@ class KerasTeacher:
         if _gates_were_hard(path):
             _use_hard_gates(self._model)
         # The published networks were trained on filtered data only.
-        self.views = (UNFILTERED,) if loaded.own_layout else (BAND_PASSED,)
+        self.views: Sequence[Preparation] = (UNFILTERED,) if loaded.own_layout else (BAND_PASSED,)
 
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Teacher.predict`."""
