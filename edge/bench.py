@@ -87,7 +87,7 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
     detector = Detector(model)
     prepared = prepare(record.waveform, spec)
     values = detector(prepared)
-    stack = Stack(spec.window_samples)
+    stack = Stack(spec.window_samples, spec.sampling_rate_hz)
     associator = Associator(
         TriggerSettings(), thresholds_of(TriggerSettings(), spec), spec.sampling_rate_hz, str
     )

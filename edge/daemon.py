@@ -68,7 +68,7 @@ class Daemon:
         self._assembler = Assembler(rate_hz, source.clock)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
         self._detector = Detector(model)
-        self._stack = Stack(spec.window_samples)
+        self._stack = Stack(spec.window_samples, rate_hz)
         self._associator = Associator(
             settings.trigger, thresholds_of(settings.trigger, spec), rate_hz, node.event_id
         )

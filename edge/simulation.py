@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from .daemon import Account
-from .records import Message
+from .records import NANOSECONDS, Message
 from .scoreboard import Scoreboard, score
 from .sources import SimSource
 from .stead import SteadError, SteadFile, TraceError, parse_time
@@ -14,7 +14,9 @@ from .stead_playlist import Playlist, choose
 from .timeline import Timeline
 
 DEFAULT_START_NS = parse_time("2000-01-01 00:00:00") or 0
-"""When a timeline begins whose first trace has no time."""
+"""Time of the first trace if it has none."""
+LEAD_SECONDS = 60.0
+"""Noise before the first trace, so that a window is full when it begins."""
 
 
 class Simulation:
@@ -52,12 +54,16 @@ class Simulation:
         names = choose(self._file.names, traces, seed)
         self.playlist = Playlist(self._file, names, rate_hz)
         try:
-            start_ns = self._start(names)
+            start_ns = self._start(names) - round(LEAD_SECONDS * NANOSECONDS)
         except SteadError:
             self._file.close()
             raise
         self.timeline = Timeline(
-            self.playlist, rate_hz, spacing_seconds=spacing_seconds, seed=seed
+            self.playlist,
+            rate_hz,
+            spacing_seconds=spacing_seconds,
+            lead_seconds=LEAD_SECONDS,
+            seed=seed,
         )
         self.source = SimSource(self.timeline, rate_hz, start_ns, speed, stop)
 

@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 
 from .records import Probabilities, Window
 
+NEW_EDGE_SECONDS = 5.0
+"""Signal after a sample that gives a window's word on it full weight."""
+OLD_EDGE_SECONDS = 2.0
+"""Signal before a sample that does."""
+LEAST_WEIGHT = 0.05
+"""Weight at the very edges."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
@@ -28,16 +35,24 @@ class Stacked:
 
 
 class Stack:
-    """Running mean over windows, SeisBench's `stacking="avg"` done as the windows come.
+    """Weighted running mean over windows, done as the windows come.
 
-    A sample's mean is final once the sample has left the window. A new segment starts anew.
+    A network sees a sample best with signal on both sides of it, so its word counts less near a
+    window's edges; a new arrival is judged by what there is, and judged better every hop. A
+    sample's mean is final once the sample has left the window. A new segment starts anew.
 
     Args:
         length: Samples of a full window.
+        rate_hz: Samples a second.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, rate_hz: float) -> None:
+        since_start = np.arange(length) / (rate_hz * OLD_EDGE_SECONDS)
+        until_end = np.arange(length, 0, -1) / (rate_hz * NEW_EDGE_SECONDS)
+        ramp = np.minimum(np.minimum(since_start, until_end), 1.0)
+        self._weight = np.maximum(ramp, LEAST_WEIGHT).astype(np.float32)
         self._sum = np.zeros((length, 3), dtype=np.float32)
+        self._weights = np.zeros(length, dtype=np.float32)
         self._seen = np.zeros(length, dtype=np.int32)
         self._end = 0
         self._segment = -1
@@ -48,18 +63,20 @@ class Stack:
         if window.segment != self._segment:
             self._segment = window.segment
             self._end = window.end_sample
-            self._sum[:] = 0
-            self._seen[:] = 0
+            for rows in (self._sum, self._weights, self._seen):
+                rows[:] = 0
         self._advance(window.end_sample - self._end)
         self._end = window.end_sample
         n = len(window.samples)
-        self._sum[-n:] += probabilities.values[-n:]
+        weight = self._weight[-n:]
+        self._sum[-n:] += weight[:, None] * probabilities.values[-n:]
+        self._weights[-n:] += weight
         self._seen[-n:] += 1
-        mean = self._sum[-n:] / self._seen[-n:, None]
+        mean = self._sum[-n:] / self._weights[-n:, None]
         return Stacked(window, mean, self._seen[-n:].copy(), probabilities.inference_ms)
 
     def _advance(self, samples: int) -> None:
         kept = max(0, len(self._seen) - samples)
-        for rows in (self._sum, self._seen):
+        for rows in (self._sum, self._weights, self._seen):
             rows[:kept] = rows[len(rows) - kept :].copy()
             rows[kept:] = 0

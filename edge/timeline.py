@@ -60,7 +60,7 @@ class Timeline:
         traces: At one rate, in order.
         rate_hz: That rate.
         spacing_seconds: Noise between two traces.
-        lead_seconds: Noise before the first, so that a window is full when it begins.
+        lead_seconds: Noise before the first.
         tail_seconds: Noise after the last.
         seed: Of the noise.
     """
@@ -70,8 +70,8 @@ class Timeline:
         traces: Iterable[Trace],
         rate_hz: float,
         *,
-        spacing_seconds: float = 30.0,
-        lead_seconds: float = 60.0,
+        spacing_seconds: float,
+        lead_seconds: float,
         tail_seconds: float = 15.0,
         seed: int = 0,
     ) -> None:

@@ -196,8 +196,21 @@ class Associator:
             known = [event.picks for event in (*self._events, *opened)]
             if self._too_near(pick, known) or not self._supported(stacked, confirmed, pick):
                 continue
+            widow = self._s_without_p(pick)
+            if widow is not None:
+                widow.picks["P"] = pick
+                continue
             opened.append(self._event(pick))
         return opened
+
+    def _s_without_p(self, pick: Pick) -> _Event | None:
+        """Find an open event whose S was seen first and whose P this may be."""
+        longest = self._samples(self._settings.max_s_minus_p_seconds)
+        for event in self._events:
+            lone = event.open and "P" not in event.picks
+            if lone and 0 < event.picks["S"].sample - pick.sample <= longest:
+                return event
+        return None
 
     def _open_with_s(
         self, stacked: Stacked, confirmed: Curves, picks: list[Pick], now: int

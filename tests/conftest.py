@@ -1,0 +1,56 @@
+"""What several folders' tests share: records by formula, STEAD files of them, a broker, a runner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator with a fixed seed."""
+    return np.random.default_rng(20220101)
+
+
+@pytest.fixture
+def write_stead(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of STEAD-layout files: write_stead({name: (waveform, attributes)})."""
+
+    def write(traces: dict, name: str = "traces.hdf5") -> Path:
+        path = tmp_path / name
+        with h5py.File(path, "w") as file:
+            group = file.create_group("data")
+            for trace_name, (waveform, attributes) in traces.items():
+                dataset = group.create_dataset(trace_name, data=waveform)
+                dataset.attrs.update(attributes)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def eqedge() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a runner of the command line as a process of its own."""
+
+    def run(*arguments: str | Path, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "eqedge", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
