@@ -14,7 +14,9 @@ CROPPED_STAGE = 3
 """Decoder stage whose upsampled 752 steps are cropped to 750."""
 
 
-def build(cell: str, cnn_blocks: int = 4, lstm_blocks: int = 2, drop_rate: float = 0.1) -> keras.Model:
+def build(
+    cell: str, cnn_blocks: int = 4, lstm_blocks: int = 2, drop_rate: float = 0.1
+) -> keras.Model:
     """EQTransformer on (batch, 6000, 3) windows; outputs as LEQNet's.
 
     Args:

@@ -1,4 +1,4 @@
-"""The three layers of EQTransformer and LEQNet that Keras does not have, and the blocks built of them."""
+"""The layers of EQTransformer and LEQNet that Keras does not have, and blocks built of them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Tensor = Any
 """A symbolic or concrete Keras tensor."""
 
 
-class SeqSelfAttention(layers.Layer):
+class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no types
     """Additive self-attention over time, as in EQTransformer: (batch, time, features) unchanged.
 
     Args:
@@ -72,7 +72,7 @@ class SeqSelfAttention(layers.Layer):
         return {**super().get_config(), **own}
 
 
-class LayerNormalization(layers.Layer):
+class LayerNormalization(layers.Layer):  # type: ignore[misc]
     """Normalisation over features with the published networks' tiny epsilon of 1e-14."""
 
     epsilon = 1e-14
@@ -93,7 +93,7 @@ class LayerNormalization(layers.Layer):
         return input_shape
 
 
-class FeedForward(layers.Layer):
+class FeedForward(layers.Layer):  # type: ignore[misc]
     """Two dense layers with ReLU and dropout between them, back to the input's width."""
 
     def __init__(self, units: int = 128, dropout_rate: float = 0.1, **kwargs: Any) -> None:
@@ -130,9 +130,7 @@ class FeedForward(layers.Layer):
 
 def bilstm(x: Tensor, index: int, units: int, drop_rate: float) -> Tensor:
     """Bidirectional LSTM, a 1x1 convolution back to `units`, batch normalisation."""
-    cell = layers.LSTM(
-        units, return_sequences=True, dropout=drop_rate, recurrent_dropout=drop_rate
-    )
+    cell = layers.LSTM(units, return_sequences=True, dropout=drop_rate, recurrent_dropout=drop_rate)
     x = layers.Bidirectional(cell, name=f"bilstm_{index}")(x)
     x = layers.Conv1D(units, 1, padding="same", name=f"bilstm_{index}_conv")(x)
     return layers.BatchNormalization(name=f"bilstm_{index}_bn")(x)
@@ -170,9 +168,7 @@ def heads(encoded: Tensor, decoder: Any, cell: str, units: int, drop_rate: float
             )
             x = SeqSelfAttention(attention_width=3, name=f"attention{phase}")(rnn(x))
         x = decoder(x, head)
-        outputs.append(
-            layers.Conv1D(1, 11, padding="same", activation="sigmoid", name=head)(x)
-        )
+        outputs.append(layers.Conv1D(1, 11, padding="same", activation="sigmoid", name=head)(x))
     return outputs
 
 

@@ -9,15 +9,23 @@ from .layers import bilstm, heads, transformer
 
 ENCODER = ((8, 11, 3), (16, 9, 3), (16, 7, 3), (16, 7, 2), (32, 5, 2))
 """(filters, kernel, pool) of each stage; the third and fourth share one convolution."""
-DECODER = ((32, 3, 2, (0, 0)), (16, 5, 2, (1, 0)), (16, 5, 3, (1, 1)), (16, 5, 3, (1, 0)), (8, 7, 3, (0, 0)))
+DECODER = (
+    (32, 3, 2, (0, 0)),
+    (16, 5, 2, (1, 0)),
+    (16, 5, 3, (1, 1)),
+    (16, 5, 3, (1, 0)),
+    (8, 7, 3, (0, 0)),
+)
 """(filters, kernel, upsampling, cropping) of each stage; the third and fourth share one."""
 SHARED_STAGE = 3
 """The stage that uses the convolution of the stage before it."""
 UNITS = 16
 
 
-def build(cell: str, cnn_blocks: int = 4, lstm_blocks: int = 2, drop_rate: float = 0.1) -> keras.Model:
-    """LEQNet on (batch, 6000, 3) windows; outputs detector, picker_P, picker_S, (batch, 6000, 1) each.
+def build(
+    cell: str, cnn_blocks: int = 4, lstm_blocks: int = 2, drop_rate: float = 0.1
+) -> keras.Model:
+    """LEQNet on (batch, 6000, 3); detector, picker_P and picker_S, (batch, 6000, 1) each.
 
     Args:
         cell: `lstm` for LEQNet as published (39,776 parameters), `gru` for LEQNet-GRU (38,720).
@@ -44,7 +52,7 @@ def build(cell: str, cnn_blocks: int = 4, lstm_blocks: int = 2, drop_rate: float
 
 
 def _residual(x: Any, block: int, kernel: int, drop_rate: float) -> Any:
-    """Bottleneck of three convolutions, each after batch normalisation and ReLU, added to its input."""
+    """Bottleneck of three convolutions, each after normalisation and ReLU, added to the input."""
     skip = x
     for index, (filters, size) in enumerate(((8, 1), (8, kernel), (32, 1))):
         name = f"residual_{block}_{index}"
