@@ -1,7 +1,7 @@
-"""Traces -> one unbroken stretch of counts, as a station would have delivered them one after another.
+"""Traces -> one unbroken stretch of counts, as a station would have delivered them.
 
-Every trace is brought to the same level of noise, component by component, and the stretches between
-are noise of the neighbours' own colour into which a trace's coda dies away: no step, no sudden rise.
+Every trace is brought to the same level of noise, component by component; the stretches between
+are noise of the neighbours' own colour, into which a coda dies away: no step, no sudden rise.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Timeline:
             yield _digitized(self._between(before, before[-self._short() :], self._tail))
 
     def locate(self, sample: int) -> tuple[str, int] | None:
-        """Return (trace_name, sample within that trace); the noise before a trace counts below zero."""
+        """Return (trace_name, sample within it); the noise before a trace counts below zero."""
         index = bisect_right(self.placements, sample, key=lambda placed: placed.lead_sample) - 1
         if index < 0:
             return None
@@ -132,9 +132,8 @@ class Timeline:
         loudness = np.maximum((tail[-self._short() :] - offset).std(axis=0) / NOISE_COUNTS, 1.0)
         decay = np.exp(-np.arange(length) / (CODA_SECONDS * self._rate_hz))[:, None]
         turn = np.linspace(0, np.pi / 2, length)[:, None]
-        return (
-            going * np.cos(turn) * (1 + (loudness - 1) * decay) + coming * np.sin(turn) + offset * decay
-        )
+        dying = going * np.cos(turn) * (1 + (loudness - 1) * decay) + offset * decay
+        return np.asarray(dying + coming * np.sin(turn))
 
     def _like(self, sample: NDArray[np.float64], length: int) -> NDArray[np.float64]:
         """Gaussian noise with the spectrum of `sample`, NOISE_COUNTS loud."""
@@ -166,7 +165,7 @@ def _levelled(trace: Trace, rate_hz: float) -> _Levelled:
     quiet = _quiet_part(trace, x, rate_hz)
     x -= x[quiet].mean(axis=0)
     deviation = x[quiet].std(axis=0)
-    # a component whose noise is exactly zero is scaled like the loudest, one without motion stays so
+    # a component whose noise is exactly zero is scaled like the loudest
     loudest = deviation.max() if deviation.max() > 0 else max(float(np.abs(x).max()) / 100, 1e-30)
     x *= NOISE_COUNTS / np.where(deviation > 1e-6 * loudest, deviation, loudest)
     return _Levelled(x, x[quiet])

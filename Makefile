@@ -1,0 +1,66 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each installs what it needs and says so.
+PYTHON ?= python3
+VENV   ?= .venv
+NODE   ?= .venv-node
+BIN    := $(VENV)/bin
+# root needs no sudo, and a container often has none
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# what the tests run for real: a broker, the firmware's compilers and emulators
+APT := mosquitto mosquitto-clients openssl \
+       gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc-avr avr-libc simavr \
+       clang cppcheck
+
+.PHONY: help demo setup apt check test bench clean
+
+help:
+	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
+	@echo 'make test    set everything up, check the code, run all tests'
+	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
+	@echo 'make check   ruff, mypy --strict, import-linter'
+	@echo 'make bench   what each stage of the chain costs on this machine'
+	@echo 'make clean   remove virtual environments and caches'
+
+demo: $(NODE)/.installed
+	@echo '== eqedge run --sim: twelve synthetic records through the wire, the network and the trigger'
+	$(NODE)/bin/eqedge --version -v
+	$(NODE)/bin/eqedge run --sim edge/samples/demo.hdf5 --speed max --output triggers.jsonl
+	@echo '== triggers.jsonl, the first event:'
+	@head -n 1 triggers.jsonl
+
+$(NODE)/.installed: pyproject.toml
+	@echo '== installing the node (numpy, ai-edge-litert, h5py, pyserial, click, paho-mqtt) into $(NODE)'
+	$(PYTHON) -m venv $(NODE)
+	$(NODE)/bin/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+setup: apt $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@echo '== installing the workstation (TensorFlow) and the tools for tests into $(VENV)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[convert,plot,dev]'
+	@touch $@
+
+apt:
+	@missing=''; for p in $(APT); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "== installing Debian packages:$$missing"; \
+	  $(SUDO) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup check
+	$(BIN)/python -m pytest -q
+
+bench: $(NODE)/.installed
+	$(NODE)/bin/eqedge bench
+
+clean:
+	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
