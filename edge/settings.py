@@ -1,4 +1,4 @@
-"""Every setting of the node, with its unit and default; each part of the chain takes only its own."""
+"""Every setting of the node, with its unit and default; each part takes only its own."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class MqttSettings:
     protocol: str = "5"
     """MQTT version, 5 or 3.1.1. Only with 5 does a broker say that it refused a message."""
     keepalive_seconds: int = 30
-    """Silence after which the broker is asked for a sign of life; after as much again it is lost."""
+    """Silence after which the broker is asked for a sign of life; as long again, and it is lost."""
     connect_timeout_seconds: float = 10.0
     """How long one attempt to connect may take."""
     retry_min_seconds: float = 1.0

@@ -167,7 +167,7 @@ class JsonLines:
             raise OutputError("standard output was closed by its reader") from error
         if not self._refusing:
             self._refusing = True
-            self._on_state(f"{self._name} takes no lines: {error.strerror}; they are kept in memory")
+            self._on_state(f"{self._name} takes no lines: {error.strerror}; they wait in memory")
 
     def _open(self, *, fresh: bool) -> None:
         if self._path is None:
