@@ -228,7 +228,7 @@ class Status:
     receive_errors: int = 0
     """Frames from the host that failed their CRC (16 bits)."""
     replies_dropped: int = 0
-    """Replies not sent because an earlier one was still waiting (16 bits)."""
+    """Requests not answered because two others were still waiting (16 bits)."""
     temperature_celsius: float | None = None
     """Temperature in hundredths of a degree, or None where there is no thermometer."""
     supply_volts: float | None = None

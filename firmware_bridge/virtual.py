@@ -156,7 +156,7 @@ class VirtualSensor:
             self.streaming = True
         elif command.verb == Verb.STOP:
             self._pending, self._pending_samples, self._sent = [], 0, self._taken
-            self.streaming = False
+            self.streaming, self._since_beacon = False, 0
         elif command.verb == Verb.RATE:
             # A recording has the rate it has; firmware with a timer of its own can change it.
             value = round(self.hello.rate_hz * 1000)

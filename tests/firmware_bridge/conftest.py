@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -71,5 +72,19 @@ def waves():
         swell = np.array([1.0 + math.sin(i / 150.0) for i in range(samples)])[:, None] / 2.0
         counts = rng.normal(size=(samples, channels)) * 10.0 ** (1.0 + 8.0 * swell)
         return np.clip(counts, -(2**31), 2**31 - 1).astype(np.int32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_firmware(tmp_path_factory):
+    """Runs a target of the firmware's Makefile once a session; returns the folder of its output."""
+    out = tmp_path_factory.mktemp("firmware")
+
+    def make(*targets):
+        command = ["make", "-C", ROOT / "firmware_bridge/firmware", f"OUT={out}", *targets]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return out
 
     return make

@@ -1,0 +1,91 @@
+/* Readings from the sampling interrupt wait here until the main loop packs them.
+ *
+ * One writer (the interrupt) and one reader (the main loop) share a ring. Each side moves only
+ * its own one-byte index, which every processor reads and writes whole, so the readings need no
+ * lock. Everything is volatile: that keeps a reading's bytes before the index that announces them.
+ */
+#include "sampler.h"
+
+#include "board.h"
+
+#if BOARD_RING > 128 || (BOARD_RING & (BOARD_RING - 1)) != 0
+#error "BOARD_RING must be a power of two, at most 128"
+#endif
+
+#ifndef SAMPLER_FIRST_NUMBER /* a test starts near the wrap */
+#define SAMPLER_FIRST_NUMBER 0
+#endif
+
+static volatile struct reading ring[BOARD_RING];
+static volatile uint8_t head, tail; /* free-running; head is the interrupt's */
+static volatile uint32_t next_number, dropped, missed;
+
+void sampler_take(uint32_t tick, const int32_t *counts)
+{
+    volatile struct reading *slot = &ring[head & (BOARD_RING - 1)];
+    uint8_t i;
+
+    if ((uint8_t)(head - tail) == BOARD_RING) {
+        dropped++;
+    } else {
+        slot->number = next_number;
+        slot->tick = tick;
+        for (i = 0; i < BOARD_CHANNELS; i++)
+            slot->counts[i] = counts[i];
+        head = (uint8_t)(head + 1);
+    }
+    next_number++;
+}
+
+void sampler_miss(void)
+{
+    missed++;
+    next_number++;
+}
+
+uint8_t sampler_run(uint8_t limit, bool *gap_follows)
+{
+    uint8_t waiting = (uint8_t)(head - tail);
+    uint8_t count;
+
+    *gap_follows = false;
+    if (waiting == 0)
+        return 0;
+    for (count = 1; count < waiting && count < limit; count++) {
+        if (sampler_peek(count)->number != sampler_peek(0)->number + count) {
+            *gap_follows = true;
+            break;
+        }
+    }
+    return count;
+}
+
+const volatile struct reading *sampler_peek(uint8_t index)
+{
+    return &ring[(uint8_t)(tail + index) & (BOARD_RING - 1)];
+}
+
+void sampler_release(uint8_t count)
+{
+    tail = (uint8_t)(tail + count);
+}
+
+void sampler_restart(void)
+{
+    uint8_t lock = board_lock();
+
+    head = tail = 0;
+    next_number = SAMPLER_FIRST_NUMBER;
+    dropped = missed = 0;
+    board_unlock(lock);
+}
+
+void sampler_counters(uint32_t *next, uint32_t *drops, uint32_t *misses)
+{
+    uint8_t lock = board_lock(); /* four bytes are not read in one go on eight bits */
+
+    *next = next_number;
+    *drops = dropped;
+    *misses = missed;
+    board_unlock(lock);
+}

@@ -1,0 +1,29 @@
+/* Readings from the sampling interrupt wait here until the main loop packs them. */
+#ifndef EQEDGE_SAMPLER_H
+#define EQEDGE_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h" /* the board's: BOARD_CHANNELS, BOARD_RING, ... */
+
+struct reading {
+    uint32_t number; /* since boot, dropped ones counted too */
+    uint32_t tick;
+    int32_t counts[BOARD_CHANNELS];
+};
+
+/* From the interrupt, at each sampling instant. A full ring drops the new reading and says so. */
+void sampler_take(uint32_t tick, const int32_t *counts);
+
+/* From the interrupt, when the converter did not deliver: the instant is numbered, not filled. */
+void sampler_miss(void);
+
+/* From the main loop. */
+uint8_t sampler_run(uint8_t limit, bool *gap_follows); /* readings without a gap, from the oldest */
+const volatile struct reading *sampler_peek(uint8_t index);
+void sampler_release(uint8_t count);
+void sampler_restart(void); /* numbers from zero, nothing waiting */
+void sampler_counters(uint32_t *next_number, uint32_t *dropped, uint32_t *missed);
+
+#endif
