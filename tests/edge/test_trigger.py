@@ -1,0 +1,132 @@
+"""Curves of probability become events with a life: new, update, end."""
+
+import pytest
+from eqedge.edge.settings import SettingsError, TriggerSettings
+from eqedge.edge.trigger import thresholds_of
+from eqedge.models.spec import ModelSpec, Thresholds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .curves import LENGTH, RATE, arrivals, last_words, messages, stream
+
+
+def test_an_event_lives_from_new_over_update_to_end():
+    """P opens an event, S comes as an update, and the end closes it, all under one id."""
+    told = messages(stream(120, {"p": 7000, "s": 7800}))
+    assert [trigger.type for trigger in told] == ["new", "update", "end"]
+    assert {trigger.event_id for trigger in told} == {told[0].event_id}
+    assert [trigger.sequence for trigger in told] == [0, 1, 2]
+    assert arrivals(told[0]) == {"P": 7000}
+    assert arrivals(told[-1]) == {"P": 7000, "S": 7800}
+    assert told[-1].detection_probability == pytest.approx(0.95, abs=0.01)
+
+
+def test_new_waits_for_as_many_windows_as_set():
+    """With three windows to confirm, `new` comes one hop later than with two."""
+    curves = stream(100, {"p": 7010, "s": 7600})
+    news = {n: messages(curves, confirm_windows=n)[0].window.end_sample for n in (1, 2, 3)}
+    assert news[2] - news[1] == RATE
+    assert news[3] - news[2] == RATE
+
+
+def test_a_pick_without_detection_is_no_event():
+    """A P peak where detection stays low opens nothing."""
+    assert messages(stream(100, {"p": 7000, "dh": 0.2})) == []
+
+
+def test_a_knock_is_no_event():
+    """Detection shorter than the least duration opens nothing."""
+    assert messages(stream(100, {"p": 7000, "until": 7030})) == []
+    assert messages(stream(100, {"p": 7000, "until": 7080})) != []
+
+
+def test_two_peaks_within_the_refractory_time_are_one_event():
+    """A second P two seconds after the first is taken for the same event."""
+    curves = stream(120, {"p": 7000, "s": 7900}, {"p": 7200, "ph": 0.6})
+    assert len(last_words(messages(curves))) == 1
+
+
+def test_neighbouring_events_stay_apart():
+    """Two events twelve seconds apart give two ids, each with its own P and S."""
+    told = last_words(messages(stream(120, {"p": 7000, "s": 7400}, {"p": 8200, "s": 8700})))
+    assert [arrivals(t) for t in told.values()] == [{"P": 7000, "S": 7400}, {"P": 8200, "S": 8700}]
+
+
+def test_an_s_before_its_p_belongs_to_nobody_elses_event():
+    """An S that precedes the P is not attached to it."""
+    told = last_words(messages(stream(120, {"p": 7500, "s": None}, {"s": 7000, "dh": 0.1})))
+    assert [arrivals(t) for t in told.values()] == [{"P": 7500}]
+
+
+def test_an_s_without_p_opens_an_event_after_waiting():
+    """An S alone becomes an event once a P could have shown itself, and not before."""
+    told = messages(stream(120, {"s": 7500, "since": 7400}))
+    assert arrivals(told[0]) == {"S": 7500}
+    assert told[0].window.end_sample - 7500 >= 6 * RATE
+
+
+def test_one_onset_gets_the_likelier_phase():
+    """Where P and S peak on the same sample only the more probable one is told."""
+    told = last_words(messages(stream(120, {"p": 7000, "s": 7010, "sh": 0.5, "until": 7600})))
+    assert [arrivals(t) for t in told.values()] == [{"P": 7000}]
+
+
+def test_a_better_s_replaces_a_weaker_one():
+    """A false early S gives way to the true one in an update."""
+    told = messages(stream(120, {"p": 7000, "s": 7900}, {"s": 7300, "sh": 0.4}))
+    assert arrivals(last_words(told)[told[0].event_id]) == {"P": 7000, "S": 7900}
+
+
+def test_the_end_of_a_segment_ends_its_events():
+    """When the stream breaks off, an open event is told and closed with what is known."""
+    told = messages(stream(80, {"p": 7900, "s": 7980}))
+    assert [trigger.type for trigger in told][-1] == "end"
+    assert arrivals(told[-1])["P"] == 7900
+
+
+def test_an_event_that_never_falls_quiet_ends_with_the_window():
+    """Detection that stays on for minutes cannot keep an event open for ever."""
+    told = messages(stream(240, {"p": 7000, "s": 7500, "until": 23900}), close=False)
+    ends = [trigger for trigger in told if trigger.type == "end"]
+    assert ends and ends[0].window.first_sample <= 7000 + 2 * RATE
+
+
+def test_a_preset_that_the_card_lacks_is_named():
+    """Asking for thresholds the model has not tells which ones it has."""
+    spec = ModelSpec("m", "leqnet-gru", thresholds={"default": Thresholds()})
+    with pytest.raises(SettingsError, match="preset 'loud': model m has default"):
+        thresholds_of(TriggerSettings(preset="loud"), spec)
+    own = thresholds_of(TriggerSettings(P_threshold=0.7), spec)
+    assert own == Thresholds(P_threshold=0.7)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    p=st.integers(6100, 9000),
+    separation=st.integers(60, 2500),
+    later=st.none() | st.integers(2000, 5000),
+    hop=st.sampled_from([50, 100, 130, 200]),
+)
+def test_every_event_is_told_once_whatever_the_hop(p, separation, later, hop):
+    """Any event, alone or followed by another, gets one id, ascending sequence and one end."""
+    events = [{"p": p, "s": p + separation}]
+    if later is not None:
+        second = p + round(1.4 * separation) + 100 + later
+        events.append({"p": second, "s": second + 300})
+    told = messages(stream(300, *events), hop)
+    found = last_words(told)
+    assert len(found) == len(events)
+    for event, last in zip(events, found.values(), strict=True):
+        assert arrivals(last) == {"P": event["p"], "S": event["s"]}
+    for event_id in found:
+        own = [trigger for trigger in told if trigger.event_id == event_id]
+        assert [trigger.sequence for trigger in own] == list(range(len(own)))
+        assert [trigger.type for trigger in own].count("new") == 1
+        assert own[0].type == "new"
+        assert [trigger.type for trigger in own].count("end") == 1
+        assert own[-1].type == "end"
+
+
+def test_the_window_is_long_enough_for_these_tests():
+    """The curves assume the network's own window."""
+    assert ModelSpec("m", "leqnet-gru").window_samples == LENGTH
