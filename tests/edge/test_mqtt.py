@@ -1,25 +1,20 @@
 """Delivery to a real mosquitto that is absent, stopped, killed, frozen, refusing or hostile."""
 
 import itertools
-import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from eqedge.edge.mqtt import Mqtt, PickLog, announcements
-from eqedge.edge.settings import MqttSettings, SettingsError
+from eqedge.edge.mqtt import Mqtt
+from eqedge.edge.settings import MqttSettings
 from eqedge.edge.spool import Spool
 
-from ..broker import Broker, find, free_port, wait_until
+from ..broker import Broker, free_port, wait_until
 
 INFO = {"version": "0.1.0", "network": "XX", "station": "EDGE"}
 FAST = {"retry_min_seconds": 0.05, "retry_max_seconds": 0.2, "connect_timeout_seconds": 3.0}
@@ -263,15 +258,18 @@ def test_nothing_lost_when_the_node_is_killed_again_and_again(tmp_path):
 
 def test_a_frozen_broker_is_noticed_and_costs_nothing(tmp_path):
     """A broker that keeps the connection but answers nothing is left, and found again."""
-    with Broker(tmp_path) as broker, broker.listen("eqedge/XX/EDGE/event") as received:
-        with running(settings_for(broker, keepalive_seconds=1)) as node:
-            wait_until(lambda: node.sink.counts.connected)
-            broker.signal(signal.SIGSTOP)
-            node.sink.write(event(1))
-            wait_until(lambda: not node.sink.counts.connected)
-            broker.signal(signal.SIGCONT)
-            received.wait_for(lambda got: 1 in ids(got.json("event")))
-            wait_until(lambda: len(node.spool) == 0)
+    with (
+        Broker(tmp_path) as broker,
+        broker.listen("eqedge/XX/EDGE/event") as received,
+        running(settings_for(broker, keepalive_seconds=1)) as node,
+    ):
+        wait_until(lambda: node.sink.counts.connected)
+        broker.signal(signal.SIGSTOP)
+        node.sink.write(event(1))
+        wait_until(lambda: not node.sink.counts.connected)
+        broker.signal(signal.SIGCONT)
+        received.wait_for(lambda got: 1 in ids(got.json("event")))
+        wait_until(lambda: len(node.spool) == 0)
 
 
 def test_one_attempt_at_a_time_with_growing_waits(tmp_path):
