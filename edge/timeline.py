@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from .stead import Trace
 
 NOISE_COUNTS = 200.0
-"""Root mean square of every component's noise on the timeline."""
+"""Root mean square of every component's noise above LEVEL_FROM_HZ, everywhere on the timeline."""
+LEVEL_FROM_HZ = 1.0
+"""Below it stations differ by the sea and their instruments; a pick is made of what is above."""
 MAX_COUNTS = 2**31 - 1
 """What the wire carries."""
-FADE_SECONDS = 0.25
+JOIN_SECONDS = 4.0
+"""Over this long a trace, mirrored at its end, gives way to the noise between traces."""
+PIVOT_SECONDS = 0.1
 CODA_SECONDS = 5.0
 """Time constant with which the end of a trace sinks into the noise."""
 LONGEST_NOISE_SECONDS = 10.0
 SHORTEST_NOISE_SECONDS = 1.0
+BEFORE_P_SECONDS = 0.2
+"""Of the noise before a labelled P this last part is not trusted."""
 
 Counts = NDArray[np.int32]
 
@@ -85,21 +91,17 @@ class Timeline:
 
     def stretches(self) -> Iterator[Counts]:
         """Yield the counts, (n, 3) int32 at a time: a trace with the noise that leads up to it."""
-        before: NDArray[np.float64] | None = None
+        before: _Levelled | None = None
         at = 0
         for trace in self._traces:
             level = _levelled(trace, self._rate_hz)
-            length = self._lead if before is None else self._spacing
-            fade = self._fade(trace)
-            lead = self._between(before, level.noise, length + fade)
-            ramp = np.sin(np.linspace(0, np.pi / 2, fade + 2)[1:-1])[:, None]
-            level.waveform[:fade] = level.waveform[:fade] * ramp + lead[length:] * ramp[::-1]
-            self.placements.append(_placed(trace, at, at + length))
-            at += length + len(level.waveform)
-            yield _digitized(np.concatenate([lead[:length], level.waveform]))
-            before = level.waveform
+            lead = self._between(before, level, self._lead if before is None else self._spacing)
+            self.placements.append(_placed(trace, at, at + len(lead)))
+            at += len(lead) + len(level.waveform)
+            yield _digitized(np.concatenate([lead, level.waveform]))
+            before = level
         if before is not None:
-            yield _digitized(self._between(before, before[-self._short() :], self._tail))
+            yield _digitized(self._between(before, None, self._tail))
 
     def locate(self, sample: int) -> tuple[str, int] | None:
         """Return (trace_name, sample within it); the noise before a trace counts below zero."""
@@ -109,66 +111,100 @@ class Timeline:
         placed = self.placements[index]
         return placed.trace_name, sample - placed.first_sample
 
-    def _short(self) -> int:
-        return round(SHORTEST_NOISE_SECONDS * self._rate_hz)
-
-    def _fade(self, trace: Trace) -> int:
-        """Samples over which the lead gives way to the trace, never into its P."""
-        fade = round(FADE_SECONDS * self._rate_hz)
-        if trace.p_arrival_sample is not None:
-            fade = min(fade, max(0, int(trace.p_arrival_sample) - 10))
-        return min(fade, len(trace.waveform))
-
     def _between(
-        self, before: NDArray[np.float64] | None, after: NDArray[np.float64], length: int
+        self, before: _Levelled | None, after: _Levelled | None, length: int
     ) -> NDArray[np.float64]:
-        """Noise that begins like the end of `before` and ends like the noise `after`."""
-        coming = self._like(after, length)
-        if before is None or length == 0:
-            return coming
-        tail = before[-min(len(before), 4 * self._short()) :]
-        offset = tail[-self._short() :].mean(axis=0)
-        going = self._like(tail, length)
-        loudness = np.maximum((tail[-self._short() :] - offset).std(axis=0) / NOISE_COUNTS, 1.0)
-        decay = np.exp(-np.arange(length) / (CODA_SECONDS * self._rate_hz))[:, None]
-        turn = np.linspace(0, np.pi / 2, length)[:, None]
-        dying = going * np.cos(turn) * (1 + (loudness - 1) * decay) + offset * decay
-        return np.asarray(dying + coming * np.sin(turn))
+        """Noise that goes on from the end of `before` and runs into the beginning of `after`.
 
-    def _like(self, sample: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-        """Gaussian noise with the spectrum of `sample`, NOISE_COUNTS loud."""
+        Next to a trace it is the trace itself, mirrored at its end point: that continues its value
+        and its slope, the swell of the sea included. Further off it is noise of the same colour.
+        """
+        turn = np.linspace(0, np.pi / 2, length)[:, None]
+        noise = np.zeros((length, 3))
+        if before is not None:
+            tail = before.waveform[-round(4 * SHORTEST_NOISE_SECONDS * self._rate_hz) :]
+            going = self._like(tail, length, self._rms(tail))
+            noise += going * (np.cos(turn) if after is not None else 1.0)
+        if after is not None:
+            coming = self._like(after.noise, length, self._rms(after.noise))
+            noise += coming * (np.sin(turn) if before is not None else 1.0)
+        if before is not None:
+            loudness = np.maximum(self._rms(tail) / NOISE_COUNTS, 1.0)
+            decay = np.exp(-np.arange(length) / (CODA_SECONDS * self._rate_hz))[:, None]
+            noise *= (1 + (loudness - 1) * decay) / (1 + (loudness - 1) * np.cos(turn))
+            noise = self._run_into(noise[::-1], before.waveform[::-1])[::-1]
+        if after is not None:
+            quiet = after.waveform[: max(after.quiet_from_start, 2)]
+            noise = self._run_into(noise, quiet)
+        return noise
+
+    def _run_into(
+        self, noise: NDArray[np.float64], signal: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Let the end of `noise` turn into `signal` mirrored at its first point."""
+        length = min(round(JOIN_SECONDS * self._rate_hz), len(signal) - 1, len(noise))
+        if length <= 0:
+            return noise
+        # the pivot is a short mean: one noisy sample would set the whole reflection off
+        pivot = signal[: round(PIVOT_SECONDS * self._rate_hz) + 1].mean(axis=0)
+        mirrored = 2 * pivot - signal[length:0:-1]
+        turn = np.linspace(0, np.pi / 2, length + 2)[1:-1, None]
+        joined = noise.copy()
+        joined[-length:] = noise[-length:] * np.cos(turn) + mirrored * np.sin(turn)
+        return joined
+
+    def _rms(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _rms_above(x, LEVEL_FROM_HZ / self._rate_hz)
+
+    def _like(
+        self, sample: NDArray[np.float64], length: int, rms: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Gaussian noise with the spectrum of `sample` and a level above LEVEL_FROM_HZ of `rms`."""
+        if length < 2:
+            return np.zeros((length, 3))
         taper = np.hanning(len(sample) + 2)[1:-1, None]
         spectrum = np.abs(np.fft.rfft((sample - sample.mean(axis=0)) * taper, axis=0))
-        own = np.linspace(0, 1, len(spectrum))
-        wanted = np.linspace(0, 1, length // 2 + 1)
-        noise = np.empty((length, 3))
-        for column in range(3):
-            amplitude = np.interp(wanted, own, spectrum[:, column])
-            amplitude[0] = 0.0
-            white = np.fft.rfft(self._rng.standard_normal(length)) if length else amplitude * 0
-            shaped = np.fft.irfft(white * amplitude, length) if length else np.empty(0)
-            deviation = shaped.std() if length else 1.0
-            noise[:, column] = shaped * (NOISE_COUNTS / deviation if deviation > 0 else 0.0)
-        return noise
+        own, wanted = np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, length // 2 + 1)
+        amplitude = np.column_stack([np.interp(wanted, own, column) for column in spectrum.T])
+        amplitude[0] = 0.0
+        white = np.fft.rfft(self._rng.standard_normal((length, 3)), axis=0)
+        shaped = np.fft.irfft(white * amplitude, length, axis=0)
+        level = _rms_above(shaped, LEVEL_FROM_HZ / self._rate_hz)
+        return np.asarray(shaped * np.where(level > 0, rms / np.where(level > 0, level, 1.0), 0.0))
 
 
 @dataclass(frozen=True, eq=False)
 class _Levelled:
-    """A trace at the timeline's level, and the part of it that is noise."""
+    """A trace at the timeline's level.
+
+    Attributes:
+        waveform: (n, 3) counts.
+        noise: The part of it that is noise.
+        quiet_from_start: Samples at its beginning in which no event is known.
+    """
 
     waveform: NDArray[np.float64]
     noise: NDArray[np.float64]
+    quiet_from_start: int
 
 
 def _levelled(trace: Trace, rate_hz: float) -> _Levelled:
     x = trace.waveform.astype(np.float64)
     quiet = _quiet_part(trace, x, rate_hz)
     x -= x[quiet].mean(axis=0)
-    deviation = x[quiet].std(axis=0)
+    level = _rms_above(x[quiet], LEVEL_FROM_HZ / rate_hz)
     # a component whose noise is exactly zero is scaled like the loudest
-    loudest = deviation.max() if deviation.max() > 0 else max(float(np.abs(x).max()) / 100, 1e-30)
-    x *= NOISE_COUNTS / np.where(deviation > 1e-6 * loudest, deviation, loudest)
-    return _Levelled(x, x[quiet])
+    loudest = level.max() if level.max() > 0 else max(float(np.abs(x).max()) / 100, 1e-30)
+    x *= NOISE_COUNTS / np.where(level > 1e-6 * loudest, level, loudest)
+    end = len(x)
+    if not trace.is_noise:
+        end = _noise_before_p(trace, rate_hz) if trace.p_arrival_sample is not None else 2
+    return _Levelled(x, x[quiet], end)
+
+
+def _noise_before_p(trace: Trace, rate_hz: float) -> int:
+    """Samples at the beginning that a labelled P leaves to the noise."""
+    return max(0, int(trace.p_arrival_sample or 0) - round(BEFORE_P_SECONDS * rate_hz))
 
 
 def _quiet_part(trace: Trace, x: NDArray[np.float64], rate_hz: float) -> slice:
@@ -178,12 +214,19 @@ def _quiet_part(trace: Trace, x: NDArray[np.float64], rate_hz: float) -> slice:
     if trace.is_noise:
         return slice(0, len(x))
     if trace.p_arrival_sample is not None:
-        end = int(trace.p_arrival_sample) - 20
+        end = _noise_before_p(trace, rate_hz)
         if end >= shortest:
             return slice(max(0, end - longest), end)
     starts = range(0, max(1, len(x) - shortest), shortest)
     quietest = min(starts, key=lambda at: float(x[at : at + shortest].std(axis=0).sum()))
     return slice(quietest, quietest + shortest)
+
+
+def _rms_above(x: NDArray[np.float64], cycles_per_sample: float) -> NDArray[np.float64]:
+    """Root mean square of each column above a frequency, by Parseval's theorem."""
+    spectrum = np.abs(np.fft.rfft((x - x.mean(axis=0)), axis=0)) ** 2
+    high = np.fft.rfftfreq(len(x)) >= cycles_per_sample
+    return np.asarray(np.sqrt(2 * spectrum[high].sum(axis=0)) / len(x))
 
 
 def _placed(trace: Trace, lead_sample: int, first_sample: int) -> Placement:
