@@ -40,6 +40,8 @@ REPEAT_SECONDS = 3600.0
 """A trouble that goes on is told again this often."""
 MAX_INCOMING_BYTES = 65_536
 """The node expects acknowledgements only; a broker that sends more than this is left."""
+RECEIVE_BUFFER_BYTES = 16_384
+"""What the kernel takes in for the connection; it bounds what is read at a time."""
 REFUSED_FOR_GOOD = {0x90, 0x95, 0x99}
 """Reason codes of MQTT 5 (topic, size, format) after which the same message is never taken."""
 REMEMBERED_EVENTS = 64
@@ -348,6 +350,7 @@ class Link:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
+        self._client.on_socket_open = self._on_socket_open
         self._client.will_set(status_topic, b"offline", qos=1, retain=True)
 
     def open(
@@ -442,6 +445,12 @@ class Link:
         connection = self._client.socket()
         if connection is not None:
             connection.close()
+
+    def _on_socket_open(self, client: Client, userdata: Any, connection: Any) -> None:
+        # The library reads up to a hundred times what the kernel has before `_check_incoming`
+        # sees it; acknowledgements need no more.
+        if isinstance(connection, socket.socket):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
     def _on_connect(
         self,

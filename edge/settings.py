@@ -192,7 +192,7 @@ class MqttSettings:
         )
         hint = f"MQTT address {url!r}: write mqtt://host:1883 or mqtts://host:8883"
         _check(parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname), hint)
-        _check(not parts.query and not parts.fragment, hint)
+        _check(not set("?#") & set(url), hint)
         tls = parts.scheme == "mqtts"
         return cls(
             host=str(parts.hostname),

@@ -66,7 +66,8 @@ class Broker:
 
     Args:
         folder: For its configuration, log and store.
-        config: Lines beside the listener; `allow_anonymous true` unless they speak of it.
+        config: More lines, for its listener, which takes anyone unless they begin with
+            `allow_anonymous false`, or for a second one, with passwords or TLS.
         port: Fixed port; a free one by default.
     """
 
@@ -85,9 +86,9 @@ class Broker:
 
     def configure(self, config: str) -> None:
         """Set the configuration for the next start."""
-        lines = [f"listener {self.port} 127.0.0.1", "log_type all", config]
-        if "allow_anonymous" not in config:
-            lines.append("allow_anonymous true")
+        lines = ["per_listener_settings true", "log_type all", f"listener {self.port} 127.0.0.1"]
+        lines += [] if config.startswith("allow_anonymous") else ["allow_anonymous true"]
+        lines.append(config)
         # Without limits of its own it hands a message on before it acknowledges it, so that even
         # one killed right after an acknowledgement has lost nothing.
         lines += ["max_inflight_messages 0", "max_queued_messages 0"]

@@ -1,20 +1,25 @@
 """Delivery to a real mosquitto that is absent, stopped, killed, frozen, refusing or hostile."""
 
 import itertools
+import json
+import random
+import re
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from eqedge.edge.mqtt import Mqtt
-from eqedge.edge.settings import MqttSettings
+from eqedge.edge.mqtt import Mqtt, PickLog, announcements
+from eqedge.edge.settings import MqttSettings, SettingsError
 from eqedge.edge.spool import Spool
 
-from ..broker import Broker, free_port, wait_until
+from ..broker import Broker, find, free_port, wait_until
 
 INFO = {"version": "0.1.0", "network": "XX", "station": "EDGE"}
 FAST = {"retry_min_seconds": 0.05, "retry_max_seconds": 0.2, "connect_timeout_seconds": 3.0}
@@ -290,3 +295,467 @@ def test_one_attempt_at_a_time_with_growing_waits(tmp_path):
     waits = [after - before for before, after in itertools.pairwise(times)]
     assert waits[-1] > 0.4 > waits[0], waits
     assert max(waits) < 1.5
+
+
+def test_the_end_is_bounded_without_a_broker(tmp_path):
+    """Closing with the broker down takes the drain time and says where the events are."""
+    node = Node(settings_for(free_port(), drain_seconds=0.3), tmp_path / "spool.db")
+    node.sink.write(event(1))
+    begin = time.monotonic()
+    node.sink.close()
+    assert 0.2 < time.monotonic() - begin < 2
+    assert node.heard("1 messages kept in") and node.heard("spool.db")
+    again = Spool(tmp_path / "spool.db")
+    assert len(again) == 1
+    again.close()
+
+
+def test_a_short_run_still_delivers(tmp_path):
+    """A run over before the connection stands waits for it at the end."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker)) as node:
+            for number in range(200):
+                node.sink.write(event(number))
+        received.wait_for(lambda got: got.texts("status")[-1:] == ["stopped"])
+        assert ids(received.json("event")) == list(range(200))
+
+
+def test_the_message_between_file_and_spool_is_caught_up(tmp_path):
+    """After a kill between the two, the file's last message is delivered, as historical, once."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker), tmp_path / "spool.db") as node:
+            node.sink.write(event(1))
+        for _ in range(2):
+            with running(settings_for(broker), tmp_path / "spool.db") as node:
+                node.sink.catch_up(None)
+                node.sink.catch_up(event(2))
+                wait_until(lambda: len(node.spool) == 0)
+        assert [(m["event_id"][-1], m["historical"]) for m in received.json("event")] == [
+            ("1", False),
+            ("2", True),
+        ]
+
+
+def test_health_goes_out_but_is_not_kept(tmp_path):
+    """A health record is published while connected, and not stored while not."""
+    broker = Broker(tmp_path).reserve("eqedge/#")
+    with running(settings_for(broker)) as node:
+        node.sink.publish_health({"old": True})
+        assert len(node.spool) == 0
+        with broker, broker.collect() as received:
+            wait_until(lambda: node.sink.counts.connected)
+            node.sink.publish_health({"new": True})
+            received.wait_for(lambda got: {"new": True} in got.json("health"))
+
+
+def test_the_thread_proves_alive_with_and_without_a_broker(tmp_path):
+    """The time of progress advances while connected, and while not."""
+    with running(settings_for(free_port(), drain_seconds=0)) as node:
+        before = node.sink.progress_time
+        wait_until(lambda: node.sink.progress_time > before + 0.2)
+    with Broker(tmp_path) as broker, running(settings_for(broker)) as node:
+        wait_until(lambda: node.sink.counts.connected)
+        before = node.sink.progress_time
+        wait_until(lambda: node.sink.progress_time > before + 0.9)
+
+
+def test_the_older_protocol(tmp_path):
+    """A broker of 2014 is served with MQTT 3.1.1."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker, protocol="3.1.1")) as node:
+            node.sink.write(event(1))
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"])
+        assert received.json("event") == [event(1)]
+        assert "eqedge-XX-EDGE (p2" in broker.log()
+
+
+# Who may in, and who not.
+
+
+def guarded(folder, password="right"):
+    """Return a port, and the configuration of a listener there that asks for a password."""
+    path, port = folder / "passwords", free_port()
+    find("mosquitto")
+    command = [find("mosquitto_passwd"), "-b", "-c", str(path), "node", password]
+    subprocess.run(command, check=True, capture_output=True)
+    config = f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {path}"
+    return port, config
+
+
+SECRETS = {"EQEDGE_MQTT_USERNAME": "node", "EQEDGE_MQTT_PASSWORD": "right"}
+
+
+def test_password_from_the_environment_or_a_file(tmp_path):
+    """Both let the node in; the file comes first, and is told when others can read it."""
+    secret = tmp_path / "mqtt"
+    secret.write_text("node\nright\n")
+    secret.chmod(0o644)
+    port, config = guarded(tmp_path)
+    with Broker(tmp_path, config=config):
+        settings = settings_for(port, allow_insecure=True)
+        with running(settings, environ=SECRETS) as node:
+            wait_until(lambda: node.sink.counts.connected)
+        by_file = replace(settings, credentials_file=str(secret))
+        with running(by_file, environ={**SECRETS, "EQEDGE_MQTT_PASSWORD": "wrong"}) as node:
+            wait_until(lambda: node.sink.counts.connected)
+            assert node.heard("chmod 600")
+
+
+def test_a_refused_password_is_told_without_it_and_mended_without_a_restart(tmp_path):
+    """Refused: said once, no secret in any word, events kept, and delivered once it is right."""
+    port, config = guarded(tmp_path, "old-one")
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
+        settings = settings_for(port, allow_insecure=True)
+        with running(settings, environ=SECRETS) as node:
+            node.sink.write(event(1))
+            wait_until(lambda: node.sink.counts.failures >= 3)
+            assert len(node.said) == 1 and "Not authorized" in node.said[0]
+            assert len(node.spool) == 1
+            shutil.copy(tmp_path / "passwords", tmp_path / "before")
+            command = [find("mosquitto_passwd"), "-b", str(tmp_path / "passwords"), "node", "right"]
+            subprocess.run(command, check=True, capture_output=True)
+            broker.signal(signal.SIGHUP)
+            received.wait_for(lambda got: got.json("event") == [event(1)])
+            everything = f"{node.said} {settings} {vars(node.sink)}"
+            assert "right" not in everything.replace("refused", "")
+
+
+def test_credentials_do_not_cross_the_network_in_the_clear(tmp_path):
+    """Without TLS they are refused, by a message without them, unless that is allowed."""
+    with pytest.raises(SettingsError, match="in the clear") as caught:
+        Node(settings_for(1883), environ=SECRETS)
+    assert "right" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", [None, "", "\nonly-a-password\n", b"\xff\xfe"])
+def test_an_unusable_credentials_file_is_one_line(tmp_path, content):
+    """Missing, empty, without a name, not text: an error that names the file, not its content."""
+    path = tmp_path / "mqtt"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    settings = settings_for(1883, credentials_file=str(path), allow_insecure=True)
+    with pytest.raises(SettingsError, match=re.escape(str(path))) as caught:
+        Node(settings)
+    assert "only-a-password" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with an authority, a broker's and a node's certificate, and another authority."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*words):
+        command = [find("openssl"), *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+
+    def authority(name):
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem",
+                "-days", 2, "-subj", f"/CN={name}")  # fmt: skip
+
+    def signed(name, alternative):
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl(
+            "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
+        )
+        (folder / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", 2, "-out", f"{name}.pem", "-extfile", f"{name}.ext")  # fmt: skip
+
+    authority("ca")
+    authority("stranger")
+    signed("broker", "IP:127.0.0.1")
+    signed("node", "DNS:node")
+    return folder
+
+
+def encrypted(certificates):
+    """Return a port, and the configuration of a listener there that wants a certificate."""
+    port = free_port()
+    files = [f"{what} {certificates / name}" for what, name in (
+        ("cafile", "ca.pem"), ("certfile", "broker.pem"), ("keyfile", "broker.key"))]  # fmt: skip
+    lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "require_certificate true"]
+    return port, "\n".join(lines + files)
+
+
+def test_tls_with_certificates_on_both_sides(tmp_path, certificates):
+    """Broker and node show certificates of one authority: delivered, and a password may travel."""
+    port, config = encrypted(certificates)
+    settings = replace(
+        MqttSettings.from_url(f"mqtts://127.0.0.1:{port}"),
+        ca_file=str(certificates / "ca.pem"),
+        certificate_file=str(certificates / "node.pem"),
+        key_file=str(certificates / "node.key"),
+        **FAST,
+    )
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
+        with running(settings, environ=SECRETS) as node:
+            for number in range(100):
+                node.sink.write(event(number))
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"])
+        assert ids(received.json("event")) == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ca_file": "stranger.pem"}, "does not convince"),
+        ({"host": "localhost"}, "does not convince"),
+        ({"certificate_file": None, "key_file": None}, ""),
+    ],
+    ids=["another authority", "another name", "no certificate of the node"],
+)
+def test_tls_that_does_not_convince(tmp_path, certificates, change, told):
+    """A broker that cannot prove itself, or is not convinced, gets nothing; events are kept."""
+    port, config = encrypted(certificates)
+    files = {"ca_file": "ca.pem", "certificate_file": "node.pem", "key_file": "node.key", **change}
+    files = {
+        name: str(certificates / value) if value and name != "host" else value
+        for name, value in files.items()
+    }
+    with Broker(tmp_path, config=config) as broker:
+        settings = settings_for(port, tls=True, drain_seconds=0, **files)
+        with running(settings) as node:
+            node.sink.write(event(1))
+            wait_until(lambda: node.sink.counts.failures >= 2)
+            assert node.heard(told) and not node.sink.counts.connects
+            assert len(node.spool) == 1
+        assert "as eqedge-XX-EDGE" not in broker.log()
+
+
+@pytest.mark.parametrize("setting", ["ca_file", "certificate_file"])
+def test_unusable_certificates_are_one_line(tmp_path, setting):
+    """A missing file and one without a certificate end the start, named."""
+    (tmp_path / "rubbish.pem").write_text("rubbish")
+    for name in ("missing.pem", "rubbish.pem"):
+        settings = settings_for(8883, tls=True, **{setting: str(tmp_path / name)})
+        with pytest.raises(SettingsError, match=name) as caught:
+            Node(settings)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_broker_that_refuses_messages_gets_them_later(tmp_path):
+    """Not allowed to publish: said, kept, tried again; MQTT 3.1.1 would have lost them."""
+    rules, port = tmp_path / "rules", free_port()
+    rules.write_text("topic write eqedge/XX/EDGE/status\ntopic write eqedge/XX/EDGE/info\n")
+    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}"
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(port)) as node:
+            node.sink.write(event(1))
+            wait_until(lambda: node.heard("refuses a message: Not authorized"))
+            assert len(node.spool) == 1 and node.sink.counts.refused == 0
+            rules.write_text("topic write eqedge/#\n")
+            broker.signal(signal.SIGHUP)
+            received.wait_for(lambda got: got.json("event") == [event(1)])
+            wait_until(lambda: len(node.spool) == 0)
+
+
+def test_a_message_too_long_is_left_out_and_the_rest_goes_on(tmp_path):
+    """Beyond our limit or the broker's, a message is counted and told, and blocks nothing."""
+    port = free_port()
+    config = f"max_packet_size 3000\nlistener {port} 127.0.0.1\nallow_anonymous true"
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/XX/EDGE/#") as received:
+        with running(settings_for(port, max_payload_bytes=5000)) as node:
+            node.sink.write(event(1, text="x" * 6000))
+            node.sink.write(event(2, text="x" * 4000))
+            node.sink.write(event(3))
+            received.wait_for(lambda got: ids(got.json("event")) == [3])
+            assert node.sink.counts.oversized == 1 and node.sink.counts.refused == 1
+            assert node.heard("too long") and node.heard("longer than the broker allows")
+            wait_until(lambda: len(node.spool) == 0)
+            assert node.sink.counts.connects == 1
+
+
+CONNACK = b"\x20\x03\x00\x00\x00"
+HOSTILE = {
+    "a packet of 256 MB": b"\x30\xff\xff\xff\x7f\x00\x01a" + b"x" * 30_000_000,
+    "a length without end": b"\x30\xff\xff\xff\xff\xff\xff",
+    "a command nobody asked for": b"\x31\x1a\x00\x11eqedge/XX/EDGE/cmd\x00reboot!",
+    "a topic that is not text": b"\x30\x08\x00\x03\xff\xfe\xfd\x00hi",
+    "acknowledgements of nothing": b"\x40\x02\xff\xfe\x40\x02\x00\x00\x40\x00\x40\x01\x01",
+    "a second welcome": CONNACK + CONNACK,
+    "a packet type of zero": b"\x00\x00\xf0\x00",
+    "half a packet, then silence": b"\x40\x04\x00",
+    "properties that lie about their length": b"\x20\x05\x00\x00\xff\xff\x7f",
+    "noise": random.Random(7).randbytes(5000),
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_broker_costs_nothing_but_the_connection(tmp_path, payload):
+    """Whatever it sends, the node stays small and alive, obeys nothing, and delivers elsewhere."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        server.settimeout(10)
+        with running(settings_for(port, keepalive_seconds=1)) as node:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                connection.recv(1000)
+                connection.sendall(CONNACK)
+                wait_until(lambda: node.sink.counts.connects == 1)
+                node.sink.write(event(1))
+                with suppress(OSError):
+                    connection.sendall(payload)
+                    connection.settimeout(0.1)
+                    while connection.recv(4096):
+                        pass
+            wait_until(lambda: node.sink.counts.failures)
+            server.close()
+            assert len(node.spool) == 1
+            grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            assert grown_kb < 20_000
+            with Broker(tmp_path, port=port) as broker:
+                wait_until(lambda: len(node.spool) == 0)
+                assert "SUBSCRIBE" not in broker.log()
+
+
+def test_retained_commands_are_not_even_heard(tmp_path):
+    """The node subscribes to nothing: what waits on its topics does not reach it."""
+    with Broker(tmp_path) as broker:
+        broker.publish("eqedge/XX/EDGE/cmd/reboot", b"x" * 1_000_000, retain=True)
+        with running(settings_for(broker)) as node:
+            node.sink.write(event(1))
+            wait_until(lambda: node.sink.counts.delivered == 1)
+            assert "Received SUBSCRIBE" not in broker.log()
+            assert node.sink.counts.failures == 0
+
+
+# Home Assistant.
+
+
+def test_home_assistant_finds_the_node(tmp_path):
+    """With the prefix set, retained discovery messages appear, and again when it starts."""
+    settings = {"home_assistant_prefix": "homeassistant"}
+    with (
+        Broker(tmp_path) as broker,
+        broker.listen("homeassistant/+/+/+/config") as received,
+        running(settings_for(broker, **settings)) as node,
+    ):
+        received.wait_for(lambda got: len(got.messages) == 2)
+        topic, _, text = received.messages[0]
+        assert topic == "homeassistant/binary_sensor/eqedge_XX_EDGE/event/config"
+        config = json.loads(text)
+        assert config["state_topic"] == "eqedge/XX/EDGE/event"
+        assert config["availability_topic"] == "eqedge/XX/EDGE/status"
+        assert config["unique_id"] and config["device"]["identifiers"]
+        wait_until(lambda: "Received SUBSCRIBE" in broker.log())
+        broker.publish("homeassistant/status", b"online")
+        received.wait_for(lambda got: len(got.messages) == 4)
+        broker.publish("homeassistant/status", b"x" * 60_000)
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        assert len(received.messages) == 4 and node.sink.counts.failures == 0
+
+
+def test_home_assistant_is_off_by_default():
+    """Without the setting nothing is announced or listened to."""
+    assert announcements(MqttSettings("host").home_assistant_prefix, "a/XX/EDGE").payloads == {}
+
+
+# Picks, and settings.
+
+
+def test_the_memory_of_picks_is_bounded():
+    """Events that never end are forgotten in time; an end forgets at once."""
+    log = PickLog()
+    pick = {"phase": "P", "time": "t1"}
+    for number in range(1000):
+        assert len(log.news(event(number, picks=[pick]))) == 1
+    assert len(log._times) == 64
+    log.news(event(999, "end", 1, picks=[pick]))
+    assert len(log._times) == 63
+
+
+def test_two_picks_of_one_phase_are_two():
+    """A second P in one event has an id of its own."""
+    picks = [{"phase": "P", "time": "t1"}, {"phase": "P", "time": "t9"}]
+    told = PickLog().news(event(1, picks=picks))
+    assert [pick["pick_id"][-2:] for pick in told] == ["P1", "P2"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "prefix", "tls"),
+    [
+        ("mqtt://broker", "broker", 1883, "eqedge", False),
+        ("mqtt://broker:1884/a/b/", "broker", 1884, "a/b", False),
+        ("mqtts://broker", "broker", 8883, "eqedge", True),
+        ("mqtts://[::1]:99", "::1", 99, "eqedge", True),
+    ],
+)
+def test_addresses(url, host, port, prefix, tls):
+    """What an address says, and what it leaves to the defaults."""
+    settings = MqttSettings.from_url(url)
+    assert (settings.host, settings.port, settings.topic_prefix, settings.tls) == (
+        host,
+        port,
+        prefix,
+        tls,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "broker",
+        "http://broker",
+        "mqtt://",
+        "mqtt://broker:port",
+        "mqtt://broker:0",
+        "mqtt://broker:70000",
+        "mqtt://[::1",
+        "mqtt://broker/a?b",
+        "mqtt://broker/a/#",
+        "mqtt://broker/a//b",
+        "mqtt://broker/$SYS",
+        "mqtt://broker/" + "x" * 201,
+        "mqtt://node:secret@broker",
+        "mqtt://node:secret@broker:port",
+        "mqtt://node:secret@[::1",
+    ],
+)
+def test_wrong_addresses_are_one_line_without_a_password(url):
+    """Each is a settings error, and never repeats a password it was given."""
+    with pytest.raises(SettingsError) as caught:
+        MqttSettings.from_url(url)
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"host": ""},
+        {"topic_prefix": ""},
+        {"topic_prefix": "/a"},
+        {"topic_prefix": "a/\n"},
+        {"topic_prefix": "a+"},
+        {"home_assistant_prefix": "#"},
+        {"protocol": "4"},
+        {"ca_file": "ca.pem"},
+        {"key_file": "k.pem", "tls": True},
+        {"keepalive_seconds": 0},
+        {"retry_max_seconds": 0.5},
+        {"max_payload_bytes": 10},
+    ],
+)
+def test_settings_out_of_range(wrong):
+    """Each is refused when the settings are made, not when the broker is met."""
+    with pytest.raises(SettingsError):
+        MqttSettings(**{"host": "broker", **wrong})
+
+
+@pytest.mark.parametrize("code", ["", "../x", "A/B", "#", "+", "abc", "TOOLONGCODE"])
+def test_codes_that_would_leave_the_topic_are_refused(code):
+    """A station code is no way to another topic."""
+    with pytest.raises(SettingsError):
+        Mqtt(
+            settings_for(1883),
+            network="XX",
+            station=code,
+            info={},
+            spool=Spool(None),
+            on_state=print,
+        )
