@@ -22,12 +22,12 @@ static volatile uint32_t next_number, dropped, missed;
 
 void sampler_take(uint32_t tick, const int32_t *counts)
 {
-    volatile struct reading *slot = &ring[head & (BOARD_RING - 1)];
-    uint8_t i;
-
     if ((uint8_t)(head - tail) == BOARD_RING) {
         dropped++;
     } else {
+        volatile struct reading *slot = &ring[head & (BOARD_RING - 1)];
+        uint8_t i;
+
         slot->number = next_number;
         slot->tick = tick;
         for (i = 0; i < BOARD_CHANNELS; i++)

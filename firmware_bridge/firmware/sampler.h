@@ -24,6 +24,6 @@ uint8_t sampler_run(uint8_t limit, bool *gap_follows); /* readings without a gap
 const volatile struct reading *sampler_peek(uint8_t index);
 void sampler_release(uint8_t count);
 void sampler_restart(void); /* numbers from zero, nothing waiting */
-void sampler_counters(uint32_t *next_number, uint32_t *dropped, uint32_t *missed);
+void sampler_counters(uint32_t *next, uint32_t *drops, uint32_t *misses);
 
 #endif

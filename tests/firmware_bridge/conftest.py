@@ -2,7 +2,11 @@
 
 import json
 import math
+import shutil
+import socket
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +92,84 @@ def make_firmware(tmp_path_factory):
         return out
 
     return make
+
+
+class Board:
+    """The firmware running on QEMU's Cortex-M3: its line, its marks, its reset button."""
+
+    def __init__(self, elf, waveform, folder):
+        """Starts QEMU; the firmware begins when somebody connects to ``url``."""
+        wave = folder / "wave.bin"
+        wave.write_bytes(waveform)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.url = f"socket://127.0.0.1:{port}"
+        self._marks = socket.create_server(("127.0.0.1", 0))
+        self._marked = []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self._monitor = folder / "monitor"
+        self._process = subprocess.Popen(
+            [
+                *("qemu-system-arm", "-M", "mps2-an385", "-display", "none", "-kernel", elf),
+                *("-device", f"loader,file={wave},addr=0x21000000,force-raw=on"),
+                *("-serial", f"tcp:127.0.0.1:{port},server=on,wait=on"),
+                *("-serial", f"tcp:127.0.0.1:{self._marks.getsockname()[1]}"),
+                *("-monitor", f"unix:{self._monitor},server=on,wait=off"),
+            ]
+        )
+        until = time.monotonic() + 10  # until it listens; a connection would start the firmware
+        while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
+            assert time.monotonic() < until and self._process.poll() is None, "no QEMU"
+            time.sleep(0.02)
+
+    def _listen(self):
+        connection, _ = self._marks.accept()
+        with connection:
+            first = connection.recv(1)
+            came = time.monotonic()
+            rest = connection.makefile("rb").readline()
+            if rest.endswith(b"\n"):
+                self._marked.append((came, int(first + rest, 16)))
+
+    def mark(self, seconds):
+        """Waits for the mark; returns (monotonic time it came, tick it was given at)."""
+        self._listener.join(seconds)
+        assert self._marked, "no mark came"
+        return self._marked[0]
+
+    def press_reset(self):
+        """Resets the board as its button would."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self._monitor))
+            monitor.settimeout(5)
+            for order in (b"system_reset\n", b"info status\n"):
+                answer = b""
+                while not answer.endswith(b"(qemu) "):
+                    answer += monitor.recv(4096)
+                monitor.sendall(order)
+            while b"VM status" not in monitor.recv(4096):
+                pass
+
+    def stop(self):
+        """Ends QEMU."""
+        self._process.kill()
+        self._process.wait()
+        self._marks.close()
+
+
+@pytest.fixture
+def cortexm(make_firmware, tmp_path):
+    """Builds the Cortex-M3 firmware and runs it on QEMU with a waveform."""
+    if not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")):
+        pytest.skip("needs Debian's gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm")
+    boards = []
+
+    def start(waveform):
+        elf = make_firmware("qemu_cortexm") / "qemu_cortexm.elf"
+        boards.append(Board(elf, waveform, tmp_path))
+        return boards[-1]
+
+    yield start
+    for board in boards:
+        board.stop()

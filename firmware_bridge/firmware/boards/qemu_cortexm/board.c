@@ -1,0 +1,280 @@
+/* Bare metal on QEMU's mps2-an385 (Cortex-M3 at 25 MHz): UART0 is the line, a timer interrupt
+ * samples the waveform that QEMU's loader has put into the PSRAM, UART1 tells a test the tick at
+ * which the marked sample was taken.
+ *
+ * Sample n is due at tick n * tick_hz / rate. QEMU may be late with an interrupt when its host is
+ * busy; the interrupt then takes all that is due, each with its own instant, so the waveform keeps
+ * its pace as a converter with a crystal of its own would.
+ */
+#include "board.h"
+
+#include <stddef.h>
+
+#include "device.h"
+#include "sampler.h"
+#include "waveform.h"
+
+#define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#define CPU_HZ 25000000u
+#define TICK_HZ (CPU_HZ / 16u) /* the dual timer's prescaler */
+
+#define TIMER_CONTROL REGISTER(0x40000000)
+#define TIMER_RELOAD REGISTER(0x40000008)
+#define TIMER_CLEAR REGISTER(0x4000000C)
+#define DUAL_LOAD REGISTER(0x40002000)
+#define DUAL_VALUE REGISTER(0x40002004)
+#define DUAL_CONTROL REGISTER(0x40002008)
+#define UART_DATA(n) REGISTER(0x40004000 + 0x1000 * (n))
+#define UART_STATE(n) REGISTER(0x40004004 + 0x1000 * (n))
+#define UART_CONTROL(n) REGISTER(0x40004008 + 0x1000 * (n))
+#define UART_CLEAR(n) REGISTER(0x4000400C + 0x1000 * (n))
+#define UART_DIVIDER(n) REGISTER(0x40004010 + 0x1000 * (n))
+#define UART_TX_FULL 1u
+#define UART_RX_FULL 2u
+#define NVIC_ENABLE REGISTER(0xE000E100)
+#define RESET_CONTROL REGISTER(0xE000ED0C)
+
+#define WAVE ((const struct waveform *)0x21000000)
+
+extern uint32_t data_source[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
+
+/* Survives a reset, not the power: what makes one boot differ from the last. */
+static uint32_t resets __attribute__((section(".noinit")));
+static uint32_t resets_proof __attribute__((section(".noinit")));
+
+static const uint8_t *volatile sending_at;
+static volatile uint16_t sending_left;
+static uint32_t hardware_last, hardware_turns; /* extend the timer's 32 bits */
+static uint64_t taken;
+
+void reset(void);
+int main(void);
+
+/* ---- Time --------------------------------------------------------------------------------- */
+
+static uint64_t long_tick(void)
+{
+    uint8_t lock = board_lock();
+    uint32_t now = ~DUAL_VALUE; /* it counts down from all ones */
+    int64_t ticks;
+
+    if (now < hardware_last)
+        hardware_turns++;
+    hardware_last = now;
+    ticks = (int64_t)((uint64_t)hardware_turns << 32 | now);
+    board_unlock(lock);
+    return (uint64_t)(ticks + ticks * WAVE->crystal_ppb / 1000000000);
+}
+
+uint32_t board_tick(void) { return (uint32_t)long_tick(); }
+
+static uint64_t tick_of(uint64_t sample)
+{
+    return sample * TICK_HZ * 1000u / WAVE->rate_millihertz;
+}
+
+static void give_mark(void)
+{
+    uint32_t tick = board_tick();
+    int shift;
+
+    for (shift = 28; shift >= 0; shift -= 4)
+        UART_DATA(1) = (uint8_t)"0123456789abcdef"[tick >> shift & 15u];
+    UART_DATA(1) = '\n';
+}
+
+static void timer_interrupt(void)
+{
+    uint64_t now = long_tick();
+
+    TIMER_CLEAR = 1;
+    while (tick_of(taken) <= now) {
+        uint64_t at = taken < WAVE->samples ? taken : WAVE->samples - 1u;
+
+        sampler_take((uint32_t)tick_of(taken), WAVE->counts + at * BOARD_CHANNELS);
+        if (taken == WAVE->mark_sample)
+            give_mark();
+        taken++;
+    }
+}
+
+/* ---- The line ----------------------------------------------------------------------------- */
+
+static void receive_interrupt(void)
+{
+    UART_CLEAR(0) = 2;
+    while (UART_STATE(0) & UART_RX_FULL)
+        device_receive((uint8_t)UART_DATA(0));
+}
+
+static void send_interrupt(void)
+{
+    UART_CLEAR(0) = 1;
+    if (sending_left > 0 && !(UART_STATE(0) & UART_TX_FULL)) {
+        sending_left--;
+        UART_DATA(0) = *sending_at++;
+    }
+}
+
+void board_send(const uint8_t *bytes, uint16_t size)
+{
+    uint8_t lock = board_lock();
+
+    sending_at = bytes + 1;
+    sending_left = (uint16_t)(size - 1);
+    UART_DATA(0) = bytes[0]; /* its completion brings the first interrupt */
+    board_unlock(lock);
+}
+
+bool board_sending(void)
+{
+    return sending_left > 0 || (UART_STATE(0) & UART_TX_FULL);
+}
+
+/* ---- The rest of the seam ----------------------------------------------------------------- */
+
+void board_identity(struct wire_hello *hello)
+{
+    hello->rate_millihertz = WAVE->rate_millihertz;
+    hello->tick_hz = TICK_HZ;
+    hello->units_per_count = WAVE->units_per_count;
+    hello->gain = 1.0f;
+    hello->adc_bits = WAVE->adc_bits;
+    hello->unit = WAVE->unit;
+    hello->channel_count = BOARD_CHANNELS;
+    hello->channels = WAVE->codes;
+    hello->device_id = WAVE->device_id;
+    hello->firmware = "eqedge mps2-an385 1.0";
+}
+
+uint32_t board_boot_id(void)
+{
+    if (resets_proof != ~resets)
+        resets = 0; /* the power was off */
+    resets_proof = ~(resets + 1);
+    return WAVE->boot_seed + resets++;
+}
+
+uint8_t board_lock(void)
+{
+    uint32_t primask;
+
+    __asm__ volatile("mrs %0, primask\n\tcpsid i" : "=r"(primask) : : "memory");
+    return (uint8_t)primask;
+}
+
+void board_unlock(uint8_t lock)
+{
+    if (!lock)
+        __asm__ volatile("cpsie i" : : : "memory");
+}
+
+bool board_set_rate(uint32_t millihertz) { (void)millihertz; return false; }
+bool board_set_gain(uint32_t thousandths) { (void)thousandths; return false; }
+void board_lamp(bool on) { (void)on; }
+
+void board_reset(void)
+{
+    RESET_CONTROL = 0x05FA0004u;
+    for (;;)
+        ;
+}
+
+int16_t board_temperature_centicelsius(void) { return WIRE_NO_TEMPERATURE; }
+uint16_t board_supply_millivolts(void) { return WIRE_NO_SUPPLY; }
+uint16_t board_pps(uint32_t *tick) { (void)tick; return 0; }
+
+/* ---- Start -------------------------------------------------------------------------------- */
+
+#ifdef BOARD_MEASURE
+/* Says on UART1 after 4000 samples how many processor cycles were not slept away. */
+static void measure(uint32_t busy_ticks)
+{
+    static uint32_t total, worst;
+    static bool said;
+    uint32_t values[2], i;
+    int shift;
+
+    total += busy_ticks;
+    if (busy_ticks > worst && taken > 100)
+        worst = busy_ticks;
+    if (taken < 4000 || said)
+        return;
+    said = true;
+    values[0] = total;
+    values[1] = worst;
+    for (i = 0; i < 2; i++) {
+        for (shift = 28; shift >= 0; shift -= 4)
+            UART_DATA(1) = (uint8_t)"0123456789abcdef"[values[i] >> shift & 15u];
+        UART_DATA(1) = '\n';
+    }
+}
+#define TIMER2_VALUE REGISTER(0x40001004)
+#endif
+
+/* In true processor cycles; a crystal that runs fast samples too often. */
+static uint32_t interrupt_period(void)
+{
+    uint64_t nominal = (uint64_t)CPU_HZ * 1000u * 1000u / WAVE->rate_millihertz; /* thousandths */
+
+    return (uint32_t)(nominal * 1000000u / (uint64_t)(1000000000 + WAVE->crystal_ppb));
+}
+
+int main(void)
+{
+    DUAL_LOAD = 0xFFFFFFFFu;
+    DUAL_CONTROL = 0xC6; /* on, periodic, prescaler 16, 32 bits */
+    UART_DIVIDER(0) = CPU_HZ / 115200u;
+    UART_DIVIDER(1) = CPU_HZ / 115200u;
+    UART_CONTROL(0) = 0x0F; /* send, receive, and an interrupt for each */
+    UART_CONTROL(1) = 0x01;
+    device_start();
+    TIMER_RELOAD = interrupt_period() - 1u;
+    TIMER_CONTROL = 0x09; /* on, with interrupt */
+    NVIC_ENABLE = 1u << 0 | 1u << 1 | 1u << 8;
+#ifdef BOARD_MEASURE
+    REGISTER(0x40001008) = 0xFFFFFFFFu;
+    REGISTER(0x40001000) = 1;
+#endif
+    for (;;) {
+#ifdef BOARD_MEASURE
+        static uint32_t woke;
+        uint32_t slept;
+#endif
+        while (device_step())
+            ;
+        /* Locked, an interrupt that comes now still ends the sleep, and is served after it. */
+        board_lock();
+#ifdef BOARD_MEASURE
+        slept = TIMER2_VALUE;
+        measure(woke - slept);
+#endif
+        __asm__ volatile("wfi");
+#ifdef BOARD_MEASURE
+        woke = TIMER2_VALUE;
+#endif
+        board_unlock(0);
+    }
+}
+
+void reset(void)
+{
+    uint32_t *from = data_source, *to;
+
+    for (to = data_begin; to < data_end;)
+        *to++ = *from++;
+    for (to = bss_begin; to < bss_end;)
+        *to++ = 0;
+    main();
+}
+
+static void stuck(void)
+{
+    board_reset(); /* a fault: begin anew, with a new boot_id */
+}
+
+static void (*const vectors[16 + 9])(void) __attribute__((section(".vectors"), used)) = {
+    (void (*)(void))(uintptr_t)stack_top, reset, stuck, stuck, stuck, stuck, stuck, NULL, NULL,
+    NULL, NULL, stuck, stuck, NULL, stuck, stuck,
+    receive_interrupt, send_interrupt, stuck, stuck, stuck, stuck, stuck, stuck, timer_interrupt
+};
