@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from ..models.shelf import DEFAULT_MODEL, ModelError, open_model
+from .. import EqedgeError
+from ..models.shelf import DEFAULT_MODEL, open_model
 from .runtime import RuntimeMissing, find_runtime
 
 
@@ -19,7 +20,7 @@ def about() -> list[str]:
     try:
         model = open_model(DEFAULT_MODEL)
         shelf = f"{model.name}, sha256 {model.sha256}"
-    except ModelError as error:
+    except EqedgeError as error:
         shelf = str(error)
     packages = ("numpy", "pyserial", "h5py", "paho-mqtt")
     return [

@@ -15,9 +15,11 @@ from .clock import Arrival, Clock
 from .records import Block
 
 ORIENTATIONS = {"E": "E", "2": "E", "X": "E", "N": "N", "1": "N", "Y": "N", "Z": "Z", "3": "Z"}
-"""Last letter of a channel code -> component."""
+"""Last letter of a channel code -> component. The first two name band and instrument."""
 REBOOT_GAP_SECONDS = 60.0
 """Added to the sample count at a reboot: how long it took is not known to the counters."""
+BACKWARDS_SECONDS = 60.0
+"""A counter that falls back this far is a restart, also where the sensor did not say so."""
 
 
 class SensorError(EqedgeError):
@@ -54,6 +56,12 @@ class Assembler:
         self._counter = Unwrapper(bits=32)
         self._base = 0
         self._next_sample = 0
+        self._strange = False
+
+    @property
+    def introduced(self) -> bool:
+        """Whether the samples that come are those the latest Hello announced."""
+        return self.hello is not None and not self._strange
 
     def push(self, packet: Packet, arrival: Arrival) -> Block | None:
         """Take one packet; Samples become a block once the sensor has said who it is.
@@ -68,11 +76,16 @@ class Assembler:
             return None
         hello, clock = self.hello, self._clock
         unknown = hello is None or clock is None or packet.boot != hello.boot
-        if unknown or packet.counts.shape[1] != len(hello.channels if hello else ()):
+        self._strange = unknown or packet.counts.shape[1] != len(hello.channels if hello else ())
+        if self._strange:
             self.unannounced += 1
             return None
-        assert clock is not None
+        assert hello is not None and clock is not None
         first = self._base + self._counter(packet.first_sample)
+        if first < self._next_sample - BACKWARDS_SECONDS * hello.rate_hz:
+            self._restart(hello)
+            clock = self._clock = self._make_clock(hello.rate_hz)
+            first = self._base + self._counter(packet.first_sample)
         self._next_sample = max(self._next_sample, first + len(packet.counts))
         clock.observe(first + len(packet.counts), arrival)
         return Block(
@@ -92,11 +105,16 @@ class Assembler:
             )
         if self.hello is None or hello.boot_id != self.hello.boot_id:
             if self.hello is not None:
-                self._base = self._next_sample + round(REBOOT_GAP_SECONDS * hello.rate_hz)
-                self._counter.restart()
+                self._restart(hello)
             self._clock = self._make_clock(hello.rate_hz)
         self._layout = _layout(hello)
+        self._strange = False
         self.hello = hello
+
+    def _restart(self, hello: Hello) -> None:
+        """Let numbers go on, after a gap, though the sensor's counter begins anew."""
+        self._base = self._next_sample + round(REBOOT_GAP_SECONDS * hello.rate_hz)
+        self._counter.restart()
 
     def _ordered(self, counts: NDArray[np.int32]) -> NDArray[np.float32]:
         samples = np.zeros((len(counts), 3), dtype=np.float32)
@@ -107,17 +125,23 @@ class Assembler:
 
 
 def _layout(hello: Hello) -> _Layout:
-    """Find E, N and Z among the channels by the last letter of their codes, whatever their order."""
-    found: dict[str, int] = {}
+    """Find E, N and Z by the last letter of the channels' codes, in any order, on one instrument.
+
+    Of several instruments, as on a geophone with an accelerometer, the one with most components is
+    taken, the first one if they are equal: components of different units make no seismogram.
+    """
+    instruments: dict[str, dict[str, int]] = {}
     for column, code in enumerate(hello.channels):
         component = ORIENTATIONS.get(code[2])
         if component is not None:
-            found.setdefault(component, column)
-    if "Z" not in found:
+            instruments.setdefault(code[:2], {}).setdefault(component, column)
+    vertical = [found for found in instruments.values() if "Z" in found]
+    if not vertical:
         raise SensorError(
             f"sensor {hello.device_id} has channels {', '.join(hello.channels)}: none is vertical; "
             "name channels by SEED codes such as HNE, HNN, HNZ"
         )
+    found = max(vertical, key=len)
     missing = [c for c in "ENZ" if c not in found]
     columns = (found.get("E"), found.get("N"), found.get("Z"))
     return _Layout(columns, f"no {', '.join(missing)} component" if missing else "")

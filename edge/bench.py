@@ -14,10 +14,9 @@ from ..firmware_bridge.decoder import Decoder
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.virtual import VirtualSensor
 from ..models.shelf import Model
-from .clock import ClockState
 from .detector import Detector
 from .prepare import prepare
-from .records import Probabilities, Window
+from .records import ClockState, Probabilities, Window
 from .settings import TriggerSettings
 from .stack import Stack
 from .synthetic import earthquake

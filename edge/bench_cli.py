@@ -8,16 +8,25 @@ from ..models.shelf import DEFAULT_MODEL
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--model", "name", default=DEFAULT_MODEL, metavar="NAME|FILE.tflite",
-              help="Whose chain is timed.")
-@click.option("--against", multiple=True, metavar="NAME|FILE.tflite",
-              help="Another model whose network is timed in the same run; may be repeated.")
+@click.option(
+    "--model",
+    "name",
+    default=DEFAULT_MODEL,
+    metavar="NAME|FILE.tflite",
+    help="Whose chain is timed.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="NAME|FILE.tflite",
+    help="Another model whose network is timed in the same run; may be repeated.",
+)
 @click.option("--repeats", type=click.IntRange(3, 100_000), default=200, help="Runs of each stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(name: str, against: tuple[str, ...], repeats: int, as_json: bool) -> None:
     """Time every stage of the chain on this machine, for one hop of one second.
 
-    Machines differ and are shared: compare shares and ratios within one run, not times between runs.
+    Machines differ and are shared: compare ratios within one run, not times between runs.
     """
     from ..models.shelf import open_model
     from .bench import measure

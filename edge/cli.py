@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +15,17 @@ from typing import Any
 
 import click
 
-from .settings import MqttSettings, Settings, StationSettings, TriggerSettings, WindowSettings
+from .settings import (
+    MqttSettings,
+    Settings,
+    SettingsError,
+    StationSettings,
+    TriggerSettings,
+    WindowSettings,
+)
+
+LONGEST_SECONDS = 3600.0
+"""No duration on the command line is longer."""
 
 
 def say(line: str) -> None:
@@ -23,56 +33,127 @@ def say(line: str) -> None:
     click.echo(f"eqedge: {line}", err=True)
 
 
-class _Speed(click.ParamType[float | None]):
-    """A multiple of real time, or `max`."""
+def _speed(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    """Read a multiple of real time; None for `max`."""
+    if value == "max":
+        return None
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < 1e6:
+        raise click.BadParameter(f"{value!r} is not a speed; use 1, 10 or max")
+    return factor
 
-    name = "FACTOR|max"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        if value == "max" or value is None:
-            return None
-        try:
-            factor = float(value)
-        except ValueError:
-            factor = 0.0
-        if not 0 < factor < 1e6:
-            self.fail(f"{value!r} is not a speed; use 1, 10 or max", param, ctx)
-        return factor
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse what is no duration; click's own ranges let NaN pass."""
+    if not 0 <= value <= LONGEST_SECONDS:
+        raise click.BadParameter(f"{value:g} s; use 0 to {LONGEST_SECONDS:g}")
+    return value
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--sim", type=click.Path(path_type=Path), metavar="FILE.hdf5",
-              help="Replay the traces of a STEAD-layout file as if they were live.")
-@click.option("--serial", metavar="PORT",
-              help="Read a sensor: /dev/ttyACM0, a pty, or a pyserial URL such as socket://host:port.")
+@click.option(
+    "--sim",
+    type=click.Path(path_type=Path),
+    metavar="FILE.hdf5",
+    help="Replay the traces of a STEAD-layout file as if they were live.",
+)
+@click.option(
+    "--serial",
+    metavar="PORT",
+    help="Read a sensor: /dev/ttyACM0, a pty, or a pyserial URL such as socket://host:port.",
+)
 @click.option("--baud", type=int, default=115_200, help="Speed of the serial port.")
-@click.option("--csv", "labels", type=click.Path(path_type=Path), metavar="FILE.csv",
-              help="Labels of --sim; by default the CSV beside the file, if there is one.")
-@click.option("--traces", type=click.IntRange(min=1), metavar="N",
-              help="Replay N traces chosen at random.  [default: all, in the file's order]")
-@click.option("--seed", type=int, default=0, help="Of --traces and of the noise between traces.")
-@click.option("--speed", type=_Speed(), default="1", help="Of --sim, as a multiple of real time.")
-@click.option("--spacing", type=click.FloatRange(1, 600), default=30.0, metavar="SECONDS",
-              help="Noise between two traces of --sim.")
-@click.option("--model", default=Settings.model, metavar="NAME|FILE.tflite",
-              help="A shipped model (see eqedge models) or a file with its card beside it.")
-@click.option("--hop", type=float, default=WindowSettings.hop_seconds, metavar="SECONDS",
-              help="From one 60-s window to the next.")
-@click.option("--preset", default=TriggerSettings.preset, help="Set of thresholds on the model's card.")
+@click.option(
+    "--csv",
+    "labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Labels of --sim; by default the CSV beside the file, if there is one.",
+)
+@click.option(
+    "--traces",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Replay N traces chosen at random.  [default: all, in the file's order]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Of --traces and of the noise between traces.",
+)
+@click.option(
+    "--speed",
+    metavar="FACTOR|max",
+    callback=_speed,
+    default="1",
+    help="Of --sim, as a multiple of real time.",
+)
+@click.option(
+    "--spacing",
+    type=click.FloatRange(1, 600),
+    callback=_seconds,
+    default=30.0,
+    metavar="SECONDS",
+    help="Noise between two traces of --sim.",
+)
+@click.option(
+    "--model",
+    default=Settings.model,
+    metavar="NAME|FILE.tflite",
+    help="A shipped model (see eqedge models) or a file with its card beside it.",
+)
+@click.option(
+    "--hop",
+    type=float,
+    default=WindowSettings.hop_seconds,
+    metavar="SECONDS",
+    help="From one 60-s window to the next.",
+)
+@click.option(
+    "--preset", default=TriggerSettings.preset, help="Set of thresholds on the model's card."
+)
 @click.option("--detection-threshold", type=float, help="Probability.  [default: the preset's]")
-@click.option("--p-threshold", "P_threshold", type=float, help="Probability.  [default: the preset's]")
-@click.option("--s-threshold", "S_threshold", type=float, help="Probability.  [default: the preset's]")
-@click.option("--confirm-windows", type=int, default=TriggerSettings.confirm_windows,
-              help="Windows that must see a pick before it is announced.")
-@click.option("--min-duration", "min_duration_seconds", type=float, metavar="SECONDS",
-              default=TriggerSettings.min_duration_seconds, help="Least duration of detection.")
-@click.option("--refractory", "refractory_seconds", type=float, metavar="SECONDS",
-              default=TriggerSettings.refractory_seconds, help="Least time between two events' picks.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE.jsonl",
-              help="Write triggers here: --sim starts the file anew, --serial appends."
-                   "  [default: standard output]")
+@click.option(
+    "--p-threshold", "P_threshold", type=float, help="Probability.  [default: the preset's]"
+)
+@click.option(
+    "--s-threshold", "S_threshold", type=float, help="Probability.  [default: the preset's]"
+)
+@click.option(
+    "--confirm-windows",
+    type=int,
+    default=TriggerSettings.confirm_windows,
+    help="Windows that must see a pick before it is announced.",
+)
+@click.option(
+    "--min-duration",
+    "min_duration_seconds",
+    type=float,
+    callback=_seconds,
+    metavar="SECONDS",
+    default=TriggerSettings.min_duration_seconds,
+    help="Least duration of detection.",
+)
+@click.option(
+    "--refractory",
+    "refractory_seconds",
+    type=float,
+    callback=_seconds,
+    metavar="SECONDS",
+    default=TriggerSettings.refractory_seconds,
+    help="Least time between two events' picks.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.jsonl",
+    help="Write triggers here: --sim starts the file anew, --serial appends."
+    "  [default: standard output]",
+)
 @click.option("--mqtt", metavar="mqtt://HOST:1883", help="Publish triggers too, QoS 1.")
 @click.option("--network", default=StationSettings.network, help="FDSN network code.")
 @click.option("--station", default=StationSettings.station, help="Station code.")
@@ -80,16 +161,26 @@ class _Speed(click.ParamType[float | None]):
 def run(**flags: Any) -> None:
     """Pick earthquakes from a live or simulated sensor.
 
-    The sensor's bytes go through the wire protocol into a ring buffer; every hop the network looks at
-    the last 60 s; picks become one event each, written as JSON lines (`new`, `update`, `end`) and
-    published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
+    The sensor's bytes go through the wire protocol into a ring buffer; every hop the network
+    looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
+    `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
     if (flags["sim"] is None) == (flags["serial"] is None):
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
+    _spare_inputs(flags)
     settings = _settings(flags)
     stop = Event()
     with _signals(stop), ExitStack() as open_things:
         _run(settings, flags, stop, open_things)
+
+
+def _spare_inputs(flags: dict[str, Any]) -> None:
+    """Refuse an output that would overwrite what is read."""
+    output: Path | None = flags["output"]
+    for name in ("sim", "labels", "model"):
+        path = Path(flags[name]) if flags[name] else None
+        if output and path and output.exists() and path.exists() and output.samefile(path):
+            raise SettingsError(f"output {output} is an input of this run; name another file")
 
 
 def _settings(flags: dict[str, Any]) -> Settings:
@@ -131,18 +222,23 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
         )
         source = simulation.source
     else:
-        source = SerialSource(Port(flags["serial"], flags["baud"]), stop)
+        source = SerialSource(Port(flags["serial"], flags["baud"]), stop, say)
     locate = simulation.timeline.locate if simulation else None
     node = Node(settings.station, model, secrets.token_hex(4), locate)
+    # before the output is opened: a model that cannot be run must not cost an earlier run's events
+    daemon = Daemon(settings, model, source, node, say)
     sinks = _open_sinks(settings, node, fresh=simulation is not None, open_things=open_things)
     if simulation:
         sinks = [*sinks, simulation]
-    account = Daemon(settings, model, source, node, sinks, say).run()
+    account = daemon.run(sinks)
     if simulation:
         for line in simulation.report(account):
             say(line)
     else:
-        say(f"stopped after {account.stream.samples / rate_hz:.0f} s of data, {account.events} events")
+        say(
+            f"stopped after {account.stream.samples / rate_hz:.0f} s of data, "
+            f"{account.events} events"
+        )
 
 
 def _open_sinks(
@@ -165,11 +261,11 @@ def _signals(stop: Event) -> Iterator[None]:
             sys.exit(128 + number)
         stop.set()
 
-    before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+    before: dict[signal.Signals, Any] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in before:
+            signal.signal(number, before[number])

@@ -15,6 +15,12 @@ BUCKETS = 60
 """Kept buckets: ten minutes, over which a sensor's crystal hardly changes."""
 STEP_NS = 50_000_000
 """The host's clock against its monotonic one: a change above this is a step, not a slew."""
+JUMP_NS = 1_000_000_000
+"""An arrival further off the line than this is none of the line's."""
+STALL_NS = 10_000_000_000
+"""Blocks that stay this late for this long are not late: the sensor's counter stood still."""
+CLOSED_AT_LEAST = 4
+"""Buckets before a rate is fitted: over less time, jitter would pass for drift."""
 _TIME_ERROR = 5
 """What adjtimex returns while the kernel's clock is not synchronised."""
 
@@ -62,7 +68,8 @@ class HostClock:
 
     A block can come late but never early, so the arrivals delayed least lie on the line that the
     samples were taken on: of every ten seconds the earliest is kept, and a straight line through
-    ten minutes of these gives rate and time. Steps of UTC do not disturb the fit.
+    ten minutes of these gives rate and time. Late outliers are left out of it. Steps of UTC do not
+    disturb the fit; a sensor's counter that jumps makes it begin anew.
 
     Args:
         rate_hz: Nominal sampling rate.
@@ -71,60 +78,133 @@ class HostClock:
     def __init__(self, rate_hz: float) -> None:
         self._period_ns = NANOSECONDS / rate_hz
         self._bucket_samples = max(1, round(BUCKET_SECONDS * rate_hz))
-        self._buckets: deque[tuple[int, float]] = deque(maxlen=BUCKETS)
-        self._bucket = -1
+        self._buckets: deque[_Arrived] = deque(maxlen=BUCKETS)
+        self._bucket = 0
+        self._newest = 0
+        self._late_since_ns: int | None = None
         self._origin_ns = 0
         self._utc_less_monotonic_ns = 0
         self._delay_ns = 0.0
-        self._line = (0.0, 0.0)
+        self._line = _Line(0.0, 0.0, 0.0)
 
     def observe(self, next_sample: int, arrival: Arrival) -> None:
-        """Learn from one block's arrival."""
-        difference = arrival.utc_ns - arrival.monotonic_ns
-        if not self._buckets or abs(difference - self._utc_less_monotonic_ns) > STEP_NS:
-            self._utc_less_monotonic_ns = difference
-        else:
-            self._utc_less_monotonic_ns += (difference - self._utc_less_monotonic_ns) // 16
+        """Learn from one block's arrival; one that is older than another seen tells nothing."""
+        self._follow_utc(arrival)
+        if self._buckets and next_sample <= self._newest:
+            return
+        self._newest = next_sample
+        if self._buckets and self._is_outlier(next_sample, arrival):
+            return
         if not self._buckets:
             self._origin_ns = arrival.monotonic_ns - round(next_sample * self._period_ns)
-        late = arrival.monotonic_ns - self._origin_ns - next_sample * self._period_ns
+        late = self._lateness(next_sample, arrival)
         bucket = next_sample // self._bucket_samples
-        if bucket != self._bucket:
+        if not self._buckets or bucket != self._bucket:
             self._bucket = bucket
             self._buckets.append((next_sample, late))
-            self._line = _fit(list(self._buckets))
+            self._line = self._fit()
         elif late < self._buckets[-1][1]:
             self._buckets[-1] = (next_sample, late)
-            self._line = _fit(list(self._buckets))
-        self._delay_ns = late - self._late(next_sample)
+            self._line = self._fit()
+        self._delay_ns = late - self._line.at(next_sample)
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
-        monotonic = self._origin_ns + sample * self._period_ns + self._late(sample)
+        monotonic = self._origin_ns + sample * self._period_ns + self._line.at(sample)
         return round(monotonic) + self._utc_less_monotonic_ns
 
     @property
     def state(self) -> ClockState:
         """The fit's residual as error; synchronised if the kernel says so."""
-        residuals = [abs(late - self._late(at)) for at, late in self._buckets]
-        error = max(residuals, default=0.0) / NANOSECONDS
-        return ClockState("host", host_synchronised(), self._delay_ns / NANOSECONDS, error)
+        return ClockState(
+            source="host",
+            synced=host_synchronised(),
+            offset_s=self._delay_ns / NANOSECONDS,
+            error_s=self._line.residual / NANOSECONDS,
+        )
 
-    def _late(self, sample: int) -> float:
-        intercept, slope = self._line
-        return intercept + slope * sample
+    def _follow_utc(self, arrival: Arrival) -> None:
+        difference = arrival.utc_ns - arrival.monotonic_ns
+        if not self._buckets or abs(difference - self._utc_less_monotonic_ns) > STEP_NS:
+            self._utc_less_monotonic_ns = difference
+        else:
+            self._utc_less_monotonic_ns += (difference - self._utc_less_monotonic_ns) // 16
+
+    def _lateness(self, sample: int, arrival: Arrival) -> float:
+        """Arrival less the time of the sample at the nominal rate, on the monotonic clock."""
+        return arrival.monotonic_ns - self._origin_ns - sample * self._period_ns
+
+    def _is_outlier(self, next_sample: int, arrival: Arrival) -> bool:
+        """Whether an arrival is too late to be learnt from; forgets all if the counter jumped.
+
+        Early beyond doubt means that the counter skipped ahead. Late is a stalled line, whose
+        blocks then come in a burst; only if the lateness stays has the counter stood still.
+        """
+        off = self._lateness(next_sample, arrival) - self._line.at(next_sample)
+        if off <= JUMP_NS and off >= -JUMP_NS:
+            self._late_since_ns = None
+            return False
+        if off > JUMP_NS:
+            if self._late_since_ns is None:
+                self._late_since_ns = arrival.monotonic_ns
+            if arrival.monotonic_ns - self._late_since_ns < STALL_NS:
+                self._delay_ns = off
+                return True
+        self._buckets.clear()
+        self._line = _Line(0.0, 0.0, 0.0)
+        self._late_since_ns = None
+        return False
+
+    def _fit(self) -> _Line:
+        """Line through the buckets; the one still open counts only where it is early enough."""
+        points = list(self._buckets)
+        if len(points) > CLOSED_AT_LEAST:
+            sample, late = points[-1]
+            if late > self._line.at(sample):
+                points.pop()
+        return _fit(points)
 
 
-def _fit(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """Least squares (intercept, slope); flat until three points have come."""
+_Arrived = tuple[int, float]
+"""(number of the next sample, lateness in nanoseconds) of one arrival."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Lateness over sample number, nanoseconds, and how far its own points lie from it."""
+
+    intercept: float
+    slope: float
+    residual: float
+
+    def at(self, sample: int) -> float:
+        return self.intercept + self.slope * sample
+
+
+def _fit(points: list[_Arrived]) -> _Line:
+    """Least squares without late outliers; flat, at the earliest, while there are few points."""
+    if len(points) < CLOSED_AT_LEAST:
+        earliest = min(late for _, late in points)
+        return _Line(earliest, 0.0, max(late for _, late in points) - earliest)
+    line = _least_squares(points)
+    for _ in range(2):
+        spread = sum(abs(late - line.at(at)) for at, late in points) / len(points)
+        kept = [(at, late) for at, late in points if late - line.at(at) <= 2 * spread]
+        if len(kept) < CLOSED_AT_LEAST or len(kept) == len(points):
+            break
+        points = kept
+        line = _least_squares(points)
+    return line
+
+
+def _least_squares(points: list[_Arrived]) -> _Line:
     n = len(points)
-    if n < 3:
-        return min(late for _, late in points), 0.0
     mean_x = sum(x for x, _ in points) / n
     mean_y = sum(y for _, y in points) / n
     spread = sum((x - mean_x) ** 2 for x, _ in points)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    return mean_y - slope * mean_x, slope
+    intercept = mean_y - slope * mean_x
+    return _Line(intercept, slope, max(abs(y - intercept - slope * x) for x, y in points))
 
 
 def host_synchronised() -> bool:

@@ -14,7 +14,7 @@ from .introduction import Introduction
 from .message import Node
 from .prepare import prepare
 from .records import Block, Probabilities, Trigger, Window
-from .settings import Settings
+from .settings import Settings, SettingsError
 from .sinks import Sink
 from .sources import Source
 from .stack import Stack
@@ -43,8 +43,11 @@ class Daemon:
         model: What picks.
         source: Where bytes come from.
         node: What all messages have in common.
-        sinks: Open.
         notice: Called with one line that an operator should see.
+
+    Raises:
+        ModelError: The model cannot be run.
+        SettingsError: The settings do not suit the model.
     """
 
     def __init__(
@@ -53,7 +56,6 @@ class Daemon:
         model: Model,
         source: Source,
         node: Node,
-        sinks: Sequence[Sink],
         notice: Callable[[str], None],
     ) -> None:
         spec = model.spec
@@ -62,25 +64,30 @@ class Daemon:
         self._spec = spec
         self._source = source
         self._node = node
-        self._sinks = sinks
+        self._sinks: Sequence[Sink] = ()
         self._decoder = Decoder()
         self._introduction = Introduction(self._decoder, source.ask_who, notice)
         self._assembler = Assembler(rate_hz, source.clock)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
+        _check_confirmable(settings, spec.window_samples / rate_hz)
         self._detector = Detector(model)
         self._stack = Stack(spec.window_samples, rate_hz)
         self._associator = Associator(
             settings.trigger, thresholds_of(settings.trigger, spec), rate_hz, node.event_id
         )
 
-    def run(self) -> Account:
+    def run(self, sinks: Sequence[Sink]) -> Account:
         """Turn the stream into messages until the source ends; returns the account.
+
+        Args:
+            sinks: Open.
 
         Raises:
             SensorError: The sensor cannot serve this model.
             PortError: The port cannot be opened at the start.
         """
         begin = time.monotonic()
+        self._sinks = sinks
         for window in self._windows():
             probabilities = self._look(window)
             for trigger in self._associator.push(self._stack.push(probabilities)):
@@ -99,7 +106,9 @@ class Daemon:
                 block = self._assembler.push(packet, arrival)
                 if block is not None:
                     yield block
-            if self._assembler.hello is None:
+            if self._assembler.introduced:
+                self._introduction.settle()
+            else:
                 self._introduction.wait(arrival)
 
     def _look(self, window: Window) -> Probabilities:
@@ -123,3 +132,14 @@ class Daemon:
         self.account.stream = self._windower.counts
         self.account.packets_unannounced = self._assembler.unannounced
         self.account.wall_seconds = time.monotonic() - begin
+
+
+def _check_confirmable(settings: Settings, window_seconds: float) -> None:
+    """Refuse a hop so long that no sample is seen as often as a pick must have been."""
+    hop, confirm = settings.window.hop_seconds, settings.trigger.confirm_windows
+    if hop * confirm > window_seconds:
+        raise SettingsError(
+            f"hop {hop:g} s: in windows of {window_seconds:g} s no sample is seen "
+            f"{confirm} times; use a hop of at most {window_seconds / confirm:g} s, "
+            "or fewer confirm_windows"
+        )

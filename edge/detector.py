@@ -96,7 +96,8 @@ def _quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[A
         return values.astype(dtype, copy=False)
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    steps = np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max)
+    return np.asarray(steps, dtype=dtype)
 
 
 def _dequantized(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ class Introduction:
         now_ns = arrival.monotonic_ns
         if self._first_ns is None:
             self._first_ns = self._asked_ns = now_ns
+            self._told = False
         if now_ns - self._asked_ns >= ASK_SECONDS * 1e9:
             self._asked_ns = now_ns
             self._ask()
@@ -48,3 +49,7 @@ class Introduction:
                 or "the port is open but no sensor has introduced itself: check power, wiring and "
                 "that the sensor runs eqedge's firmware"
             )
+
+    def settle(self) -> None:
+        """Call when the sensor is known; if it becomes strange later, waiting begins anew."""
+        self._first_ns = None

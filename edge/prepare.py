@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..models.spec import BandPass, ModelSpec, Preparation
 
+COMPONENTS = "ENZ"
+"""Order of the columns everywhere on the device."""
 FILTER_MARGIN_SECONDS = 5.0
 """Mirrored signal on either side of a window while it is filtered."""
 ROUNDING = 1e-12
@@ -20,17 +22,19 @@ def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDAr
     """Turn counts into the network's input.
 
     Args:
-        samples: (n, 3) counts at the model's rate, in the model's component order,
-            n <= window_samples. A shorter one is the end of a window whose beginning was never
-            recorded: that part is zero.
+        samples: (n, 3) counts at the model's rate, E, N, Z, n <= window_samples. A shorter one is
+            the end of a window whose beginning was never recorded: that part is zero.
         spec: The model's contract.
 
     Returns:
-        (window_samples, 3), zero mean. A component without motion is all zero.
+        (window_samples, 3) in the model's component order, zero mean. A component without motion
+        is all zero.
     """
     steps = spec.preparation
     x = np.asarray(samples, dtype=np.float64)
-    mean = np.ones(len(x)) @ x / len(x)  # a product: five times quicker than mean(axis=0)
+    mean: NDArray[np.float64] = (
+        np.ones(len(x)) @ x / len(x)
+    )  # a product: five times quicker than mean(axis=0)
     x = x - mean
     if steps.detrend == "linear":
         x = _without_trend(x)
@@ -38,6 +42,8 @@ def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDAr
         x = _band_pass(x, steps.filter, spec.sampling_rate_hz)
     prepared = np.zeros((spec.window_samples, x.shape[1]), dtype=np.float32)
     prepared[spec.window_samples - len(x) :] = x / _scale(x, steps, mean)
+    if spec.component_order != COMPONENTS:
+        prepared = prepared[:, [COMPONENTS.index(c) for c in spec.component_order]]
     return prepared
 
 
@@ -54,7 +60,8 @@ def _scale(
 
 def _without_trend(x: NDArray[np.float64]) -> NDArray[np.float64]:
     ramp = np.arange(len(x)) - (len(x) - 1) / 2
-    return x - ramp[:, None] * (ramp @ x / max(ramp @ ramp, 1.0))
+    slope = ramp @ x / max(float(ramp @ ramp), 1.0)
+    return np.asarray(x - ramp[:, None] * slope)
 
 
 def _band_pass(x: NDArray[np.float64], band: BandPass, rate_hz: float) -> NDArray[np.float64]:
@@ -69,6 +76,7 @@ def _band_pass(x: NDArray[np.float64], band: BandPass, rate_hz: float) -> NDArra
 @lru_cache(maxsize=8)
 def _gain(band: BandPass, rate_hz: float, length: int) -> NDArray[np.float64]:
     """|H|^2 of the digital Butterworth band-pass (bilinear transform), at the FFT's frequencies."""
+
     def warped(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
         return np.tan(np.pi * np.asarray(hz, dtype=np.float64) / rate_hz)
 

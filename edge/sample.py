@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def write_sample(path: Path, *, events: int, noise_traces: int, seed: int) -> li
                 names.append(name)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         reason = error.strerror or str(error).splitlines()[0]
         raise SampleError(
             f"cannot write {path}: {reason}; give a file in a folder that exists"

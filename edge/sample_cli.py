@@ -9,7 +9,9 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--events", type=click.IntRange(0, 10_000), default=10, help="Synthetic earthquakes.")
 @click.option("--noise", type=click.IntRange(0, 10_000), default=2, help="Traces without one.")
-@click.option("--seed", type=int, default=22, help="The same seed makes the same traces.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=22, help="The same seed makes the same traces."
+)
 def sample(file: Path, events: int, noise: int, seed: int) -> None:
     """Write synthetic earthquakes and noise to FILE, in STEAD's HDF5 layout.
 

@@ -114,8 +114,7 @@ def score(
             hits = {
                 phase: (picks[phase] - label) / rate_hz
                 for phase, label in labels.items()
-                if phase in picks
-                and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
+                if phase in picks and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
             }
             if hits and not right:
                 right = True

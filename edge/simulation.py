@@ -94,14 +94,15 @@ class Simulation:
     def close(self) -> None:
         """Nothing is pending."""
 
-    def scoreboard(self) -> Scoreboard:
-        """Score what has been played."""
-        return score(self.timeline.placements, self._messages, self._rate_hz)
+    def scoreboard(self, samples: int) -> Scoreboard:
+        """Score the traces that lie wholly in the samples played: the rest was not missed."""
+        played = [p for p in self.timeline.placements if p.end_sample <= samples]
+        return score(played, self._messages, self._rate_hz)
 
     def report(self, account: Account) -> list[str]:
         """Say for people what was played, found and how fast."""
         seconds = account.stream.samples / self._rate_hz
-        board = self.scoreboard()
+        board = self.scoreboard(account.stream.samples)
         odd = [*self.playlist.passed_over, *self.playlist.remarks]
         windows = max(account.stream.windows, 1)
         return [

@@ -1,16 +1,16 @@
-"""Where bytes come from: a sensor on a port, or STEAD traces played through a sensor in software."""
+"""Where bytes come from: a sensor on a port, or STEAD traces through one in software."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Protocol
 
 from ..firmware_bridge.dialogue import Command, Verb
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
-from ..firmware_bridge.port import Port
+from ..firmware_bridge.port import Port, PortState
 from ..firmware_bridge.virtual import VirtualSensor
 from .clock import Arrival, Clock, HostClock, SimClock
 from .timeline import Timeline
@@ -44,21 +44,32 @@ class SerialSource:
     Args:
         port: Opened by the iteration.
         stop: Set to end it.
+        notice: Told one line when the port is lost and when it is back.
     """
 
-    def __init__(self, port: Port, stop: Event) -> None:
+    def __init__(self, port: Port, stop: Event, notice: Callable[[str], None]) -> None:
         self._port = port
         self._stop = stop
+        self._notice = notice
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what the port delivers."""
         self._port.open()
+        state = self._port.state
         try:
             while not self._stop.is_set():
                 data = self._port.read(READ_SECONDS)
+                if self._port.state is not state:
+                    state = self._port.state
+                    self._notice(self._changed())
                 yield data, now()
         finally:
             self._port.close()
+
+    def _changed(self) -> str:
+        if self._port.state is PortState.LOST:
+            return f"port lost ({self._port.last_fault}); looking for it again"
+        return f"port {self._port.opened_url} is back"
 
     def clock(self, rate_hz: float) -> Clock:
         """Return a clock that follows the host's."""

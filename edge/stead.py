@@ -85,14 +85,15 @@ class SteadFile:
             raise SteadError(f"{path}: no such file; name a STEAD-layout HDF5 file")
         try:
             self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise SteadError(
-                f"{path}: not a readable HDF5 file ({_first_line(error)}); download or copy it again"
-            ) from error
-        group = self._file.get("data")
-        if not isinstance(group, h5py.Group) or len(group) == 0:
+            group = self._file.get("data")
+            empty = not isinstance(group, h5py.Group) or len(group) == 0
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise self._unreadable(error) from error
+        if empty:
             self._file.close()
-            raise SteadError(f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name>")
+            raise SteadError(
+                f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name>"
+            )
         self._group = group
         beside = self.path.with_suffix(".csv")
         self._labels_path = Path(labels) if labels else beside if beside.is_file() else None
@@ -100,8 +101,15 @@ class SteadFile:
 
     @property
     def names(self) -> Sequence[str]:
-        """Names of all traces, in the file's order (alphabetical)."""
-        return list(self._group)
+        """Names of all traces, in the file's order (alphabetical).
+
+        Raises:
+            SteadError: The file's index is damaged.
+        """
+        try:
+            return list(self._group)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise self._unreadable(error) from error
 
     def read(self, name: str) -> Trace:
         """Read one trace.
@@ -114,11 +122,19 @@ class SteadFile:
             waveform = np.asarray(dataset[()], dtype=np.float32)
             attributes = {**self._row(name), **{k: _plain(v) for k, v in dataset.attrs.items()}}
         except KeyError as error:
-            raise TraceError(f"trace {name}: not in {self.path.name}; check --csv") from error
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise TraceError(f"trace {name}: cannot be read ({_first_line(error)})") from error
+            raise TraceError(
+                f"trace {name}: not in {self.path.name}, or its header is damaged; "
+                "download or copy the file again"
+            ) from error
+        except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            raise TraceError(
+                f"trace {name}: cannot be read ({_first_line(error)}); "
+                "download or copy the file again"
+            ) from error
         if waveform.ndim != 2 or waveform.shape[1] != 3 or len(waveform) == 0:
-            raise TraceError(f"trace {name}: shape {waveform.shape}, expected (samples, 3) as E, N, Z")
+            raise TraceError(
+                f"trace {name}: shape {waveform.shape}, expected (samples, 3) as E, N, Z"
+            )
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
@@ -128,7 +144,7 @@ class SteadFile:
             name=name,
             waveform=waveform,
             rate_hz=_rate(name, attributes),
-            category=str(attributes.get("trace_category", "")) or _category_of(name),
+            category=str(attributes.get("trace_category") or "") or _category_of(name),
             start_time_ns=parse_time(attributes.get("trace_start_time")),
             p_arrival_sample=_arrival(attributes, "p_arrival_sample", len(waveform)),
             s_arrival_sample=_arrival(attributes, "s_arrival_sample", len(waveform)),
@@ -139,7 +155,7 @@ class SteadFile:
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return iter(self._group)
+        return iter(self.names)
 
     def __enter__(self) -> SteadFile:
         """Return the file itself."""
@@ -153,6 +169,11 @@ class SteadFile:
         """Close the file."""
         self._file.close()
 
+    def _unreadable(self, error: Exception) -> SteadError:
+        return SteadError(
+            f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy it again"
+        )
+
     def _row(self, name: str) -> dict[str, str]:
         if self._labels_path is None:
             return {}
@@ -165,7 +186,7 @@ def number(value: Any) -> float | None:
     """Read a number as STEAD writes them: 700.0, '700', '[[2896.]]', [[2896.]]; None if none."""
     if isinstance(value, str):
         found = _NUMBER.search(value)
-        return float(found.group()) if found else None
+        value = found.group() if found else math.nan
     try:
         first = np.asarray(value, dtype=np.float64).ravel()
     except (TypeError, ValueError):
@@ -176,6 +197,8 @@ def number(value: Any) -> float | None:
 def parse_time(value: Any) -> int | None:
     """Read a UTC time with or without fraction and zone; nanoseconds since 1970, or None."""
     text = str(value or "").strip().rstrip("Z").replace("T", " ")
+    if not "1900" <= text[:4] < "2200":  # no seismogram, and beyond what a node can date
+        return None
     for form in ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S"):
         try:
             moment = datetime.strptime(text, form).replace(tzinfo=UTC)
@@ -211,7 +234,7 @@ def _plain(value: Any) -> Any:
 
 def _read_labels(path: Path) -> dict[str, dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines)
             if "trace_name" not in (rows.fieldnames or ()):
                 raise SteadError(f"{path}: no trace_name column; it is not STEAD's CSV")

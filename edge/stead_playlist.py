@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from .stead import SteadFile, Trace, TraceError
 
 
-def choose(names: list[str], count: int | None, seed: int) -> list[str]:
-    """Choose `count` names at random, without repeats; all of them, in the file's order, if None."""
+def choose(names: Sequence[str], count: int | None, seed: int) -> list[str]:
+    """Choose `count` names at random, without repeats; all in the file's order if None."""
     if count is None or count >= len(names):
-        return names
+        return list(names)
     order = np.random.default_rng(seed).choice(len(names), size=count, replace=False)
     return [names[index] for index in order.tolist()]
 

@@ -1,4 +1,4 @@
-"""Blocks -> overlapping windows, through a ring buffer whose newest stretch is always contiguous."""
+"""Blocks -> overlapping windows, through a ring buffer whose newest rows lie in one piece."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import NANOSECONDS, Block, ClockState, Window
-from .settings import WindowSettings
+from .records import NANOSECONDS, Block, Window
+from .settings import SettingsError, WindowSettings
 
 
 class Ring:
@@ -70,14 +70,17 @@ class StreamCounts:
 class Windower:
     """Cuts the stream into windows of `length` samples, one every hop.
 
-    The windows depend on the samples alone, not on how they were portioned into blocks: one ends at
-    every multiple of the hop since the segment's start once a whole window is there, and one at the
-    end of a segment, so that its last samples are seen too.
+    The windows depend on the samples alone, not on how they were portioned into blocks: the first
+    is the first whole window of a segment, then one follows every hop, and one lies at the end of
+    the segment, so that its last samples are seen too.
 
     Args:
         length: Samples of a window.
         rate_hz: Samples a second.
         settings: Hop and gap policy.
+
+    Raises:
+        SettingsError: The hop is longer than a window and would leave samples unseen.
     """
 
     def __init__(self, length: int, rate_hz: float, settings: WindowSettings) -> None:
@@ -85,6 +88,11 @@ class Windower:
         self._length = length
         self._rate_hz = rate_hz
         self._hop = max(1, round(settings.hop_seconds * rate_hz))
+        if self._hop > length:
+            raise SettingsError(
+                f"hop {settings.hop_seconds:g} s is longer than the model's window of "
+                f"{length / rate_hz:g} s and leaves samples unseen; use a shorter hop"
+            )
         self._fill = round(settings.fill_seconds * rate_hz)
         self._ring = Ring(length)
         self._segment = 0
@@ -93,7 +101,7 @@ class Windower:
         self._newest: Block | None = None
 
     def push(self, block: Block) -> Iterator[Window]:
-        """Take a block; yield the windows that it completes, each good until the next is asked for."""
+        """Take a block; yield the windows it completes, each good until the next is asked for."""
         if self._next is None:
             self._begin(block.first_sample)
         assert self._next is not None
@@ -129,16 +137,19 @@ class Windower:
         assert self._next is not None
         at = 0
         while at < len(rows):
-            done = self._next - self._segment_start
-            room = self._hop - done % self._hop
-            part = rows[at : at + min(room, self._length)]
+            part = rows[at : at + self._until_window()]
             self._ring.write(part)
             at += len(part)
             self._next += len(part)
             self._newest = block
-            whole = len(self._ring) == self._length
-            if whole and (self._next - self._segment_start) % self._hop == 0:
+            if self._until_window() == self._hop and len(self._ring) == self._length:
                 yield self._window(closes=False)
+
+    def _until_window(self) -> int:
+        """Samples until the next window is due: a whole hop where one is due now."""
+        assert self._next is not None
+        over = self._next - self._segment_start - self._length
+        return -over if over < 0 else self._hop - over % self._hop
 
     def _bridge(self, after: NDArray[np.float32], missing: int) -> NDArray[np.float32]:
         before = self._ring.newest(1)[0]
