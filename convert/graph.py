@@ -1,4 +1,4 @@
-"""A network's weights in, one static batch-1 TensorFlow function out that computes exactly the same."""
+"""A network's weights in, one static batch-1 TensorFlow function that equals it out."""
 
 from __future__ import annotations
 

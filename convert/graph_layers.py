@@ -13,15 +13,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .polyphase import behind_upsampling, between_phases, edge_matrix, mirrored
-from .polyphase import LowRateKernel
+from .polyphase import LowRateKernel, behind_upsampling, between_phases, edge_matrix, mirrored
 
 Array = NDArray[np.float32]
 Tensor = Any
 BATCH_NORM_EPSILON = 1e-3
 """Keras's default, which the networks use."""
 OUTSIDE_BAND = -14.0
-"""Score of a step outside the sequence: exp(-14) is under 1e-6, and -14 still fits an int8 range."""
+"""Score of a step outside the sequence: exp(-14) is under 1e-6, and -14 fits an int8 range."""
 
 
 def convolve(
@@ -105,7 +104,7 @@ def attention(x: Tensor, weights: Sequence[Array]) -> Tensor:
     wt, wx, bh, wa, _ = weights  # a bias common to all scores does not alter their softmax
     steps, units = x.shape[2], wt.shape[1]
     query = tf.reshape(convolve(x, wt[None], bh), [steps, 1, units])
-    key = tf.reshape(convolve(x, wx[None], np.zeros(units)), [1, steps, units])
+    key = tf.reshape(convolve(x, wx[None], np.zeros(units, np.float32)), [1, steps, units])
     hidden = tf.reshape(tf.tanh(query + key), [steps * steps, units])
     scores = tf.reshape(tf.matmul(hidden, wa), [1, 1, steps, steps])
     return tf.matmul(tf.nn.softmax(scores), x)
@@ -190,7 +189,7 @@ def upsampled_head(
     head: tuple[Array, Array],
     factor: int,
 ) -> Tensor:
-    """Last decoder stage and the head's convolution, both kept as phases: (1, steps * factor, 1)."""
+    """Last decoder stage and the head's convolution, both as phases: (1, steps * factor, 1)."""
     kernel, bias = stage
     y = low_rate(x, behind_upsampling(kernel, factor), bias, factor, relu=True)
     kernel, bias = head

@@ -1,4 +1,4 @@
-"""A convolution behind nearest-neighbour upsampling, as a convolution at the low rate; numpy only."""
+"""A convolution behind nearest-neighbour upsampling as one at the low rate; numpy only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unrolled recurrences: two cells of equal width run as one, their input projections done at once."""
+"""Unrolled recurrences: two cells of equal width run as one, inputs projected beforehand."""
 
 from __future__ import annotations
 
@@ -31,15 +31,22 @@ def lstm_pair(inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeigh
     projected = _projected(inputs, gates, order)
     recurrent = np.concatenate([_diagonal(gates[0][1][g], gates[1][1][g]) for g in order], axis=1)
     width = recurrent.shape[0]
-    steps = _steps(projected)
     states: list[Tensor] = []
     hidden = memory = None
-    for step in steps:
-        z = step if hidden is None else step + tf.matmul(hidden, recurrent)
-        i, f, o = tf.split(tf.sigmoid(z[:, : 3 * width]), 3, axis=1)
-        candidate = i * tf.tanh(z[:, 3 * width :])
-        memory = candidate if memory is None else f * memory + candidate
-        hidden = o * tf.tanh(memory)
+    for step in _steps(projected):
+        with tf.name_scope("gates"):
+            z = step if hidden is None else step + tf.matmul(hidden, recurrent)
+            gate, candidate = tf.sigmoid(z[:, : 3 * width]), tf.tanh(z[:, 3 * width :])
+        with tf.name_scope("memory"):
+            if memory is None:
+                # slices: the quantiser leaves a split in float when one of its parts is not used
+                i, o = gate[:, :width], gate[:, 2 * width :]
+                memory = i * candidate
+            else:
+                i, f, o = tf.split(gate, 3, axis=1)
+                memory = f * memory + i * candidate
+        with tf.name_scope("state"):
+            hidden = o * tf.tanh(memory)
         states.append(hidden)
     return tf.concat(states, axis=0)
 
@@ -71,10 +78,13 @@ def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights]) -> Tensor:
             candidate = tf.tanh(candidate_step)
             hidden = candidate - update * candidate
         else:
-            both = tf.sigmoid(gate_step + tf.matmul(hidden, gate_matrix))
-            update, reset = tf.split(both, 2, axis=1)
-            candidate = tf.tanh(candidate_step + tf.matmul(reset * hidden, candidate_matrix))
-            hidden = candidate + update * (hidden - candidate)
+            with tf.name_scope("gates"):
+                both = tf.sigmoid(gate_step + tf.matmul(hidden, gate_matrix))
+                update, reset = tf.split(both, 2, axis=1)
+            with tf.name_scope("candidate"):
+                candidate = tf.tanh(candidate_step + tf.matmul(reset * hidden, candidate_matrix))
+            with tf.name_scope("state"):
+                hidden = candidate + update * (hidden - candidate)
         states.append(hidden)
     return tf.concat(states, axis=0)
 
@@ -101,5 +111,5 @@ def _diagonal(first: Array, second: Array) -> Array:
 
 
 def _steps(x: Tensor) -> list[Tensor]:
-    """(1, features) of each step. Slices, not a split: XNNPACK takes slices of any number."""
-    return [x[step : step + 1] for step in range(x.shape[0])]
+    """(1, features) of each step."""
+    return list(tf.split(x, x.shape[0], axis=0))

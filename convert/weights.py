@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..models.architectures import ARCHITECTURES, architecture
 from .networks import Depth, build_network
 from .stored import StoredLayer, WeightsError, read_layers
@@ -50,6 +53,11 @@ class LoadedNetwork:
     architecture: str
     depth: Depth
     own_layout: bool
+
+    @property
+    def layers(self) -> dict[str, list[NDArray[np.float32]]]:
+        """Weights of each layer that has any, by its name."""
+        return {layer.name: layer.get_weights() for layer in self.network.layers if layer.weights}
 
 
 def load_network(path: Path, arch: str | None = None) -> LoadedNetwork:

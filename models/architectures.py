@@ -34,10 +34,14 @@ class Architecture:
 ARCHITECTURES = {
     entry.name: entry
     for entry in (
-        Architecture("eqtransformer", "EQTransformer (LSTM)", "eqtransformer", "lstm", 331_255, 0),
-        Architecture("eqtransformer-gru", "EQTransformer-GRU", "eqtransformer", "gru", 330_199, 0),
-        Architecture("leqnet", "LEQNet (LSTM)", "leqnet", "lstm", 39_776, 0),
-        Architecture("leqnet-gru", "LEQNet-GRU", "leqnet", "gru", 38_720, 0),
+        Architecture(
+            "eqtransformer", "EQTransformer (LSTM)", "eqtransformer", "lstm", 331_255, 126_610_368
+        ),
+        Architecture(
+            "eqtransformer-gru", "EQTransformer-GRU", "eqtransformer", "gru", 330_199, 126_562_240
+        ),
+        Architecture("leqnet", "LEQNet (LSTM)", "leqnet", "lstm", 39_776, 12_670_400),
+        Architecture("leqnet-gru", "LEQNet-GRU", "leqnet", "gru", 38_720, 12_613_056),
     )
 }
 

@@ -1,0 +1,131 @@
+"""`eqedge convert`: weights in, a model that a node can run out, with what it lost on the way."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..models.architectures import ARCHITECTURES
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Published EQTransformer or LEQNet .h5, or a Keras 3 .weights.h5 or .keras.",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(list(ARCHITECTURES)),
+    help="Insist on an architecture; by default the weights tell.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    multiple=True,
+    metavar="FILE.hdf5",
+    help="STEAD-layout records like those of the station; can be repeated.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder for NAME_PRECISION.tflite, its card .json and its report .md.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(PRECISIONS),
+    multiple=True,
+    default=("int8",),
+    help="Can be repeated; all files are written or none.",
+)
+@click.option(
+    "--float-stage",
+    "float_stages",
+    multiple=True,
+    metavar="STAGE",
+    help="Stage that --precision mixed keeps in float32, e.g. encoder or decoder_P.",
+)
+@click.option("--name", help="Beginning of the files' names; by default the weights file's.")
+@click.option("--seed", type=int, default=0, help="Of the choice of calibration windows.")
+@click.option("--force", is_flag=True, help="Write a model that misses the agreement limit too.")
+def convert(
+    weights: Path,
+    arch: str | None,
+    calibration: tuple[Path, ...],
+    output: Path,
+    precisions: tuple[str, ...],
+    float_stages: tuple[str, ...],
+    name: str | None,
+    seed: int,
+    force: bool,
+) -> None:
+    """Turn weights into a TensorFlow Lite model, its card and a report.
+
+    Float and converted model are compared with the node's own detector on records that calibration
+    did not see. A model that loses too many picks is not written (exit 1).
+    """
+    with _quiet():
+        from .pipeline import ConvertSettings
+        from .pipeline import convert as run
+
+    settings = ConvertSettings(
+        weights=weights,
+        calibration=calibration,
+        output=output,
+        arch=arch,
+        precisions=tuple(dict.fromkeys(precisions)),
+        name=name,
+        float_stages=float_stages,
+        seed=seed,
+        force=force,
+    )
+    report = run(settings, _progress)
+    for result in report.converted:
+        agreement = result.agreement
+        kept = ", ".join(
+            f"{head} {found.kept}/{found.kept + found.lost} kept"
+            for head, found in agreement.heads.items()
+        )
+        click.echo(
+            f"{output / result.name}.tflite: {len(result.data):,} bytes, {kept}, "
+            f"latency {agreement.latency_ratio:.2f} of float32"
+            + (f"; written although {result.refusal}" if result.refusal else "")
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep away what TensorFlow's C++ says on standard error while it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    """One line on standard error, rewritten in place on a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        click.echo(f"\r{what} {done}/{total}{end}", nl=False, err=True)
+    elif done == total:
+        click.echo(f"{what}: done", err=True)

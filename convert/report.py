@@ -1,0 +1,78 @@
+"""A conversion in, a page a person reads out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .pipeline import Converted, Report
+
+
+def render(report: Report, result: Converted) -> str:
+    """Write the Markdown report of one model."""
+    agreement = result.agreement
+    verdict = (
+        "agrees with float32 within the limit."
+        if result.refusal is None
+        else f"**misses the agreement limit** and was written with --force: {result.refusal}."
+    )
+    lines = [
+        f"# {result.name}",
+        "",
+        f"{result.precision} of {report.architecture}: {verdict}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| file | {len(result.data):,} bytes, sha256 `{result.sha256}` |",
+        f"| float32 of the same weights | {report.float_contents.size_bytes:,} bytes |",
+        f"| parameters | {report.parameters:,} |",
+        f"| multiply-accumulates a window | {report.macs:,} |",
+        f"| weights | {report.origin['weights']}, sha256 `{report.origin['sha256']}` |",
+        f"| float32 file against Keras | {report.graph_error:.1e} at most |",
+        f"| calibrated on | {report.calibration_windows} windows of "
+        f"{', '.join(path.name for path in report.settings.calibration)} |",
+        f"| compared on | {agreement.windows} windows of traces that calibration did not see, "
+        f"{agreement.noise_windows} of them noise |",
+        f"| traces skipped | {report.skipped_traces} |",
+        f"| time of a window, one thread | {agreement.latency_ms:.2f} ms; float32 "
+        f"{agreement.float_latency_ms:.2f} ms in the same run: ratio "
+        f"{agreement.latency_ratio:.2f} |",
+        "",
+        "## Agreement with float32, through the device's detector and pick finding",
+        "",
+        "| head | max error | mean error | kept | lost | added | shift median | shift p95 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, head in agreement.heads.items():
+        lines.append(
+            f"| {name} | {head.max_error:.3f} | {head.mean_error:.5f} | {head.kept} "
+            f"({head.kept_fraction:.1%}) | {head.lost} | {head.added} | "
+            f"{_samples(head.shift_median_samples)} | {_samples(head.shift_p95_samples)} |"
+        )
+    lines += [
+        "",
+        "Shifts are in samples; a detection's is that of its start. "
+        f"Newly detected windows of noise: {agreement.noise_added} of {agreement.noise_windows}.",
+        "",
+        "## What is in the file",
+        "",
+        _listed("Operations", result.contents.operations),
+        "",
+        _listed("Activations left in float32, by stage", result.contents.float_tensors),
+        "",
+        "Operations that are not builtin: " + (", ".join(result.contents.custom) or "none") + ".",
+        "",
+        _listed("Made with", report.tools),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _samples(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _listed(title: str, entries: Mapping[str, object]) -> str:
+    listed = ", ".join(f"{name} {value}" for name, value in entries.items())
+    return f"{title}: {listed or 'none'}."
