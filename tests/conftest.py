@@ -1,4 +1,4 @@
-"""What several folders' tests share: records by formula, STEAD files of them, a broker, a runner."""
+"""What several folders' tests share: a seed, a writer of STEAD files, a runner of commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def write_stead(tmp_path: Path) -> Callable[..., Path]:
-    """Return a writer of STEAD-layout files: write_stead({name: (waveform, attributes)})."""
+    """Return a writer of STEAD-layout files; it takes {name: (waveform, attributes)}."""
 
     def write(traces: dict, name: str = "traces.hdf5") -> Path:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""Probabilities of an ideal network over a stream of any length, cut into windows as the device does."""
+"""Probabilities of an ideal network over a stream, cut into windows as the device does."""
 
 from __future__ import annotations
 
