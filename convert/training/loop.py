@@ -201,8 +201,8 @@ def _note(output: Path, student: Student, seconds: float, result: dict[str, Any]
         file.write(json.dumps(line) + "\n")
     noise = result.get("noise", {}).get("false_p_per_hour")
     print(
-        f"held-out stations: P F1 {result['P']['pooled']['f1']:.3f}, "
-        f"S F1 {result['S']['pooled']['f1']:.3f}, false P/h {noise}, "
+        f"held-out stations, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
+        f"S F1 {result['S']['manually_picked']['f1']:.3f}, false P/h {noise}, "
         f"announced {result.get('announced_by_s')}",
         file=sys.stderr,
         flush=True,

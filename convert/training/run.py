@@ -84,7 +84,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
     stream = StreamSettings(
         request.seed, request.batch_windows, mixture, spec, request.budget_bytes
     )
-    trial = make_trial(index.held_out(), spec, TRIAL_SEED, TRIAL_DRAWS)
+    trial = make_trial(index.held_out(), labels, spec, TRIAL_SEED, TRIAL_DRAWS)
 
     def open_stream(first: int) -> Iterator[Batch]:
         return batches(index.records, labels, stream, first, request.workers)

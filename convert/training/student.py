@@ -34,6 +34,8 @@ class StudentSettings:
     """Activations beyond this cost: int8 has 256 steps for whatever the largest one is."""
     tame_weight: float = 2e-3
     average_decay: float = 0.998
+    priors: tuple[float, float, float] = (0.1, 0.004, 0.006)
+    """What the untrained heads answer everywhere: about how often each is true."""
 
 
 def build(name: str, drop_rate: float) -> Any:
@@ -78,6 +80,7 @@ class Student:
         keras.utils.set_random_seed(seed)
         self._settings = settings
         self.network = build(settings.architecture, settings.drop_rate)
+        self._start_at_priors()
         joined = layers.Concatenate(name="heads")(self.network.outputs)
         excess = Excess(settings.tame_above, name="excess")(_wide_tensors(self.network))
         self._wrapped = keras.Model(self.network.input, [joined, excess])
@@ -153,6 +156,19 @@ class Student:
             variable.assign(value)
         self.steps = int(state["steps"])
 
+    def _start_at_priors(self) -> None:
+        # Onsets are so rare that the first thing a picker learns is to say nothing, and its last
+        # eight ReLUs die of it for good: seen within 25 steps. So it starts by saying nothing,
+        # with weights too small to be blamed, and with every ReLU of the decoders open.
+        for name, prior in zip(HEAD_LAYERS, self._settings.priors, strict=True):
+            layer = self.network.get_layer(name)
+            kernel, bias = layer.get_weights()
+            layer.set_weights([0.1 * kernel, np.full_like(bias, np.log(prior / (1 - prior)))])
+        for layer in self.network.layers:
+            if layer.name.startswith("decoder_") and layer.weights:
+                *kernels, bias = layer.get_weights()
+                layer.set_weights([*kernels, np.full_like(bias, 0.1)])
+
     def _average(self) -> None:
         # A young average forgets faster, or the random start would stay in it.
         decay = min(self._settings.average_decay, (self.steps + 1) / (self.steps + 50))
@@ -170,6 +186,7 @@ class Student:
         return ops.mean(ops.sum(entropy * (1 + targets * onset) * weights, axis=-1))
 
 
+HEAD_LAYERS = ("detector", "picker_P", "picker_S")
 AVERAGE_EVERY = 10
 """Steps between two updates of the average."""
 

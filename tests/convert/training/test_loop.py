@@ -1,0 +1,177 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from eqedge.convert.train_cli import train
+from eqedge.convert.training import loop
+from eqedge.convert.training.loop import CheckpointError, LoopSettings, learning_rate
+from eqedge.convert.training.student import Student, StudentSettings
+
+SETTINGS = StudentSettings()
+IDENTITY = {"seed": 1}
+
+
+def stream(first):
+    """Tiny batches, each a function of its number."""
+    number = first
+    while True:
+        rng = np.random.default_rng([9, number])
+        windows = rng.standard_normal((2, 6000, 3)).astype(np.float32)
+        targets = np.zeros((2, 6000, 3), np.float32)
+        targets[:, 3000:3020] = 1
+        yield windows, targets
+        number += 1
+
+
+def run(student, output, steps):
+    return (
+        loop.train(student, 4e-3, stream, LoopSettings(steps=20), output, IDENTITY, None)
+        if steps is None
+        else _steps(student, output, steps)
+    )
+
+
+def _steps(student, output, steps):
+    batches = stream(student.steps)
+    for _ in range(steps):
+        student.learn(*next(batches), learning_rate(4e-3, student.steps / 20))
+    loop.save(output, student, 1.0, IDENTITY)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """State after twenty uninterrupted steps, and after a run broken off at the eleventh."""
+    student = Student(SETTINGS, seed=1)
+    start = [w.copy() for w in student.network.get_weights()]
+    folder = tmp_path_factory.mktemp("run")
+    _steps(student, folder, 11)
+    broken = folder / "broken"
+    broken.mkdir()
+    (folder / "checkpoint.npz").rename(broken / "checkpoint.npz")
+    _steps(student, folder, 9)
+    return start, student, folder, broken
+
+
+def test_resumed_run_ends_bit_for_bit_the_same(whole):
+    """Broken off and taken up by a new process's objects, a run ends in the same state."""
+    _, student, _, broken = whole
+    resumed = Student(SETTINGS, seed=77)
+    loop.resume(broken, resumed, IDENTITY)
+    assert resumed.steps == 11
+    assert loop.train(resumed, 4e-3, stream, LoopSettings(steps=20), broken, IDENTITY)
+    one, other = student.state(), resumed.state()
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def test_training_changes_weights_and_average_lags(whole):
+    """Twenty steps move the network; the average moves less."""
+    start, student, _, _ = whole
+    moved = sum(np.abs(a - b).sum() for a, b in zip(start, student.network.get_weights()))
+    averaged = sum(np.abs(a - b).sum() for a, b in zip(start, student.average))
+    assert moved > 0
+    assert 0 < averaged < moved
+
+
+def test_random_start_depends_on_the_seed_alone(whole):
+    """Initialisation is random, and the same for the same seed."""
+    start, _, _, _ = whole
+    same, other = Student(SETTINGS, seed=1), Student(SETTINGS, seed=2)
+    assert all(np.array_equal(a, b) for a, b in zip(start, same.network.get_weights()))
+    assert not all(np.array_equal(a, b) for a, b in zip(start, other.network.get_weights()))
+
+
+def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
+    """The shipped file loads into LEQNet-GRU of 38,720 parameters and nothing else."""
+    _, student, _, _ = whole
+    network = student.averaged()
+    path = tmp_path / "x.weights.h5"
+    network.save_weights(path)
+    fresh = Student(SETTINGS, seed=5)
+    fresh.start_from(path)
+    assert fresh.network.count_params() == 38_720
+    assert all(np.array_equal(a, b) for a, b in zip(student.average, fresh.network.get_weights()))
+
+
+def test_checkpoint_of_another_run_is_refused(whole):
+    """Going on with other settings names the setting and both values."""
+    _, student, folder, _ = whole
+    with pytest.raises(CheckpointError, match="seed 1, now 2"):
+        loop.resume(folder, student, {"seed": 2})
+
+
+def test_damaged_checkpoint_is_one_clear_line(tmp_path, whole):
+    """A truncated checkpoint is named, and so is one that is absent."""
+    _, student, folder, _ = whole
+    content = (folder / "checkpoint.npz").read_bytes()
+    (tmp_path / "checkpoint.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        loop.resume(tmp_path, student, IDENTITY)
+    with pytest.raises(CheckpointError, match="--resume"):
+        loop.resume(tmp_path / "none", student, IDENTITY)
+
+
+def test_schedule_rises_and_falls():
+    """Warm-up to the peak, then down to a hundredth."""
+    rates = [learning_rate(1.0, k / 100) for k in range(101)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[0] < 0.05 and rates[-1] == pytest.approx(0.01)
+
+
+def arguments(data, output, *more):
+    return ["--data", str(data), "--output", str(output), "--batch", "2", "--workers", "0", *more]
+
+
+def test_command_trains_and_writes_weights_and_card(stead_file, tmp_path):
+    """Two steps from a STEAD file: weights, card and checkpoint, bad records counted."""
+    with h5py.File(stead_file, "a") as file:
+        next(iter(file["data"].values())).attrs["p_arrival_sample"] = 9000.0
+    output = tmp_path / "out"
+    result = CliRunner().invoke(train, arguments(stead_file, output, "--steps", "2"))
+    assert result.exit_code == 0, result.output
+    assert "skipped 1: label outside the trace" in result.output
+    card = json.loads((output / "leqnet_gru.training.json").read_text())
+    assert card["windows_seen"] == 4 and card["skipped"] == {"label outside the trace": 1}
+    assert str(tmp_path) not in json.dumps(card)
+    assert (output / "leqnet_gru.weights.h5").exists()
+    assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
+
+
+def test_command_wants_a_length(stead_file, tmp_path):
+    """Neither or both of --steps and --minutes is a usage error."""
+    for more in ([], ["--steps", "1", "--minutes", "1"]):
+        result = CliRunner().invoke(train, arguments(stead_file, tmp_path, *more))
+        assert result.exit_code == 2 and "--minutes" in result.output
+
+
+def test_interrupted_command_saves_and_goes_on(stead_file, tmp_path):
+    """SIGINT: 1. a checkpoint is written, 2. exit 0, 3. --resume starts from its step."""
+    output = tmp_path / "out"
+    command = [
+        sys.executable, "-c", "from eqedge.convert.train_cli import train; train()",
+        *arguments(stead_file, output, "--steps", "100000"),
+    ]  # fmt: skip
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=quiet)
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    student = Student(SETTINGS, seed=0)
+    state = dict(np.load(output / "checkpoint.npz"))
+    reached = int(state["steps"])
+    assert reached >= 1
+    resumed = subprocess.Popen([*command, "--resume"], stderr=subprocess.PIPE, text=True, env=quiet)
+    first = next(line for line in resumed.stderr if line.startswith("step "))
+    resumed.send_signal(signal.SIGTERM)
+    resumed.communicate(timeout=60)
+    assert int(first.split()[1]) > reached
+    assert int(np.load(output / "checkpoint.npz")["steps"]) > reached

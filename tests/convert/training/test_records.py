@@ -1,0 +1,170 @@
+import h5py
+import numpy as np
+import pytest
+from eqedge.convert.training.records import (
+    CONTINUOUS_SAMPLES,
+    DataError,
+    Record,
+    held_out,
+    index_continuous,
+    index_stead,
+    station_of,
+)
+from eqedge.convert.training.waveforms import Waveforms
+
+from .conftest import write_stead
+
+
+def test_index_reads_labels_that_are_strings(stead_file):
+    """STEAD's numbers arrive as floats, as strings and as `[[ 2896.]]`; all are read."""
+    events = [r for r in index_stead(stead_file).records if r.kind == "event"]
+    assert len(events) == 6
+    assert all(r.p_sample == 900 and r.s_sample > 900 for r in events)
+    assert all(r.coda_end_sample > r.s_sample for r in events)
+
+
+def test_noise_has_no_labels(stead_file):
+    """A noise record never carries a pick."""
+    noise = [r for r in index_stead(stead_file).records if r.kind == "noise"]
+    assert len(noise) == 3
+    assert all(r.p_sample is None and r.s_sample is None for r in noise)
+
+
+def test_csv_row_takes_precedence_and_may_be_missing(stead_file):
+    """A trace with a CSV row follows it; one without keeps its attributes."""
+    events = [r for r in index_stead(stead_file).records if r.kind == "event"]
+    first, second = (r.dataset.removeprefix("data/") for r in events[:2])
+    stead_file.with_suffix(".csv").write_text(
+        "trace_name,trace_category,network_code,receiver_code,p_arrival_sample,s_arrival_sample\n"
+        f"{first},earthquake_local,YY,ZZZ,1000,1500\n"
+    )
+    by_name = {r.dataset.removeprefix("data/"): r for r in index_stead(stead_file).records}
+    assert (by_name[first].p_sample, by_name[first].station) == (1000, "YY.ZZZ")
+    assert by_name[second].p_sample == 900
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"p_arrival_sample": 9000.0}, "label outside the trace"),
+        ({"p_arrival_sample": -5.0}, "label outside the trace"),
+        ({"s_arrival_sample": "800"}, "S not after P"),
+        ({"p_arrival_sample": ""}, "earthquake without a P"),
+        ({"sampling_rate_hz": 40.0}, "rate other than 100 Hz"),
+    ],
+)
+def test_bad_labels_are_counted_by_reason(stead_file, attributes, reason):
+    """A record with an impossible label is left out, and the reason is counted."""
+    with h5py.File(stead_file, "a") as file:
+        next(iter(file["data"].values())).attrs.update(attributes)
+    index = index_stead(stead_file)
+    assert index.skipped == {reason: 1}
+    assert len(index.records) == 8
+
+
+def test_short_and_misshapen_records_are_counted(stead_file):
+    """Less than a window, or not three components, is no training record."""
+    with h5py.File(stead_file, "a") as file:
+        file["data/SHORT.XX_0_NO"] = np.zeros((5999, 3), np.float32)
+        file["data/FLAT.XX_0_NO"] = np.zeros((6000,), np.float32)
+    index = index_stead(stead_file)
+    assert index.skipped == {"shorter than a window or not three components": 2}
+
+
+def test_file_without_a_usable_record_says_why(tmp_path):
+    """The error of a useless file names the file and the reasons."""
+    path = write_stead(tmp_path / "bad.hdf5", n_events=1, n_noise=0)
+    with h5py.File(path, "a") as file:
+        next(iter(file["data"].values())).attrs["p_arrival_sample"] = 7000.0
+    with pytest.raises(DataError, match=r"bad\.hdf5.*1 label outside the trace"):
+        index_stead(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all"])
+def test_file_that_is_not_hdf5_is_named(tmp_path, content):
+    """A truncated or foreign file is one clear error."""
+    path = tmp_path / "broken.hdf5"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"broken\.hdf5"):
+        index_stead(path)
+
+
+def test_unusable_samples_are_counted_once(stead_file):
+    """NaN and motionless records are read once, counted, and never given out."""
+    with h5py.File(stead_file, "a") as file:
+        names = list(file["data"])
+        file["data"][names[0]][100, 1] = np.nan
+        file["data"][names[1]][...] = 5.0
+    waveforms = Waveforms()
+    read = [waveforms.read(r) for _ in range(2) for r in index_stead(stead_file).records]
+    assert sum(w is None for w in read) == 4
+    assert waveforms.skipped == {"NaN or infinite samples": 1, "no motion on any component": 1}
+
+
+def test_corrupt_chunk_is_skipped_and_named(tmp_path):
+    """A chunk that no longer decompresses costs its own record only."""
+    path = tmp_path / "chunks.hdf5"
+    samples = np.random.default_rng(0).normal(size=(6000, 3)).astype("f4")
+    with h5py.File(path, "w") as file:
+        for name in ("GOOD.XX_0_NO", "BAD.XX_0_NO"):
+            made = file.create_dataset(
+                f"data/{name}", data=samples, compression="gzip", chunks=(6000, 3), fletcher32=True
+            )
+            made.attrs["trace_category"] = "noise"
+        place = file["data/BAD.XX_0_NO"].id.get_chunk_info(0)
+    with path.open("r+b") as raw:
+        raw.seek(place.byte_offset + place.size // 2)
+        raw.write(bytes(64))
+    waveforms = Waveforms()
+    read = {r.dataset: waveforms.read(r) for r in index_stead(path).records}
+    assert read["data/BAD.XX_0_NO"] is None
+    assert read["data/GOOD.XX_0_NO"] is not None
+    assert any("BAD.XX_0_NO" in reason for reason in waveforms.skipped)
+
+
+def test_memory_stays_within_its_budget(stead_file):
+    """Whatever is read, no more than the budget is kept."""
+    waveforms = Waveforms(budget_bytes=3 * 6000 * 3 * 4)
+    for record in index_stead(stead_file).records:
+        waveforms.read(record)
+    kept = [w for w in waveforms._kept.values() if w is not None]
+    assert sum(w.nbytes for w in kept) <= 3 * 6000 * 3 * 4
+
+
+def test_continuous_records_overlap_by_a_window(tmp_path):
+    """No window of a continuous record is lost at a cut."""
+    path = tmp_path / "long.hdf5"
+    with h5py.File(path, "w") as file:
+        file["NET/STA/start"] = np.zeros((CONTINUOUS_SAMPLES + 20_000, 3), np.int32)
+        file["NET/STA/start"].attrs.update(network="CX", station="PB01", sampling_rate_hz=100.0)
+    first, second = index_continuous(path).records
+    assert (first.first, first.n_samples) == (0, CONTINUOUS_SAMPLES + 6000)
+    assert (second.first, second.n_samples) == (CONTINUOUS_SAMPLES, 20_000)
+    assert first.station == "CX.PB01"
+
+
+def test_split_is_by_station_and_for_good(stead_file):
+    """Records of one station are on one side, and the side depends on the name alone."""
+    index = index_stead(stead_file)
+    sides = {r.station: r.held_out for r in index.records}
+    assert all(r.held_out == sides[r.station] for r in index.records)
+    assert not {r.station for r in index.training()} & {r.station for r in index.held_out()}
+    assert [held_out(f"S{k:03d}.XX") for k in range(10)] == [
+        Record("", "", 0, 0, f"S{k:03d}.XX", "", "event").held_out for k in range(10)
+    ]
+    share = np.mean([held_out(f"S{k:03d}.XX") for k in range(1000)])
+    assert 0.16 < share < 0.24
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("109C.TA_20060723155859_EV", {}),
+        ("phasenet__TA_109C_2012", {}),
+        ("anything", {"network_code": "TA", "receiver_code": "109C"}),
+        ("x_109C.TA", {"network_code": "ta ", "receiver_code": "109c"}),
+    ],
+)
+def test_a_station_has_one_name_however_it_is_written(name, attributes):
+    """Sources order the two codes differently; the split must not care."""
+    assert station_of(name, attributes) == "109C.TA"

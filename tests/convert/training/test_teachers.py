@@ -1,0 +1,91 @@
+import h5py
+import numpy as np
+import pytest
+from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
+from eqedge.convert.training.label_cache import read_labels, write_labels
+from eqedge.convert.training.records import index_stead
+from eqedge.convert.training.student import build
+from eqedge.convert.training.teachers import (
+    UNFILTERED,
+    TeacherError,
+    label_track,
+    open_teacher,
+)
+from eqedge.convert.training.waveforms import Waveforms
+
+
+class Ramp:
+    """A teacher whose answer is the position in its own window: tells how windows are joined."""
+
+    name = "ramp"
+    views = (UNFILTERED,)
+
+    def predict(self, windows):
+        """Return 0 to 1 along each window."""
+        return np.broadcast_to(np.linspace(0, 1, 6000)[:, None], windows.shape)
+
+
+class Loudest:
+    """A teacher that says P where the vertical is largest."""
+
+    name = "loudest"
+    views = (UNFILTERED,)
+
+    def __init__(self):
+        self.asked = 0
+
+    def predict(self, windows):
+        """Return a bump of P at the largest vertical sample of each window."""
+        self.asked += len(windows)
+        answer = np.zeros(windows.shape, np.float32)
+        for row, window in zip(answer, windows, strict=True):
+            row[int(np.abs(window[:, 2]).argmax()), 1] = 0.9
+        return answer
+
+
+def test_track_covers_the_record_and_averages():
+    """Every sample is answered; in the middle early and late positions cancel out."""
+    track = label_track(Ramp(), np.random.default_rng(0).normal(size=(20_000, 3)), 500)
+    assert track.shape == (20_000, 3)
+    assert np.isfinite(track).all()
+    assert track[8000:12_000].min() > 0.4 and track[8000:12_000].max() < 0.6
+
+
+def test_labels_are_made_once(stead_file, tmp_path):
+    """What the file holds is not asked again, so that an interrupted labelling goes on."""
+    records, teacher = index_stead(stead_file).records, Loudest()
+    path = tmp_path / "labels.hdf5"
+    write_labels(path, records[:4], teacher, Waveforms())
+    write_labels(path, records, teacher, Waveforms())
+    assert teacher.asked == len(records)
+    assert set(read_labels(path, records)) == {r.key for r in records}
+
+
+def test_unusable_records_have_no_labels(stead_file, tmp_path):
+    """A record of NaN is counted and passed over."""
+    with h5py.File(stead_file, "a") as file:
+        next(iter(file["data"].values()))[...] = np.nan
+    records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
+    skipped = write_labels(path, records, Loudest(), Waveforms())
+    assert skipped == {"NaN or infinite samples": 1}
+    assert len(read_labels(path, records)) == len(records) - 1
+
+
+@pytest.mark.parametrize("name", ["absent.tflite", "text.tflite", "text.pt"])
+def test_unreadable_teacher_is_named(tmp_path, name):
+    """Absent, damaged and unknown teachers are one clear line each."""
+    if name.startswith("text"):
+        (tmp_path / name).write_text("no network")
+    with pytest.raises(TeacherError, match=name):
+        open_teacher(tmp_path / name)
+
+
+def test_our_own_weights_teach(stead_file, tmp_path):
+    """A network of ours is a teacher by its weight file alone."""
+    path = tmp_path / "own.weights.h5"
+    build("leqnet-gru", 0.0).save_weights(path)
+    files = DataFiles((stead_file,), teachers=(path,), label_folder=tmp_path / "labels")
+    index = index_files(files)
+    labels = teacher_labels(files, index, print)
+    assert set(labels) == {(r.path, r.key) for r in index.records}
+    assert all(len(answers) == 1 for answers in labels.values())
