@@ -38,6 +38,7 @@ def find_peaks(
     Returns:
         Peaks in order of time.
     """
+    threshold = float(np.float32(threshold))  # the curve's own precision, so that equal is equal
     if not (curve >= threshold).any():
         return []
     edges = np.flatnonzero(np.diff(np.concatenate(([False], curve >= threshold / 2, [False]))))

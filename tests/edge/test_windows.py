@@ -1,0 +1,187 @@
+"""The stream is cut into the same windows however it came, and every sample lies in one."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from eqedge.edge.records import NANOSECONDS, Block, ClockState
+from eqedge.edge.settings import SettingsError, WindowSettings
+from eqedge.edge.windows import Ring, Windower
+from hypothesis import given
+from hypothesis import strategies as st
+
+SIM = ClockState("sim", True)
+RATE = 10.0
+LENGTH = 60
+FILL = 5  # samples, 0.5 s
+
+
+def counts(first, n):
+    """Return samples that tell their own number, component by component."""
+    number = np.arange(first, first + n, dtype=np.float32)
+    return np.stack([number, -number, 2 * number], axis=1)
+
+
+def block(first, n, **more):
+    """Return a block dated by the record's own time."""
+    start = round(first * NANOSECONDS / RATE)
+    return Block(first, start, counts(first, n), SIM, **more)
+
+
+def cut(blocks, hop_seconds=1.0, length=LENGTH):
+    """Return (windows with their samples copied, counts) of a whole stream."""
+    windower = Windower(length, RATE, WindowSettings(hop_seconds, FILL / RATE))
+    windows = []
+    for one in blocks:
+        windows += [replace(w, samples=w.samples.copy()) for w in windower.push(one)]
+    windows += [replace(w, samples=w.samples.copy()) for w in windower.close()]
+    return windows, windower.counts
+
+
+def essence(windows):
+    """Return what a window means, whatever it was made of."""
+    return [
+        (w.first_sample, w.start_time_ns, w.segment, w.closes_segment, w.samples.tobytes())
+        for w in windows
+    ]
+
+
+@st.composite
+def runs(draw):
+    """Draw [(first, n)]: stretches of samples with gaps short and long between them."""
+    stretches, at = [], draw(st.integers(0, 50))
+    for _ in range(draw(st.integers(1, 4))):
+        n = draw(st.integers(1, 200))
+        stretches.append((at, n))
+        at += n + draw(st.sampled_from([0, 1, FILL, FILL + 1, 30, 500]))
+    return stretches
+
+
+@st.composite
+def chunks(draw, stretches):
+    """Draw one way to portion the stretches into blocks."""
+    blocks = []
+    for first, n in stretches:
+        at = 0
+        while at < n:
+            size = min(draw(st.sampled_from([1, 3, 7, 25, 60, 61, 200])), n - at)
+            blocks.append(block(first + at, size))
+            at += size
+    return blocks
+
+
+@given(st.data(), runs(), st.sampled_from([0.1, 0.7, 1.0, 2.5, 6.0]))
+def test_windows_do_not_depend_on_the_portions(data, stretches, hop):
+    """Any chunking of the same samples, gaps included, gives the same windows byte for byte."""
+    whole, _ = cut([block(first, n) for first, n in stretches], hop)
+    portioned, _ = cut(data.draw(chunks(stretches)), hop)
+    assert essence(portioned) == essence(whole)
+
+
+@given(st.data(), runs())
+def test_repeated_blocks_change_nothing(data, stretches):
+    """Blocks that come again, whole or in part, are dropped and counted."""
+    blocks = data.draw(chunks(stretches))
+    repeated = []
+    for one in blocks:
+        repeated.append(one)
+        again = data.draw(st.integers(0, len(one.samples)))
+        if again:
+            repeated.append(block(one.first_sample + len(one.samples) - again, again))
+    windows, counted = cut(repeated)
+    assert essence(windows) == essence(cut(blocks)[0])
+    extra = sum(len(b.samples) for b in repeated) - sum(len(b.samples) for b in blocks)
+    assert counted.samples_late == extra
+    assert counted.samples == sum(n for _, n in stretches)
+
+
+@given(runs(), st.sampled_from([0.1, 0.7, 1.0, 2.5, 6.0]))
+def test_every_sample_lies_in_a_window(stretches, hop):
+    """From the first sample of a stretch to its last, also where it is shorter than a window."""
+    windows, _ = cut([block(first, n) for first, n in stretches], hop)
+    covered = {s for w in windows for s in range(w.first_sample, w.end_sample)}
+    assert {s for first, n in stretches for s in range(first, first + n)} <= covered
+
+
+@given(runs())
+def test_no_window_lies_across_a_gap_that_was_not_filled(stretches):
+    """Within a window the samples' own numbers go on without a jump."""
+    windows, counted = cut([block(first, n) for first, n in stretches])
+    for w in windows:
+        np.testing.assert_allclose(
+            w.samples[:, 0], np.arange(w.first_sample, w.end_sample), rtol=1e-5
+        )
+    long_gaps = sum(second[0] - sum(first) > FILL for first, second in pairwise(stretches))
+    assert counted.gaps == long_gaps
+    assert len({w.segment for w in windows}) == long_gaps + 1
+    assert [w.closes_segment for w in windows].count(True) == long_gaps + 1
+
+
+@given(st.integers(1, 200), st.integers(0, 60), st.integers(1, 200))
+def test_samples_lost_are_counted(before, gap, after):
+    """Filled or not, what did not come stands in the account."""
+    _, counted = cut([block(0, before), block(before + gap, after)])
+    assert counted.samples == before + after
+    assert counted.samples_lost == gap
+    assert counted.gaps_filled == (0 < gap <= FILL)
+
+
+def test_a_short_gap_is_bridged_by_a_straight_line():
+    """Between the samples on either side, component by component."""
+    windows, _ = cut([block(0, 58), block(60, 2)])
+    np.testing.assert_allclose(windows[0].samples, counts(0, 60))
+
+
+def test_a_block_out_of_order_is_left_out():
+    """What comes after its successor is late: its place has been bridged, nothing is moved."""
+    windows, counted = cut([block(0, 50), block(53, 47), block(50, 3)])
+    assert counted.samples_late == 3
+    assert counted.gaps_filled == 1
+    np.testing.assert_allclose(windows[-1].samples, counts(40, 60))
+
+
+def test_the_first_window_is_the_first_whole_one():
+    """It ends with sample `length`, whatever the hop; then one follows every hop."""
+    windows, _ = cut([block(3, 100)], hop_seconds=0.7)
+    assert [w.first_sample for w in windows[:3]] == [3, 10, 17]
+
+
+def test_a_window_is_dated_and_flagged_by_its_newest_block():
+    """So that a sensor that lost a component is known at once."""
+    windower = Windower(LENGTH, RATE, WindowSettings())
+    list(windower.push(block(0, 59)))
+    (window,) = windower.push(block(59, 1, degraded="no E component", received_ns=7))
+    assert (window.degraded, window.received_ns) == ("no E component", 7)
+    assert window.start_time_ns == 0
+    assert window.time_ns(59) == round(59 * NANOSECONDS / RATE)
+
+
+def test_a_hop_longer_than_the_window_is_refused():
+    """It would leave samples unseen."""
+    with pytest.raises(SettingsError, match=r"hop 7 s .* window of 6 s"):
+        Windower(LENGTH, RATE, WindowSettings(hop_seconds=7.0))
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 9), max_size=40))
+def test_ring_equals_a_list(capacity, portions):
+    """The newest rows read back are the newest rows written, for any sequence of writes."""
+    ring, written = Ring(capacity), counts(0, 0)
+    for size in portions:
+        rows = counts(len(written), min(size, capacity))
+        ring.write(rows)
+        written = np.concatenate([written, rows])
+        assert len(ring) == min(len(written), capacity)
+        for length in range(len(ring) + 1):
+            expected = written[len(written) - length :]
+            np.testing.assert_array_equal(ring.newest(length), expected)
+
+
+def test_ring_gives_a_view_and_forgets():
+    """Reading copies nothing; cleared, there is nothing to read."""
+    ring = Ring(5)
+    ring.write(counts(0, 4))
+    assert np.shares_memory(ring.newest(2), ring.newest(3))
+    ring.clear()
+    assert len(ring) == 0
+    assert len(ring.newest(0)) == 0
