@@ -449,19 +449,17 @@ def certificates(tmp_path_factory):
         command = [find("openssl"), *map(str, words)]
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
 
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
     def authority(name):
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                "-days", 2, "-subj", f"/CN={name}")  # fmt: skip
+        files = f"-keyout {name}.key -out {name}.pem -days 2 -subj /CN={name}".split()
+        openssl("req", "-x509", *key, *files)
 
     def signed(name, alternative):
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        openssl(
-            "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
-        )
-        (folder / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-days", 2, "-out", f"{name}.pem", "-extfile", f"{name}.ext")  # fmt: skip
+        (folder / "extension").write_text(f"subjectAltName={alternative}\n")
+        openssl("req", *key, *f"-keyout {name}.key -out {name}.csr -subj /CN={name}".split())
+        by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extension"]
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *by)
 
     authority("ca")
     authority("stranger")
@@ -473,10 +471,15 @@ def certificates(tmp_path_factory):
 def encrypted(certificates):
     """Return a port, and the configuration of a listener there that wants a certificate."""
     port = free_port()
-    files = [f"{what} {certificates / name}" for what, name in (
-        ("cafile", "ca.pem"), ("certfile", "broker.pem"), ("keyfile", "broker.key"))]  # fmt: skip
-    lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "require_certificate true"]
-    return port, "\n".join(lines + files)
+    return (
+        port,
+        f"""listener {port} 127.0.0.1
+allow_anonymous true
+require_certificate true
+cafile {certificates / "ca.pem"}
+certfile {certificates / "broker.pem"}
+keyfile {certificates / "broker.key"}""",
+    )
 
 
 def test_tls_with_certificates_on_both_sides(tmp_path, certificates):
@@ -540,31 +543,37 @@ def test_a_broker_that_refuses_messages_gets_them_later(tmp_path):
     rules, port = tmp_path / "rules", free_port()
     rules.write_text("topic write eqedge/XX/EDGE/status\ntopic write eqedge/XX/EDGE/info\n")
     config = f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}"
-    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
-        with running(settings_for(port)) as node:
-            node.sink.write(event(1))
-            wait_until(lambda: node.heard("refuses a message: Not authorized"))
-            assert len(node.spool) == 1 and node.sink.counts.refused == 0
-            rules.write_text("topic write eqedge/#\n")
-            broker.signal(signal.SIGHUP)
-            received.wait_for(lambda got: got.json("event") == [event(1)])
-            wait_until(lambda: len(node.spool) == 0)
+    with (
+        Broker(tmp_path, config=config) as broker,
+        broker.listen("eqedge/#") as received,
+        running(settings_for(port)) as node,
+    ):
+        node.sink.write(event(1))
+        wait_until(lambda: node.heard("refuses a message: Not authorized"))
+        assert len(node.spool) == 1 and node.sink.counts.refused == 0
+        rules.write_text("topic write eqedge/#\n")
+        broker.signal(signal.SIGHUP)
+        received.wait_for(lambda got: got.json("event") == [event(1)])
+        wait_until(lambda: len(node.spool) == 0)
 
 
 def test_a_message_too_long_is_left_out_and_the_rest_goes_on(tmp_path):
     """Beyond our limit or the broker's, a message is counted and told, and blocks nothing."""
     port = free_port()
     config = f"max_packet_size 3000\nlistener {port} 127.0.0.1\nallow_anonymous true"
-    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/XX/EDGE/#") as received:
-        with running(settings_for(port, max_payload_bytes=5000)) as node:
-            node.sink.write(event(1, text="x" * 6000))
-            node.sink.write(event(2, text="x" * 4000))
-            node.sink.write(event(3))
-            received.wait_for(lambda got: ids(got.json("event")) == [3])
-            assert node.sink.counts.oversized == 1 and node.sink.counts.refused == 1
-            assert node.heard("too long") and node.heard("longer than the broker allows")
-            wait_until(lambda: len(node.spool) == 0)
-            assert node.sink.counts.connects == 1
+    with (
+        Broker(tmp_path, config=config) as broker,
+        broker.listen("eqedge/XX/EDGE/#") as received,
+        running(settings_for(port, max_payload_bytes=5000)) as node,
+    ):
+        node.sink.write(event(1, text="x" * 6000))
+        node.sink.write(event(2, text="x" * 4000))
+        node.sink.write(event(3))
+        received.wait_for(lambda got: ids(got.json("event")) == [3])
+        assert node.sink.counts.oversized == 1 and node.sink.counts.refused == 1
+        assert node.heard("too long") and node.heard("longer than the broker allows")
+        wait_until(lambda: len(node.spool) == 0)
+        assert node.sink.counts.connects == 1
 
 
 CONNACK = b"\x20\x03\x00\x00\x00"

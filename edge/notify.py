@@ -1,0 +1,76 @@
+"""What systemd is told: ready, alive, how it goes, stopping; nothing where it did not ask."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+MAX_STATUS_CHARS = 200
+
+
+class Notifier:
+    """Speaks sd_notify's protocol; a service manager that is gone or deaf costs nothing.
+
+    Attributes:
+        watchdog_seconds: Within this time `watchdog` must be called again, or systemd kills the
+            service; None where it keeps no watch. A third of it is a good interval.
+        unsent: Words that did not get through.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Read where to speak, and how often."""
+        self.unsent = 0
+        self.watchdog_seconds = _watchdog_seconds(environ)
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        if self._address.startswith("@"):
+            self._address = "\0" + self._address[1:]  # Linux's abstract namespace
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            # A manager with a full queue must not hold up the samples.
+            self._socket.setblocking(False)
+
+    def ready(self, status: str = "") -> None:
+        """Say that the start is over: model loaded, outputs open."""
+        self._send("READY=1", *_status_line(status))
+
+    def status(self, text: str) -> None:
+        """Say how it goes, in a line that `systemctl status` shows."""
+        self._send(*_status_line(text))
+
+    def watchdog(self) -> None:
+        """Say that all is alive; only to be called when samples, inference and output are."""
+        if self.watchdog_seconds is not None:
+            self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """Say that the end has begun."""
+        self._send("STOPPING=1")
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _send(self, *lines: str) -> None:
+        if self._socket is None or not lines:
+            return
+        try:
+            self._socket.sendto("\n".join(lines).encode(), self._address)
+        except OSError:
+            self.unsent += 1
+
+
+def _status_line(text: str) -> list[str]:
+    # One line: a second one would be an assignment of its own, and text may quote a device.
+    return [f"STATUS={' '.join(text.split())[:MAX_STATUS_CHARS]}"] if text else []
+
+
+def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
+    """Return the time systemd allows, if it keeps watch over this very process."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) else None
