@@ -12,6 +12,7 @@ EVERYTHING = AugmentOptions(
 
 
 def example(seed=0, p=2000, snr_db=45.0):
+    """A synthetic earthquake with its onsets."""
     record = earthquake(
         np.random.default_rng(seed), distance_km=40, magnitude=2.0, snr_db=snr_db,
         p_arrival_sample=p,
@@ -75,8 +76,7 @@ def test_labels_stay_with_the_onset_when_preceded():
 
 def test_noise_may_bury_an_onset():
     """Added noise never raises a height, and loud noise lowers it."""
-    rng = np.random.default_rng(1)
-    whole, loud = example(), noise(rng).waveform
+    whole, loud = example(), noise(np.random.default_rng(1)).waveform
     heights = [
         h for k in range(40) for h in add_noise(whole, loud, np.random.default_rng(k)).p[:, 1]
     ]

@@ -7,6 +7,7 @@ from eqedge.convert.training.records import Record
 
 
 def record(**changes):
+    """A manually picked event."""
     facts = dict(
         path="f", dataset="d", first=0, n_samples=6000, station="A.B", source="s", kind="event",
         p_sample=1000, s_sample=1500, coda_end_sample=None, manual=True,
@@ -15,6 +16,7 @@ def record(**changes):
 
 
 def teacher(p=(), s=(), detection=0.0):
+    """What a teacher says, detection the same throughout."""
     return TeacherLabels(onsets(*p), onsets(*s), np.full(600, detection, np.float32))
 
 

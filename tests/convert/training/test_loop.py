@@ -29,15 +29,8 @@ def stream(first):
         number += 1
 
 
-def run(student, output, steps):
-    return (
-        loop.train(student, 4e-3, stream, LoopSettings(steps=20), output, IDENTITY, None)
-        if steps is None
-        else _steps(student, output, steps)
-    )
-
-
-def _steps(student, output, steps):
+def take_steps(student, output, steps):
+    """Learn from the stream where the student is, and save."""
     batches = stream(student.steps)
     for _ in range(steps):
         student.learn(*next(batches), learning_rate(4e-3, student.steps / 20))
@@ -50,11 +43,11 @@ def whole(tmp_path_factory):
     student = Student(SETTINGS, seed=1)
     start = [w.copy() for w in student.network.get_weights()]
     folder = tmp_path_factory.mktemp("run")
-    _steps(student, folder, 11)
+    take_steps(student, folder, 11)
     broken = folder / "broken"
     broken.mkdir()
     (folder / "checkpoint.npz").rename(broken / "checkpoint.npz")
-    _steps(student, folder, 9)
+    take_steps(student, folder, 9)
     return start, student, folder, broken
 
 
@@ -73,8 +66,10 @@ def test_resumed_run_ends_bit_for_bit_the_same(whole):
 def test_training_changes_weights_and_average_lags(whole):
     """Twenty steps move the network; the average moves less."""
     start, student, _, _ = whole
-    moved = sum(np.abs(a - b).sum() for a, b in zip(start, student.network.get_weights()))
-    averaged = sum(np.abs(a - b).sum() for a, b in zip(start, student.average))
+    moved = sum(
+        np.abs(a - b).sum() for a, b in zip(start, student.network.get_weights(), strict=True)
+    )
+    averaged = sum(np.abs(a - b).sum() for a, b in zip(start, student.average, strict=True))
     assert moved > 0
     assert 0 < averaged < moved
 
@@ -83,8 +78,10 @@ def test_random_start_depends_on_the_seed_alone(whole):
     """Initialisation is random, and the same for the same seed."""
     start, _, _, _ = whole
     same, other = Student(SETTINGS, seed=1), Student(SETTINGS, seed=2)
-    assert all(np.array_equal(a, b) for a, b in zip(start, same.network.get_weights()))
-    assert not all(np.array_equal(a, b) for a, b in zip(start, other.network.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(start, same.network.get_weights(), strict=True))
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(start, other.network.get_weights(), strict=True)
+    )
 
 
 def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
@@ -96,7 +93,10 @@ def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
     fresh = Student(SETTINGS, seed=5)
     fresh.start_from(path)
     assert fresh.network.count_params() == 38_720
-    assert all(np.array_equal(a, b) for a, b in zip(student.average, fresh.network.get_weights()))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(student.average, fresh.network.get_weights(), strict=True)
+    )
 
 
 def test_checkpoint_of_another_run_is_refused(whole):
@@ -125,22 +125,8 @@ def test_schedule_rises_and_falls():
 
 
 def arguments(data, output, *more):
+    """Command line of a small training in one process."""
     return ["--data", str(data), "--output", str(output), "--batch", "2", "--workers", "0", *more]
-
-
-def test_command_trains_and_writes_weights_and_card(stead_file, tmp_path):
-    """Two steps from a STEAD file: weights, card and checkpoint, bad records counted."""
-    with h5py.File(stead_file, "a") as file:
-        next(iter(file["data"].values())).attrs["p_arrival_sample"] = 9000.0
-    output = tmp_path / "out"
-    result = CliRunner().invoke(train, arguments(stead_file, output, "--steps", "2"))
-    assert result.exit_code == 0, result.output
-    assert "skipped 1: label outside the trace" in result.output
-    card = json.loads((output / "leqnet_gru.training.json").read_text())
-    assert card["windows_seen"] == 4 and card["skipped"] == {"label outside the trace": 1}
-    assert str(tmp_path) not in json.dumps(card)
-    assert (output / "leqnet_gru.weights.h5").exists()
-    assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
 
 
 def test_command_wants_a_length(stead_file, tmp_path):
@@ -150,28 +136,38 @@ def test_command_wants_a_length(stead_file, tmp_path):
         assert result.exit_code == 2 and "--minutes" in result.output
 
 
-def test_interrupted_command_saves_and_goes_on(stead_file, tmp_path):
-    """SIGINT: 1. a checkpoint is written, 2. exit 0, 3. --resume starts from its step."""
+def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
+    """SIGINT: 1. a checkpoint is written, 2. exit 0; --resume: 3. on from there, 4. to a card."""
+    with h5py.File(stead_file, "a") as file:
+        next(iter(file["data"].values())).attrs["p_arrival_sample"] = 9000.0
     output = tmp_path / "out"
     command = [
-        sys.executable, "-c", "from eqedge.convert.train_cli import train; train()",
+        sys.executable,
+        "-c",
+        "from eqedge.convert.train_cli import train; train()",
         *arguments(stead_file, output, "--steps", "100000"),
-    ]  # fmt: skip
+    ]
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=quiet)
+    lines = []
     for line in process.stderr:
+        lines.append(line)
         if line.startswith("step "):
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 0
-    student = Student(SETTINGS, seed=0)
-    state = dict(np.load(output / "checkpoint.npz"))
-    reached = int(state["steps"])
+    assert "skipped 1: label outside the trace\n" in lines
+    with np.load(output / "checkpoint.npz") as checkpoint:
+        reached = int(checkpoint["steps"])
     assert reached >= 1
-    resumed = subprocess.Popen([*command, "--resume"], stderr=subprocess.PIPE, text=True, env=quiet)
-    first = next(line for line in resumed.stderr if line.startswith("step "))
-    resumed.send_signal(signal.SIGTERM)
-    resumed.communicate(timeout=60)
-    assert int(first.split()[1]) > reached
-    assert int(np.load(output / "checkpoint.npz")["steps"]) > reached
+
+    more = ("--steps", str(reached + 2), "--resume")
+    result = CliRunner().invoke(train, arguments(stead_file, output, *more))
+    assert result.exit_code == 0 and "finished" in result.output, result.output
+    card = json.loads((output / "leqnet_gru.training.json").read_text())
+    assert card["windows_seen"] == 2 * (reached + 2)
+    assert card["skipped"] == {"label outside the trace": 1}
+    assert str(tmp_path) not in json.dumps(card)
+    assert (output / "leqnet_gru.weights.h5").exists()
+    assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))

@@ -26,6 +26,7 @@ EVENTS_ONLY = Mixture(
 
 
 def library(path):
+    """All records of a file, held-out ones too."""
     return Library(index_stead(path).records, {})
 
 

@@ -22,11 +22,13 @@ def answering(*picks):
 
 
 def trial(**changes):
+    """One event in one window."""
     facts = dict(window=np.zeros((6000, 3), np.float32), source="x", p_sample=2000, s_sample=2600)
     return Trial(events=[EventWindow(**(facts | changes))])
 
 
 def row(result, phase="P", name="pooled"):
+    """Counts of one row."""
     return {key: result[phase][name][key] for key in ("found", "missed", "false")}
 
 
@@ -82,7 +84,9 @@ def test_trial_is_the_same_for_every_network_and_p_moves(stead_file):
     one, other = (make_trial(records, {}, SPEC, seed=4, draws=3) for _ in range(2))
     assert [e.p_sample for e in one.events] == [e.p_sample for e in other.events]
     assert len(one.events) == 18 and len(one.noise) == 3
-    assert all(np.array_equal(a.window, b.window) for a, b in zip(one.events, other.events))
+    assert all(
+        np.array_equal(a.window, b.window) for a, b in zip(one.events, other.events, strict=True)
+    )
 
 
 def test_onset_windows_end_after_p(stead_file):
