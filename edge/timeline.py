@@ -23,7 +23,8 @@ MAX_COUNTS = 2**31 - 1
 """What the wire carries."""
 JOIN_SECONDS = 4.0
 """Over this long a trace, mirrored at its end, gives way to the noise between traces."""
-PIVOT_SECONDS = 0.1
+SWELL_SECONDS = 0.25
+"""Half the width of the running mean that tells the swell from what is quicker."""
 CODA_SECONDS = 5.0
 """Time constant with which the end of a trace sinks into the noise."""
 LONGEST_NOISE_SECONDS = 10.0
@@ -116,8 +117,8 @@ class Timeline:
     ) -> NDArray[np.float64]:
         """Noise that goes on from the end of `before` and runs into the beginning of `after`.
 
-        Next to a trace it is the trace itself, mirrored at its end point: that continues its value
-        and its slope, the swell of the sea included. Further off it is noise of the same colour.
+        Next to a trace it is the trace itself, mirrored at its end: that continues its value and
+        its slope, the swell of the sea included. Further off it is noise of the same colour.
         """
         turn = np.linspace(0, np.pi / 2, length)[:, None]
         noise = np.zeros((length, 3))
@@ -141,13 +142,16 @@ class Timeline:
     def _run_into(
         self, noise: NDArray[np.float64], signal: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Let the end of `noise` turn into `signal` mirrored at its first point."""
+        """Let the end of `noise` turn into `signal` mirrored at its beginning.
+
+        The swell is mirrored at a point, which continues its slope; what is quicker is mirrored
+        in time alone, which makes the join a step between neighbours of the signal itself.
+        """
         length = min(round(JOIN_SECONDS * self._rate_hz), len(signal) - 1, len(noise))
         if length <= 0:
             return noise
-        # the pivot is a short mean: one noisy sample would set the whole reflection off
-        pivot = signal[: round(PIVOT_SECONDS * self._rate_hz) + 1].mean(axis=0)
-        mirrored = 2 * pivot - signal[length:0:-1]
+        swell = _running_mean(signal, round(SWELL_SECONDS * self._rate_hz), length + 1)
+        mirrored = 2 * swell[0] - 2 * swell[length:0:-1] + signal[length:0:-1]
         turn = np.linspace(0, np.pi / 2, length + 2)[1:-1, None]
         joined = noise.copy()
         joined[-length:] = noise[-length:] * np.cos(turn) + mirrored * np.sin(turn)
@@ -227,6 +231,14 @@ def _rms_above(x: NDArray[np.float64], cycles_per_sample: float) -> NDArray[np.f
     spectrum = np.abs(np.fft.rfft((x - x.mean(axis=0)), axis=0)) ** 2
     high = np.fft.rfftfreq(len(x)) >= cycles_per_sample
     return np.asarray(np.sqrt(2 * spectrum[high].sum(axis=0)) / len(x))
+
+
+def _running_mean(x: NDArray[np.float64], reach: int, length: int) -> NDArray[np.float64]:
+    """Mean of up to `reach` neighbours on either side, of the first `length` rows."""
+    sums = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x[: length + reach], axis=0)])
+    at = np.arange(length)
+    low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(sums) - 1)
+    return np.asarray((sums[high] - sums[low]) / (high - low)[:, None])
 
 
 def _placed(trace: Trace, lead_sample: int, first_sample: int) -> Placement:

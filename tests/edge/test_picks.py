@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 CURVES = arrays(np.float32, st.integers(0, 80), elements=st.floats(0, 1, width=32))
-THRESHOLDS = st.floats(0.05, 0.95)
+THRESHOLDS = st.floats(0.0625, 0.9375, width=32)
 
 
 @given(CURVES, THRESHOLDS)
