@@ -280,12 +280,38 @@ static void blink(void)
     board_lamp(lamp_ticks != 0 && elapsed / (hello.tick_hz / 4u + 1u) % 2u == 0);
 }
 
-bool device_step(void)
+/* What samples there are to send, or whether there are none where there should be. */
+static bool stream(void)
 {
-    struct wire_writer w = writer();
+    static uint8_t idle_instants; /* nothing more to do until the next sampling instant */
+    uint8_t instants = sampler_instants();
     uint32_t next_number, unused;
     bool gap_follows;
     uint8_t count;
+
+    if (instants == idle_instants)
+        return false;
+    count = sampler_run(BOARD_SAMPLES_PER_PACKET, &gap_follows);
+    if (!streaming && count > 0) {
+        sampler_release(count);
+        return true;
+    }
+    if (count == BOARD_SAMPLES_PER_PACKET || gap_follows) {
+        send_samples(count);
+        return true;
+    }
+    idle_instants = instants;
+    sampler_counters(&next_number, &unused, &unused);
+    if (!streaming)
+        beacon_number = next_number;
+    else /* overdue by a packet: the converter is silent, which the host should hear */
+        beacon_if_due(next_number - BOARD_SAMPLES_PER_PACKET);
+    return status_due;
+}
+
+bool device_step(void)
+{
+    struct wire_writer w;
 
     blink();
     if (board_sending())
@@ -297,6 +323,7 @@ bool device_step(void)
     if (greeting_due) {
         greeting_due = false;
         frame[0] = 0; /* whatever noise the boot made ends here */
+        w = writer();
         board_send(frame, (uint16_t)(1 + wire_hello(&w, &hello)));
         return true;
     }
@@ -309,21 +336,9 @@ bool device_step(void)
     }
     if (hello_due) {
         hello_due = false;
+        w = writer();
         send(wire_hello(&w, &hello));
         return true;
     }
-    count = sampler_run(BOARD_SAMPLES_PER_PACKET, &gap_follows);
-    if (streaming && (count == BOARD_SAMPLES_PER_PACKET || gap_follows)) {
-        send_samples(count);
-        return true;
-    }
-    sampler_counters(&next_number, &unused, &unused);
-    if (!streaming) {
-        sampler_release(count);
-        beacon_number = next_number;
-        return count > 0;
-    }
-    /* Overdue by a packet: the converter is silent, which the host should hear. */
-    beacon_if_due(next_number - BOARD_SAMPLES_PER_PACKET);
-    return status_due;
+    return stream();
 }

@@ -19,6 +19,8 @@
 static volatile struct reading ring[BOARD_RING];
 static volatile uint8_t head, tail; /* free-running; head is the interrupt's */
 static volatile uint32_t next_number, dropped, missed;
+static volatile uint8_t instants;
+static uint8_t checked; /* readings, from the oldest, known to follow each other */
 
 void sampler_take(uint32_t tick, const int32_t *counts)
 {
@@ -35,29 +37,33 @@ void sampler_take(uint32_t tick, const int32_t *counts)
         head = (uint8_t)(head + 1);
     }
     next_number++;
+    instants++;
 }
 
 void sampler_miss(void)
 {
     missed++;
     next_number++;
+    instants++;
+}
+
+uint8_t sampler_instants(void)
+{
+    return instants;
 }
 
 uint8_t sampler_run(uint8_t limit, bool *gap_follows)
 {
     uint8_t waiting = (uint8_t)(head - tail);
-    uint8_t count;
 
     *gap_follows = false;
-    if (waiting == 0)
-        return 0;
-    for (count = 1; count < waiting && count < limit; count++) {
-        if (sampler_peek(count)->number != sampler_peek(0)->number + count) {
+    for (; checked < waiting && checked < limit; checked++) {
+        if (checked > 0 && sampler_peek(checked)->number != sampler_peek(0)->number + checked) {
             *gap_follows = true;
             break;
         }
     }
-    return count;
+    return checked;
 }
 
 const volatile struct reading *sampler_peek(uint8_t index)
@@ -68,13 +74,14 @@ const volatile struct reading *sampler_peek(uint8_t index)
 void sampler_release(uint8_t count)
 {
     tail = (uint8_t)(tail + count);
+    checked = 0;
 }
 
 void sampler_restart(void)
 {
     uint8_t lock = board_lock();
 
-    head = tail = 0;
+    head = tail = checked = 0;
     next_number = SAMPLER_FIRST_NUMBER;
     dropped = missed = 0;
     board_unlock(lock);

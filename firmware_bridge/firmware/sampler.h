@@ -23,6 +23,7 @@ void sampler_miss(void);
 uint8_t sampler_run(uint8_t limit, bool *gap_follows); /* readings without a gap, from the oldest */
 const volatile struct reading *sampler_peek(uint8_t index);
 void sampler_release(uint8_t count);
+uint8_t sampler_instants(void); /* sampling instants so far, in eight bits */
 void sampler_restart(void); /* numbers from zero, nothing waiting */
 void sampler_counters(uint32_t *next, uint32_t *drops, uint32_t *misses);
 

@@ -1,0 +1,301 @@
+/* Runs an Uno's ELF file on simavr: its UART is a TCP port, its converter reads a waveform file.
+ *
+ *   simulate_avr ELF uno|ads1256 WAVEFORM --tcp PORT        in real time until the reader leaves
+ *   simulate_avr ELF uno|ads1256 WAVEFORM --measure SECONDS prints cycles and stack
+ *
+ * `uno`: the waveform's counts are the inputs in steps of a fourteenth bit of 5 V around 2.5 V.
+ * `ads1256`: a model of the converter on SPI gives the waveform's counts 2.18 ms after each SYNC.
+ * The waveform's rate is its own; the firmware samples it at its instants.
+ */
+#define _XOPEN_SOURCE 600
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <simavr/avr_adc.h>
+#include <simavr/avr_ioport.h>
+#include <simavr/avr_spi.h>
+#include <simavr/avr_uart.h>
+#include <simavr/sim_avr.h>
+#include <simavr/sim_elf.h>
+#include <simavr/sim_time.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "waveform.h"
+
+#define CLOCK_HZ 16000000u
+#define SETTLING_MICROSECONDS 2180 /* ADS1256 datasheet, table 13, 500 SPS */
+
+static avr_t *avr;
+static struct waveform *wave;
+static int line = -1;
+static bool line_full; /* the firmware's receiver has no room */
+
+static int32_t now_count(unsigned channel)
+{
+    uint64_t index = avr->cycle * wave->rate_millihertz / 1000u / CLOCK_HZ;
+
+    if (index >= wave->samples)
+        index = wave->samples - 1;
+    return channel < wave->channels ? wave->counts[index * wave->channels + channel] : 0;
+}
+
+/* ---- The converter on the chip ------------------------------------------------------------ */
+
+static void conversion_begins(struct avr_irq_t *irq, uint32_t value, void *unused)
+{
+    union { avr_adc_mux_t mux; uint32_t value; } request;
+    unsigned channel;
+
+    (void)irq;
+    (void)unused;
+    request.value = value;
+    channel = request.mux.src;
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0 + (int)channel),
+                  (uint32_t)(2500 + (int64_t)now_count(channel) * 5000 / 16384));
+}
+
+/* ---- The ADS1256 -------------------------------------------------------------------------- */
+
+static uint64_t spi_bytes;
+static struct {
+    bool selected;
+    uint8_t registers[11], wreg, wreg_left, out[3], out_left;
+    bool wreg_count_next;
+    uint32_t held;
+} chip;
+
+static void data_ready(bool ready)
+{
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), 2), ready ? 0 : 1);
+}
+
+static avr_cycle_count_t conversion_ends(avr_t *unused, avr_cycle_count_t when, void *param)
+{
+    (void)unused;
+    (void)when;
+    (void)param;
+    chip.held = (uint32_t)now_count(chip.registers[1] >> 5); /* 01h, 23h, 45h: 0, 1, 2 */
+    data_ready(true);
+    return 0;
+}
+
+static void spi_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
+{
+    uint8_t byte = (uint8_t)value, answer = 0;
+
+    (void)irq;
+    (void)unused;
+    spi_bytes++;
+    if (!chip.selected)
+        return;
+    if (chip.wreg_count_next) {
+        chip.wreg_left = (uint8_t)(byte + 1);
+        chip.wreg_count_next = false;
+    } else if (chip.wreg_left > 0) {
+        chip.registers[chip.wreg++ % 11] = byte;
+        chip.wreg_left--;
+    } else if (chip.out_left > 0) {
+        answer = chip.out[3 - chip.out_left--];
+    } else if ((byte & 0xF0) == 0x50) {
+        chip.wreg = byte & 0x0F;
+        chip.wreg_count_next = true;
+    } else if (byte == 0x01) { /* RDATA */
+        chip.out[0] = (uint8_t)(chip.held >> 16);
+        chip.out[1] = (uint8_t)(chip.held >> 8);
+        chip.out[2] = (uint8_t)chip.held;
+        chip.out_left = 3;
+    } else if (byte == 0xFC || byte == 0xF0) { /* SYNC, SELFCAL */
+        data_ready(false);
+        avr_cycle_timer_register_usec(avr, SETTLING_MICROSECONDS, conversion_ends, NULL);
+    }
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_SPI_GETIRQ(0), SPI_IRQ_INPUT), answer);
+}
+
+static void chip_select(struct avr_irq_t *irq, uint32_t value, void *unused)
+{
+    (void)irq;
+    (void)unused;
+    chip.selected = value == 0;
+}
+
+/* ---- The line ----------------------------------------------------------------------------- */
+
+static void uart_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
+{
+    uint8_t byte = (uint8_t)value;
+
+    (void)irq;
+    (void)unused;
+    if (line >= 0 && write(line, &byte, 1) != 1 && errno != EAGAIN)
+        exit(0); /* the reader has left */
+}
+
+static void uart_flow(struct avr_irq_t *irq, uint32_t value, void *full)
+{
+    (void)irq;
+    (void)value;
+    line_full = full != NULL;
+}
+
+static void open_line(uint16_t port)
+{
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0
+        || listen(listener, 1) != 0
+        || getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
+        perror("simulate_avr: tcp");
+        exit(2);
+    }
+    printf("tcp %u\n", (unsigned)ntohs(address.sin_port));
+    fflush(stdout);
+    line = accept(listener, NULL, NULL);
+    usleep(50000); /* a reader flushes its input just after it connected */
+    fcntl(line, F_SETFL, O_NONBLOCK);
+}
+
+static void no_sleep(avr_t *unused, avr_cycle_count_t cycles)
+{
+    (void)unused;
+    (void)cycles; /* the pace is kept in run_in_real_time */
+}
+
+static void run_in_real_time(void)
+{
+    struct timespec began, now;
+    uint64_t next_look = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    while (avr->state != cpu_Done && avr->state != cpu_Crashed) {
+        avr_run(avr);
+        if (avr->cycle < next_look)
+            continue;
+        next_look = avr->cycle + CLOCK_HZ / 1000; /* each millisecond */
+        for (;;) {
+            uint8_t byte;
+            double ahead;
+
+            if (!line_full && read(line, &byte, 1) == 1)
+                avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT), byte);
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            ahead = (double)avr->cycle / CLOCK_HZ - (double)(now.tv_sec - began.tv_sec)
+                    - 1e-9 * (double)(now.tv_nsec - began.tv_nsec);
+            if (ahead <= 0.0)
+                break;
+            usleep((useconds_t)(ahead * 1e6) + 1);
+        }
+    }
+}
+
+static void measure(double seconds)
+{
+    uint64_t busy = 0, awake_since = 0, longest = 0, start = CLOCK_HZ; /* the first second: boot */
+    unsigned lowest_stack = 0xFFFF;
+
+    while (avr->cycle < start + (uint64_t)(seconds * CLOCK_HZ) && avr->state != cpu_Crashed) {
+        bool asleep = avr->state == cpu_Sleeping;
+        uint64_t before = avr->cycle;
+        unsigned stack;
+
+        avr_run(avr);
+        stack = avr->data[0x5D] | (unsigned)avr->data[0x5E] << 8;
+        if (avr->cycle < start) {
+            awake_since = avr->cycle;
+            spi_bytes = 0;
+            continue;
+        }
+        if (stack < lowest_stack)
+            lowest_stack = stack;
+        /* The turn in which it falls asleep, and each until it has woken, lasts as long as the
+         * sleep does. */
+        if (!asleep && avr->state != cpu_Sleeping)
+            busy += avr->cycle - before;
+        if (asleep && avr->state != cpu_Sleeping)
+            awake_since = avr->cycle;
+        if (!asleep && avr->state == cpu_Sleeping && before - awake_since > longest)
+            longest = before - awake_since;
+    }
+    /* simavr lets every SPI byte last 100 us; at the firmware's 1 MHz it is 8 us. */
+    busy -= spi_bytes * (100 - 8) * (CLOCK_HZ / 1000000u);
+    printf("busy_cycles_per_second %.0f\nspi_bytes_per_second %.0f\n", (double)busy / seconds,
+           (double)spi_bytes / seconds);
+    printf("longest_awake_cycles %llu\nstack_bytes %u\n", (unsigned long long)longest,
+           0x8FFu - lowest_stack);
+}
+
+static void load_waveform(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    long size;
+
+    if (!file || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < (long)sizeof *wave) {
+        fprintf(stderr, "simulate_avr: %s: no waveform file\n", path);
+        exit(2);
+    }
+    rewind(file);
+    wave = malloc((size_t)size);
+    if (!wave || fread(wave, 1, (size_t)size, file) != (size_t)size || memcmp(wave->magic, "EQW1", 4)
+        || (uint64_t)size < sizeof *wave + (uint64_t)wave->samples * wave->channels * 4) {
+        fprintf(stderr, "simulate_avr: %s: no waveform file\n", path);
+        exit(2);
+    }
+    fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+    elf_firmware_t firmware = {0};
+    uint32_t flags = 0;
+
+    if (argc != 6 || elf_read_firmware(argv[1], &firmware) != 0) {
+        fprintf(stderr, "usage: simulate_avr ELF uno|ads1256 WAVEFORM --tcp PORT|--measure S\n");
+        return 2;
+    }
+    load_waveform(argv[3]);
+    avr = avr_make_mcu_by_name("atmega328p");
+    if (!avr)
+        return 2;
+    avr_init(avr);
+    avr->log = LOG_ERROR;
+    avr->frequency = CLOCK_HZ;
+    avr->vcc = avr->avcc = 5000;
+    firmware.frequency = CLOCK_HZ;
+    avr_load_firmware(avr, &firmware);
+    avr->sleep = no_sleep;
+    avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags); /* binary, not lines on the console */
+    avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT),
+                            uart_byte, NULL);
+    avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUT_XOFF),
+                            uart_flow, &line_full);
+    avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUT_XON),
+                            uart_flow, NULL);
+    if (strcmp(argv[2], "ads1256") == 0) {
+        data_ready(false);
+        avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_SPI_GETIRQ(0), SPI_IRQ_OUTPUT),
+                                spi_byte, NULL);
+        avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 2), chip_select,
+                                NULL);
+    } else {
+        avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_OUT_TRIGGER),
+                                conversion_begins, NULL);
+    }
+    if (strcmp(argv[4], "--measure") == 0) {
+        measure(atof(argv[5]));
+    } else {
+        open_line((uint16_t)atoi(argv[5]));
+        run_in_real_time();
+    }
+    return avr->state == cpu_Crashed;
+}
