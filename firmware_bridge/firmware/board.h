@@ -33,7 +33,8 @@ bool board_sending(void);
 uint8_t board_lock(void);
 void board_unlock(uint8_t lock);
 
-/* False if this board cannot; then nothing has changed. Called only with a new value. */
+/* False if this board cannot; then nothing has changed. Called only with a new value. A conversion
+ * that was begun before must not be taken as a sample after. */
 bool board_set_rate(uint32_t millihertz);
 bool board_set_gain(uint32_t thousandths);
 

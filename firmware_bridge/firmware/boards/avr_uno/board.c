@@ -45,6 +45,8 @@ ISR(ADC_vect)
 {
     static uint8_t channel;
 
+    if (conversions_left == 0)
+        return;
     if (conversions_left == CONVERSIONS)
         channel = 0;
     sums[channel] += ADC;
@@ -70,7 +72,17 @@ void board_identity(struct wire_hello *hello)
     hello->firmware = "eqedge uno 1.0";
 }
 
-bool board_set_rate(uint32_t millihertz) { return avr_set_rate(millihertz, HIGHEST_MILLIHERTZ); }
+bool board_set_rate(uint32_t millihertz)
+{
+    uint8_t lock = board_lock();
+    bool set = avr_set_rate(millihertz, HIGHEST_MILLIHERTZ);
+
+    if (set)
+        conversions_left = 0; /* a burst of the old rate is no reading of the new stream */
+    board_unlock(lock);
+    return set;
+}
+
 bool board_set_gain(uint32_t thousandths) { (void)thousandths; return false; }
 
 int main(void)

@@ -142,7 +142,16 @@ void board_identity(struct wire_hello *hello)
     hello->firmware = "eqedge uno-ads1256 1.0";
 }
 
-bool board_set_rate(uint32_t millihertz) { return avr_set_rate(millihertz, HIGHEST_MILLIHERTZ); }
+bool board_set_rate(uint32_t millihertz)
+{
+    uint8_t lock = board_lock();
+    bool set = avr_set_rate(millihertz, HIGHEST_MILLIHERTZ);
+
+    if (set)
+        channel = BOARD_CHANNELS; /* a round of the old rate is no reading of the new stream */
+    board_unlock(lock);
+    return set;
+}
 
 bool board_set_gain(uint32_t thousandths)
 {
