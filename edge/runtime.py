@@ -35,6 +35,13 @@ class Runtime:
     interpreter: Any
 
 
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # built by hand, as on boards without a wheel
+        return "of unknown version"
+
+
 def find_runtime() -> Runtime:
     """Return the first runtime that imports.
 
@@ -48,7 +55,7 @@ def find_runtime() -> Runtime:
         except ImportError as error:
             reasons.append(f"{distribution}: {error}")
         else:
-            return Runtime(distribution, metadata.version(distribution), interpreter)
+            return Runtime(distribution, _version(distribution), interpreter)
     raise RuntimeMissing(
         f"no TensorFlow Lite runtime ({'; '.join(reasons)}); pip install ai-edge-litert, or "
         "tflite-runtime where only that has a wheel"

@@ -1,0 +1,23 @@
+"""The shipped model, and streams of counts with earthquakes in them."""
+
+import numpy as np
+import pytest
+from eqedge.edge.synthetic import earthquake, noise
+from eqedge.models.shelf import DEFAULT_MODEL, open_model
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The model that a node uses by default."""
+    return open_model(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="session")
+def stream():
+    """A minute of noise, a strong local earthquake, ten seconds of noise: counts, P and S."""
+    rng = np.random.default_rng(22)
+    lead = noise(rng, transients=False).waveform
+    record = earthquake(rng, p_arrival_sample=1500, distance_km=40.0, snr_db=40.0)
+    tail = noise(rng, n_samples=1000, transients=False).waveform
+    counts = np.rint(np.concatenate([lead, record.waveform, tail])).astype(np.int32)
+    return counts, 6000 + record.p_arrival_sample, 6000 + record.s_arrival_sample

@@ -1,0 +1,41 @@
+"""One place finds the interpreter."""
+
+import sys
+
+import pytest
+from eqedge.edge.runtime import RuntimeMissing, find_runtime
+
+MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+
+def hide(monkeypatch, *modules):
+    """Make modules fail to import."""
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+def test_the_first_candidate_goes_first():
+    """LiteRT is what the package asks for on this machine."""
+    runtime = find_runtime()
+    assert runtime.name == "ai-edge-litert"
+    assert runtime.version[0].isdigit()
+
+
+def test_the_second_is_taken_without_the_first(monkeypatch, tmp_path):
+    """Also where it was built by hand and no package manager knows its version."""
+    hide(monkeypatch, "ai_edge_litert.interpreter")
+    (tmp_path / "tflite_runtime").mkdir()
+    (tmp_path / "tflite_runtime" / "__init__.py").write_text("")
+    (tmp_path / "tflite_runtime" / "interpreter.py").write_text("class Interpreter: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    runtime = find_runtime()
+    assert (runtime.name, runtime.version) == ("tflite-runtime", "of unknown version")
+    for module in [name for name in sys.modules if name.startswith("tflite_runtime")]:
+        del sys.modules[module]
+
+
+def test_without_any_both_are_named(monkeypatch):
+    """With what each of them said, and what to install."""
+    hide(monkeypatch, *MODULES)
+    with pytest.raises(RuntimeMissing, match=r"ai-edge-litert: .*tflite-runtime: .*pip install"):
+        find_runtime()

@@ -1,0 +1,146 @@
+"""Bytes from a timeline and from a port."""
+
+import os
+import pty
+import threading
+import time
+import tty
+
+import numpy as np
+import pytest
+from eqedge.edge.clock import HostClock, SimClock
+from eqedge.edge.sources import SerialSource, SimSource
+from eqedge.edge.stead import Trace
+from eqedge.edge.timeline import Timeline
+from eqedge.firmware_bridge.decoder import Decoder
+from eqedge.firmware_bridge.dialogue import Command, Verb
+from eqedge.firmware_bridge.packets import Hello, Samples
+from eqedge.firmware_bridge.port import Port, PortError
+
+
+def timeline(rng_seed=1, length=3000):
+    """Return a timeline of one trace: 0.5 s of lead, the trace, 1 s of tail."""
+    wave = np.random.default_rng(rng_seed).standard_normal((length, 3)).astype(np.float32)
+    one = Trace("t_NO", wave, 100.0, "noise", None, None, None, None, {})
+    return Timeline([one], 100.0, spacing_seconds=1, lead_seconds=0.5, tail_seconds=1)
+
+
+def decoded(source):
+    """Return (counts, hellos) that come through the wire."""
+    decoder, counts, hellos = Decoder(), [], []
+    for data, _ in source:
+        for packet in decoder.feed(data):
+            if isinstance(packet, Samples):
+                counts.append(packet.counts)
+            elif isinstance(packet, Hello):
+                hellos.append(packet)
+    assert decoder.losses.frames_bad == 0
+    return np.concatenate(counts) if counts else np.zeros((0, 3)), hellos
+
+
+@pytest.mark.parametrize("speed", [None, 200.0])
+def test_what_is_played_comes_out_of_the_wire(speed):
+    """Count for count, the last partial packet too, at any speed."""
+    expected = np.concatenate(list(timeline().stretches()))
+    counts, hellos = decoded(SimSource(timeline(), 100.0, 0, speed, threading.Event()))
+    np.testing.assert_array_equal(counts, expected)
+    assert hellos[0].channels == ("HHE", "HHN", "HHZ")
+
+
+def test_speed_is_kept():
+    """Thirty-one seconds at a hundred times real time last a third of a second."""
+    begin = time.monotonic()
+    decoded(SimSource(timeline(), 100.0, 0, 100.0, threading.Event()))
+    assert 0.3 < time.monotonic() - begin < 1.0
+
+
+def test_stop_ends_a_simulation_at_once():
+    """Also while it waits for its time."""
+    stop = threading.Event()
+    source = SimSource(timeline(), 100.0, 0, 0.1, stop)
+    threading.Timer(0.05, stop.set).start()
+    begin = time.monotonic()
+    decoded(source)
+    assert time.monotonic() - begin < 1.0
+
+
+def test_a_simulation_has_its_own_time():
+    """Sample zero is at the start, whenever it is played."""
+    clock = SimSource(timeline(), 100.0, 5_000, None, threading.Event()).clock(100.0)
+    assert isinstance(clock, SimClock)
+    assert clock.time_ns(100) == 5_000 + 1_000_000_000
+
+
+@pytest.fixture
+def device():
+    """A pseudo-terminal: (our end, its name)."""
+    ours, theirs = pty.openpty()
+    tty.setraw(ours)
+    name = os.ttyname(theirs)
+    os.close(theirs)
+    yield ours, name
+    os.close(ours)
+
+
+def serial_source(name, said=None):
+    """Return (source, stop) on a port that is looked for again soon."""
+    stop = threading.Event()
+    port = Port(name, first_retry_seconds=0.01)
+    return SerialSource(port, stop, said.append if said is not None else print), stop
+
+
+def deliver(reading, device, data):
+    """Write to the device once the port is open (opening drops what came before); read it."""
+    threading.Timer(0.05, os.write, (device, data)).start()
+    return next(arrived for arrived in reading if arrived[0])
+
+
+def test_a_port_is_read_and_asked(device):
+    """What arrives is yielded with both clocks; the question goes out as a command."""
+    ours, name = device
+    source, stop = serial_source(name)
+    reading = iter(source)
+    data, arrival = deliver(reading, ours, b"hello")
+    assert data == b"hello"
+    assert abs(time.time_ns() - arrival.utc_ns) < 1e9
+    assert abs(time.monotonic_ns() - arrival.monotonic_ns) < 1e9
+    source.ask_who()
+    (packet,) = Decoder().feed(os.read(ours, 100))
+    assert isinstance(packet, Command)
+    assert packet.verb == Verb.IDENTIFY
+    assert isinstance(source.clock(100.0), HostClock)
+    stop.set()
+    assert list(reading) == []
+
+
+def test_a_lost_port_is_told_and_found_again(tmp_path):
+    """The operator hears of the loss and of the return; the stream goes on."""
+    link = tmp_path / "ttySENSOR"
+    first, first_slave = pty.openpty()
+    link.symlink_to(os.ttyname(first_slave))
+    os.close(first_slave)
+    said = []
+    source, stop = serial_source(str(link), said)
+    reading = iter(source)
+    assert deliver(reading, first, b"one")[0] == b"one"
+    os.close(first)
+    second, second_slave = pty.openpty()
+    tty.setraw(second)
+    link.unlink()
+    link.symlink_to(os.ttyname(second_slave))
+    deadline = time.monotonic() + 10
+    while len(said) < 2 and time.monotonic() < deadline:
+        next(reading)
+    assert deliver(reading, second, b"two")[0] == b"two"
+    assert [line.split(" (")[0] for line in said] == ["port lost", f"port {link} is back"]
+    stop.set()
+    assert list(reading) == []
+    os.close(second)
+    os.close(second_slave)
+
+
+def test_a_port_that_is_not_there():
+    """At the start it is an error, before any waiting."""
+    source, _ = serial_source("/dev/ttyNOWHERE")
+    with pytest.raises(PortError, match="there is no such port"):
+        next(iter(source))
