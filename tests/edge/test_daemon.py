@@ -1,0 +1,268 @@
+"""The whole chain in one process: bytes in, messages out, whatever happens to the bytes."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
+from eqedge.edge.clock import Arrival, SimClock
+from eqedge.edge.daemon import Daemon
+from eqedge.edge.message import Node
+from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
+from eqedge.firmware_bridge.framing import frame
+from eqedge.firmware_bridge.packets import Hello
+from eqedge.firmware_bridge.virtual import VirtualSensor
+from eqedge.models.shelf import ModelError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+RATE = 100.0
+ENZ = ("HHE", "HHN", "HHZ")
+
+
+class Bytes:
+    """A source of given portions on a clock that stands still but for `gap_s` at each."""
+
+    def __init__(self, portions, gap_s=0.0):
+        self.portions = portions
+        self.asked = 0
+        self._gap_ns = round(gap_s * 1e9)
+
+    def __iter__(self):
+        """Yield them."""
+        for index, data in enumerate(self.portions):
+            yield data, Arrival(index * self._gap_ns, index * self._gap_ns)
+
+    def clock(self, rate_hz):
+        """Sample 0 was taken at 0."""
+        return SimClock(0, rate_hz)
+
+    def ask_who(self):
+        """Count the questions."""
+        self.asked += 1
+
+
+class Kept:
+    """A sink that remembers."""
+
+    def __init__(self):
+        self.messages = []
+
+    def write(self, message):
+        """Keep it."""
+        self.messages.append(message)
+
+    def close(self):
+        """Nothing is pending."""
+
+
+def run(model, portions, configured=None, said=None, gap_s=0.0):
+    """Run the chain; return (messages, account, source)."""
+    configured = configured or Settings()
+    source, kept = Bytes(portions, gap_s), Kept()
+    node = Node(configured.station, model, "boot")
+    notice = said.append if said is not None else lambda line: None
+    account = Daemon(configured, model, source, node, notice).run([kept])
+    return kept.messages, account, source
+
+
+def wire(counts, channels=ENZ, samples_per_packet=50, **more):
+    """Return the bytes of a sensor that delivers these counts, packet by packet."""
+    hello = Hello("test", "test", RATE, channels, **more)
+    sensor = VirtualSensor(hello, samples_per_packet)
+    packets = [sensor.greet()]
+    for at in range(0, len(counts), samples_per_packet):
+        packets.append(sensor.push(counts[at : at + samples_per_packet]))
+    return [*packets, sensor.flush()]
+
+
+def essence(messages):
+    """Return what a message says of the ground, without how long it took to say."""
+    return [{k: v for k, v in m.items() if k != "latency_ms"} for m in messages]
+
+
+def picks(messages):
+    """Return {phase: sample} of each event's last message."""
+    last = {m["event_id"]: m for m in messages}
+    return [
+        {pick["phase"]: pick["time_ns"] // 10_000_000 for pick in message["picks"]}
+        for message in last.values()
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(model, stream):
+    """What the chain says of the stream when nothing goes wrong."""
+    messages, account, _ = run(model, wire(stream[0]))
+    return messages, account
+
+
+def test_an_earthquake_becomes_one_event(undisturbed, stream):
+    """`new` first, `end` last, one id, picks where the arrivals are."""
+    messages, account = undisturbed
+    counts, p, s = stream
+    assert (messages[0]["type"], messages[-1]["type"]) == ("new", "end")
+    assert [m["sequence"] for m in messages] == list(range(len(messages)))
+    (found,) = picks(messages)
+    assert abs(found["P"] - p) <= 50
+    assert abs(found["S"] - s) <= 50
+    assert account.events == 1
+    assert account.messages == len(messages)
+    assert account.stream.samples == len(counts)
+    assert account.stream.windows == (len(counts) - 6000) // 100 + 2
+
+
+@settings(
+    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 999), largest=st.sampled_from([3, 700, 100_000]))
+def test_the_portions_of_the_bytes_do_not_matter(model, stream, undisturbed, seed, largest):
+    """Byte by byte or all at once, the messages are the same."""
+    data = b"".join(wire(stream[0]))
+    rng = np.random.default_rng(seed)
+    cuts = np.cumsum(rng.integers(1, largest + 1, size=2 * len(data) // (largest + 1) + 10))
+    edges = [0, *[int(cut) for cut in cuts if cut < len(data)], len(data)]
+    portions = [data[a:b] for a, b in pairwise(edges)]
+    messages, _, _ = run(model, portions)
+    assert essence(messages) == essence(undisturbed[0])
+
+
+@pytest.mark.parametrize("samples_per_packet", [1, 7, 255])
+def test_the_packets_size_does_not_matter(model, stream, undisturbed, samples_per_packet):
+    """Nor how the sensor cuts its samples."""
+    messages, _, _ = run(model, wire(stream[0], samples_per_packet=samples_per_packet))
+    assert essence(messages) == essence(undisturbed[0])
+
+
+def test_duplicated_frames_change_nothing(model, stream, undisturbed):
+    """Each packet comes twice; the second is dropped."""
+    messages, account, _ = run(model, [data for data in wire(stream[0]) for _ in range(2)])
+    assert essence(messages) == essence(undisturbed[0])
+    assert account.losses.duplicates > 0
+
+
+def test_a_few_lost_packets_are_bridged(model, stream):
+    """Here and there half a second is missing; the event is still one."""
+    counts, p, _ = stream
+    packets = wire(counts)
+    for lost in (30, 90, 200):
+        packets[lost] = b""
+    messages, account, _ = run(model, packets)
+    assert account.stream.gaps == 0
+    assert account.stream.samples_lost == 150
+    assert account.losses.sequence_lost == 3
+    assert any(abs(found.get("P", 0) - p) <= 50 for found in picks(messages))
+
+
+def test_a_long_gap_starts_anew(model, stream):
+    """After ten lost seconds windows begin with the first sample behind them."""
+    packets = wire(stream[0])
+    del packets[60:80]
+    messages, account, _ = run(model, packets)
+    assert (account.stream.gaps, account.stream.samples_lost) == (1, 1000)
+    for message in messages:
+        for pick in message["picks"]:
+            assert not 3000 <= pick["time_ns"] // 10_000_000 - 50 < 3900
+
+
+def test_corrupted_bytes_are_losses_not_errors(model, stream):
+    """One byte in ten thousand flipped: packets are lost, counted, and the chain goes on."""
+    data = bytearray(b"".join(wire(stream[0], samples_per_packet=10)))
+    rng = np.random.default_rng(3)
+    for at in rng.integers(0, len(data), size=len(data) // 10_000):
+        data[at] ^= 1 << int(rng.integers(8))
+    _, account, _ = run(model, [bytes(data)])
+    assert account.losses.frames_bad > 0
+    lost = account.stream.samples_lost
+    assert account.stream.samples + lost == len(stream[0])
+    assert lost < 0.02 * len(stream[0])
+
+
+def test_a_sensor_with_one_component_works_degraded(model, stream):
+    """Its events say so, and carry its own channel codes."""
+    messages, _, _ = run(model, wire(stream[0][:, 2:], channels=("EHZ",)))
+    assert {m["degraded"] for m in messages} <= {"no E, N component"}
+    assert all(m["channels"] == ["EHZ"] for m in messages)
+
+
+def test_turned_channels_are_the_same_seismogram(model, stream, undisturbed):
+    """Z, N, E on the wire gives the messages of E, N, Z but for the channel list."""
+    turned, _, _ = run(model, wire(stream[0][:, ::-1].copy(), channels=ENZ[::-1]))
+    assert [{**m, "channels": list(ENZ)} for m in essence(turned)] == essence(undisturbed[0])
+
+
+def test_a_reboot_midway(model, stream, undisturbed):
+    """The old boot's last window is scored, the new boot's samples are numbered after a gap."""
+    counts, p, _ = stream
+    messages, account, _ = run(model, wire(counts[:3000], boot_id=1) + wire(counts, boot_id=2))
+    assert account.losses.boots == 1
+    assert account.stream.gaps == 1
+    shift = 3000 + round(REBOOT_GAP_SECONDS * RATE)
+    assert any(abs(found.get("P", 0) - p - shift) <= 50 for found in picks(messages))
+
+
+def test_a_lost_greeting_is_asked_for(model, stream):
+    """Samples nobody announced are counted, and the sensor is asked who it is until it says so."""
+    packets = wire(stream[0][:3000])
+    _, account, source = run(model, packets[1:], gap_s=0.5)
+    assert source.asked == 4
+    assert account.packets_unannounced == 20
+    assert account.stream.samples == 2000
+
+
+def test_a_sensor_of_another_rate(model):
+    """The run ends with the reason."""
+    hello = frame(Hello("slow", "test", 50.0, ENZ).to_bytes())
+    with pytest.raises(SensorError, match="sensor slow delivers 50 Hz"):
+        run(model, [hello])
+
+
+def test_nothing_but_noise_on_the_line(model):
+    """No event, no error, and the operator hears what it looks like."""
+    said = []
+    rng = np.random.default_rng(0)
+    messages, account, source = run(
+        model, [rng.bytes(500) for _ in range(30)], said=said, gap_s=0.5
+    )
+    assert messages == []
+    assert account.stream.samples == 0
+    assert source.asked > 3
+    assert len(said) == 1
+    assert "probably the wrong speed" in said[0]
+
+
+def test_less_than_a_window_is_looked_at(model, stream):
+    """A stream that ends early is scored as far as it went."""
+    counts, p, _ = stream
+    _, account, _ = run(model, wire(counts[p - 1000 : p + 2000]))
+    assert account.stream.windows == 1
+
+
+def test_no_bytes_at_all(model):
+    """A source that ends at once leaves an empty account."""
+    messages, account, _ = run(model, [])
+    assert (messages, account.stream.windows) == ([], 0)
+
+
+def test_a_hop_that_confirms_nothing_is_refused(model):
+    """Windows that overlap too little never see a pick as often as is asked for."""
+    configured = Settings(
+        window=WindowSettings(hop_seconds=31.0), trigger=TriggerSettings(confirm_windows=2)
+    )
+    with pytest.raises(SettingsError, match=r"hop 31 s: .* use a hop of at most 30 s"):
+        run(model, [], configured)
+
+
+def test_an_unknown_preset_is_refused(model):
+    """The message names those the card has."""
+    configured = Settings(trigger=TriggerSettings(preset="bold"))
+    with pytest.raises(SettingsError, match=r"preset 'bold': .* has .*default"):
+        run(model, [], configured)
+
+
+def test_a_model_that_cannot_run_is_refused_before_the_source_is_touched(model):
+    """The chain is made whole or not at all."""
+    other = replace(model, spec=replace(model.spec, window_samples=3000))
+    with pytest.raises(ModelError, match="use the card that belongs to it"):
+        run(other, [])
