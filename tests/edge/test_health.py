@@ -33,7 +33,7 @@ LABELS = {"network": "XX", "station": "EDGE"}
 
 
 def judge(now, samples=0.0, flowing_since=0.0, inference=0.0, output=0.0):
-    """Judge with the defaults: 30 s without samples, 120 s for the others, 3 attempts 10 s apart."""
+    """Judge with the defaults: 30 s for samples, 120 s for the others, 3 attempts 10 s apart."""
     return liveness(now, Progress(samples, flowing_since, inference, output), SETTINGS)
 
 
@@ -127,7 +127,26 @@ def test_the_record_names_states_and_counts():
     assert health_record({}, "", Metrics(), WELL)["mqtt_connected"] is None
 
 
-CONVENTION = ["eqedge_samples_total", "eqedge_samples_lost_total", "eqedge_gaps_total", "eqedge_frames_crc_errors_total", "eqedge_frames_seq_lost_total", "eqedge_data_latency_seconds", "eqedge_inference_duration_seconds", "eqedge_inference_rtf", "eqedge_windows_skipped_total", "eqedge_events_total", "eqedge_spool_messages", "eqedge_spool_oldest_seconds", "eqedge_mqtt_connected", "eqedge_clock_offset_seconds", "eqedge_clock_synced"]
+CONVENTION = {
+    f"eqedge_{name}"
+    for name in (
+        "samples_total",
+        "samples_lost_total",
+        "gaps_total",
+        "frames_crc_errors_total",
+        "frames_seq_lost_total",
+        "data_latency_seconds",
+        "inference_duration_seconds",
+        "inference_rtf",
+        "windows_skipped_total",
+        "events_total",
+        "spool_messages",
+        "spool_oldest_seconds",
+        "mqtt_connected",
+        "clock_offset_seconds",
+        "clock_synced",
+    )
+}
 
 
 def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
@@ -135,7 +154,7 @@ def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
     text = prometheus_text({"network": 'X"\\\n', "station": "EDGE"}, filled(), WELL)
     lines = text.splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
-    assert set(CONVENTION) <= set(helps) and len(set(helps)) == len(helps)
+    assert CONVENTION <= set(helps) and len(set(helps)) == len(helps)
     for one in helps:
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")

@@ -458,8 +458,8 @@ def certificates(tmp_path_factory):
     def signed(name, alternative):
         (folder / "extension").write_text(f"subjectAltName={alternative}\n")
         openssl("req", *key, *f"-keyout {name}.key -out {name}.csr -subj /CN={name}".split())
-        by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extension"]
-        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *by)
+        files = f"-in {name}.csr -out {name}.pem -days 2 -extfile extension".split()
+        openssl("x509", "-req", *files, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
 
     authority("ca")
     authority("stranger")
