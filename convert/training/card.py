@@ -31,6 +31,10 @@ class Run:
     """(file name, licence) of each."""
     scores: dict[str, Any]
     """By the name of the threshold set."""
+    revision: str | None
+    """Of this package when the training began."""
+    initial: str | None = None
+    """Name of the weight file it began from; None for random weights."""
 
 
 def plain_command(arguments: Sequence[str]) -> str:
@@ -54,13 +58,13 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         },
         "skipped": dict(index.skipped),
         "teachers": [{"file": name, "licence": licence} for name, licence in run.teachers],
-        "initialisation": "random",
+        "initialisation": run.initial or "random",
         "command": plain_command(run.command),
         "seed": run.seed,
         "settings": run.settings,
         "windows_seen": run.windows_seen,
         "minutes": round(run.seconds / 60, 1),
-        "git_revision": git_revision(),
+        "git_revision": run.revision,
         "scores_on_held_out_stations": run.scores,
     }
     partial = path.with_suffix(".tmp")

@@ -13,10 +13,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import EqedgeError
 from ...edge.picks import find_peaks
 from .records import Record
 from .teachers import Teacher, label_track
 from .waveforms import Waveforms
+
+
+class LabelCacheError(EqedgeError):
+    """A label cache that was cut off while it was written."""
+
 
 LOWEST_PEAK = 0.05
 DETECTION_STEP_SAMPLES = 10
@@ -83,15 +89,22 @@ def summarise(track: NDArray[np.float32]) -> TeacherLabels:
 
 
 def read_labels(path: Path, records: Iterable[Record]) -> dict[str, TeacherLabels]:
-    """Labels by `Record.key`; a record that was never labelled is absent."""
+    """Labels by `Record.key`; a record that was never labelled is absent.
+
+    Raises:
+        LabelCacheError: The file is damaged.
+    """
     labels: dict[str, TeacherLabels] = {}
-    with h5py.File(path, "r") as file:
-        for record in records:
-            name = record.key.replace("/", "|")
-            if name in file:
-                group = file[name]
-                detection = group["detection"][()].astype(np.float32) / 255
-                labels[record.key] = TeacherLabels(group["p"][()], group["s"][()], detection)
+    try:
+        with h5py.File(path, "r") as file:
+            for record in records:
+                name = record.key.replace("/", "|")
+                if name in file:
+                    group = file[name]
+                    detection = group["detection"][()].astype(np.float32) / 255
+                    labels[record.key] = TeacherLabels(group["p"][()], group["s"][()], detection)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
     return labels
 
 

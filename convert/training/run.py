@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
 from . import loop
 from .augment import AugmentOptions
-from .card import Run, write_card
+from .card import Run, git_revision, write_card
 from .dataset import DataFiles, index_files, teacher_labels
 from .labels import LabelOptions
 from .sampling import Mixture
@@ -24,6 +25,10 @@ from .student import Student, StudentSettings
 TRIAL_SEED = 20260101
 TRIAL_DRAWS = 3
 """Windows of each held-out event, P at another place in each."""
+
+
+class OutputError(EqedgeError):
+    """The output folder cannot be made or written to."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def run(request: TrainRequest, resume: bool) -> bool:
     Returns:
         Whether the schedule's end was reached; the weights are written either way.
     """
+    revision = git_revision()
+    _claim(request.output, resume)
     index = index_files(request.files)
     for reason, count in index.skipped.items():
         _say(f"skipped {count}: {reason}")
@@ -75,8 +82,6 @@ def run(request: TrainRequest, resume: bool) -> bool:
         student.start_from(request.initial)
     if resume:
         loop.resume(request.output, student, request.identity())
-    else:
-        (request.output / "checkpoint.npz").unlink(missing_ok=True)
     mixture = Mixture(
         augment=AugmentOptions(late_p_r=request.late_p_r),
         labels=LabelOptions(label_type=request.label_type),
@@ -118,9 +123,23 @@ def run(request: TrainRequest, resume: bool) -> bool:
             {"student": asdict(request.student), "mixture": asdict(mixture)},
             list(zip((p.name for p in request.files.teachers), licences, strict=False)),
             scores,
+            revision,
+            request.initial.name if request.initial else None,
         ),
     )
     return finished
+
+
+def _claim(output: Path, resume: bool) -> None:
+    """Make the folder, and clear it of an earlier run's state unless that is gone on from."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            for name in ("checkpoint.npz", "history.jsonl"):
+                (output / name).unlink(missing_ok=True)
+        (output / "history.jsonl").touch()
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
 
 
 def save_weights(student: Student, path: Path) -> None:

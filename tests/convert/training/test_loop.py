@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from eqedge.convert.train_cli import train
 from eqedge.convert.training import loop
 from eqedge.convert.training.loop import CheckpointError, LoopSettings, learning_rate
+from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student, StudentSettings
 
 SETTINGS = StudentSettings()
@@ -134,6 +135,12 @@ def test_command_wants_a_length(stead_file, tmp_path):
     for more in ([], ["--steps", "1", "--minutes", "1"]):
         result = CliRunner().invoke(train, arguments(stead_file, tmp_path, *more))
         assert result.exit_code == 2 and "--minutes" in result.output
+
+
+def test_output_that_cannot_be_written_is_named(stead_file, tmp_path):
+    """An output below a file is refused before anything is read."""
+    result = CliRunner().invoke(train, arguments(stead_file, stead_file / "x", "--steps", "1"))
+    assert isinstance(result.exception, OutputError)
 
 
 def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
-from eqedge.convert.training.label_cache import read_labels, write_labels
+from eqedge.convert.training.label_cache import LabelCacheError, read_labels, write_labels
 from eqedge.convert.training.records import index_stead
 from eqedge.convert.training.student import build
 from eqedge.convert.training.teachers import (
@@ -69,6 +69,14 @@ def test_unusable_records_have_no_labels(stead_file, tmp_path):
     skipped = write_labels(path, records, Loudest(), Waveforms())
     assert skipped == {"NaN or infinite samples": 1}
     assert len(read_labels(path, records)) == len(records) - 1
+
+
+def test_damaged_cache_is_named(stead_file, tmp_path):
+    """A cache cut off while it was written is one clear line with the remedy."""
+    path = tmp_path / "labels.hdf5"
+    path.write_bytes(b"\x89HDF half a file")
+    with pytest.raises(LabelCacheError, match="delete it"):
+        read_labels(path, index_stead(stead_file).records)
 
 
 @pytest.mark.parametrize("name", ["absent.tflite", "text.tflite", "text.pt"])
