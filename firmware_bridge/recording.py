@@ -1,0 +1,243 @@
+"""Heard samples go into a file, HDF5 in STEAD's layout or miniSEED: one trace a gapless run."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import EqedgeError
+from .counters import distance
+from .link import Heard
+from .monitor import Monitor
+from .packets import Hello, Samples
+
+_RECORD_BYTES = 512
+_RECORD_SAMPLES = (_RECORD_BYTES - 64) // 4
+_FIXED = struct.Struct(">6s2s5s2s3s2sHHBBBBHHhhBBBBiHH")
+_BLOCKETTE_1000 = struct.Struct(">HHBBBB")
+_INT32, _BIG_ENDIAN, _TWO_TO_THE_NINTH = 3, 1, 9
+
+
+class RecordingError(EqedgeError):
+    """A file that cannot be written.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        """Names the file and the reason."""
+        super().__init__(f"cannot record to {path}: {why}")
+        self.path = path
+
+
+class Writer(Protocol):
+    """Where runs go."""
+
+    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
+        """A run begins, after a gap or a boot."""
+
+    def add(self, counts: NDArray[np.int32]) -> None:
+        """More samples of the run, shape (samples, channels)."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class Recorder:
+    """Dates each gapless run once, by the device's tick, and hands its samples on."""
+
+    def __init__(
+        self, writer: Writer, monitor: Monitor, utc_seconds: Callable[[], float] = time.time
+    ) -> None:
+        """The monitor must be given each packet before the recorder is."""
+        self.runs = 0
+        self.samples = 0
+        self._writer = writer
+        self._monitor = monitor
+        self._utc_seconds = utc_seconds
+        self._hello: Hello | None = None
+        self._next: tuple[int, int] | None = None  # boot, sample number
+
+    def take(self, heard: Heard) -> None:
+        """Records one packet if it holds samples of a known device, in their order."""
+        packet = heard.packet
+        if isinstance(packet, Hello):
+            self._hello = packet
+        if not isinstance(packet, Samples) or self._hello is None:
+            return
+        if packet.boot != self._hello.boot or packet.counts.shape[1] != len(self._hello.channels):
+            return
+        if self._next is not None and self._next[0] == packet.boot:
+            step = distance(packet.first_sample, self._next[1], 32)
+            if step < 0:
+                return  # late: its place has been passed over
+            if step > 0:
+                self._begin(packet, heard)
+        else:
+            self._begin(packet, heard)
+        self._writer.add(packet.counts)
+        self.samples += len(packet.counts)
+        self._next = packet.boot, packet.first_sample + len(packet.counts) & 0xFFFF_FFFF
+
+    def _begin(self, packet: Samples, heard: Heard) -> None:
+        assert self._hello is not None
+        host = self._monitor.host_seconds(packet.tick)
+        dated_by = "tick"
+        if host is None:
+            host = heard.heard_seconds - len(packet.counts) / self._hello.rate_hz
+            dated_by = "arrival"
+        age = time.monotonic() - host
+        start = datetime.fromtimestamp(self._utc_seconds(), UTC) - timedelta(seconds=age)
+        self._writer.begin(self._hello, start, dated_by)
+        self.runs += 1
+
+
+class Hdf5Writer:
+    """`data/<name>` (samples, channels) of int32, E N Z where there are these three."""
+
+    def __init__(self, path: Path, network: str, station: str) -> None:
+        """Opens a new file; one that exists is not overwritten."""
+        import h5py
+
+        try:
+            self._file = h5py.File(path, "x")
+        except OSError as error:
+            why = "it exists already" if path.exists() else str(error)
+            raise RecordingError(path, why) from error
+        self._group = self._file.create_group("data")
+        self._network, self._station = network, station
+        self._dataset: Any = None
+        self._order: list[int] = []
+
+    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
+        """A dataset with STEAD's attributes, as far as a sensor knows them."""
+        axes = [code[2] for code in hello.channels]
+        self._order = [axes.index(a) for a in "ENZ"] if sorted(axes) == list("ENZ") else []
+        self._order = self._order or list(range(len(axes)))
+        name = f"{self._station}.{self._network}_{start:%Y%m%d%H%M%S%f}_CO"
+        self._dataset = self._group.create_dataset(
+            name,
+            shape=(0, len(axes)),
+            maxshape=(None, len(axes)),
+            dtype="i4",
+            chunks=(4096, len(axes)),
+        )
+        self._dataset.attrs.update(
+            trace_name=name,
+            trace_category="continuous",
+            trace_start_time=f"{start:%Y-%m-%d %H:%M:%S.%f}",
+            sampling_rate_hz=hello.rate_hz,
+            network_code=self._network,
+            receiver_code=self._station,
+            receiver_type=hello.channels[0][:2],
+            channels=",".join(hello.channels[i] for i in self._order),
+            units_per_count=hello.units_per_count,
+            unit=hello.unit,
+            device_id=hello.device_id,
+            firmware=hello.firmware,
+            dated_by=dated_by,
+        )
+
+    def add(self, counts: NDArray[np.int32]) -> None:
+        """Appends and writes through, so that a crash costs nothing that came before."""
+        held = len(self._dataset)
+        self._dataset.resize(held + len(counts), axis=0)
+        self._dataset[held:] = counts[:, self._order]
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class MiniSeedWriter:
+    """miniSEED 2 records of 512 bytes, 32-bit integers, one channel after the other."""
+
+    def __init__(self, path: Path, network: str, station: str) -> None:
+        """Opens a new file; one that exists is not overwritten."""
+        if len(network) > 2 or len(station) > 5:
+            raise RecordingError(path, f"{network}.{station}: miniSEED takes 2 and 5 letters")
+        try:
+            self._file: BinaryIO = path.open("xb")
+        except OSError as error:
+            why = "it exists already" if path.exists() else str(error)
+            raise RecordingError(path, why) from error
+        self._network, self._station = network.encode(), station.encode()
+        self._sequence = 0
+        self._hello: Hello | None = None
+        self._start = datetime.now(UTC)
+        self._written = 0
+        self._pending: NDArray[np.int32] = np.empty((0, 0), np.int32)
+
+    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
+        """Closes the last records of the run before and notes the new start."""
+        self._write(all_of_it=True)
+        self._hello, self._start, self._written = hello, start, 0
+        self._pending = np.empty((0, len(hello.channels)), np.int32)
+
+    def add(self, counts: NDArray[np.int32]) -> None:
+        """Writes the records that are full."""
+        self._pending = np.concatenate([self._pending, counts])
+        self._write(all_of_it=False)
+
+    def close(self) -> None:
+        """Writes the rest and closes the file."""
+        self._write(all_of_it=True)
+        self._file.close()
+
+    def _write(self, all_of_it: bool) -> None:
+        least = 1 if all_of_it else _RECORD_SAMPLES
+        while self._hello is not None and len(self._pending) >= least:
+            block, self._pending = np.split(self._pending, [_RECORD_SAMPLES])
+            for channel, code in enumerate(self._hello.channels):
+                self._file.write(self._record(code, block[:, channel], self._hello.rate_hz))
+            self._written += len(block)
+        self._file.flush()
+
+    def _record(self, code: str, counts: NDArray[np.int32], rate_hz: float) -> bytes:
+        self._sequence = self._sequence % 999_999 + 1
+        at = self._start + timedelta(seconds=self._written / rate_hz)
+        factor, multiplier = (round(rate_hz), 1) if rate_hz == round(rate_hz) else (0, 0)
+        if not factor:  # 62.5 Hz is 625 / 10; a millihertz is the wire's resolution
+            multiplier = next(m for m in (-10, -100, -1000) if round(rate_hz * -m, 6) % 1 == 0)
+            factor = round(rate_hz * -multiplier)
+        header = _FIXED.pack(
+            b"%06d" % self._sequence,
+            b"D ",
+            self._station.ljust(5),
+            b"  ",
+            code.encode(),
+            self._network.ljust(2),
+            at.year,
+            at.timetuple().tm_yday,
+            at.hour,
+            at.minute,
+            at.second,
+            0,
+            at.microsecond // 100,
+            len(counts),
+            factor,
+            multiplier,
+            *(0, 0, 0, 1, 0),  # flags; one blockette; no time correction
+            64,
+            48,
+        ) + _BLOCKETTE_1000.pack(1000, 0, _INT32, _BIG_ENDIAN, _TWO_TO_THE_NINTH, 0)
+        record = header.ljust(64, b"\0") + counts.astype(">i4").tobytes()
+        return record.ljust(_RECORD_BYTES, b"\0")
+
+
+def open_writer(path: Path, network: str, station: str) -> Writer:
+    """The writer for a file's ending."""
+    if path.suffix in (".h5", ".hdf5"):
+        return Hdf5Writer(path, network, station)
+    if path.suffix in (".mseed", ".ms", ".miniseed"):
+        return MiniSeedWriter(path, network, station)
+    raise RecordingError(path, "its ending must be .hdf5 or .mseed")
