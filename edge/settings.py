@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from .. import EqedgeError
@@ -227,7 +228,7 @@ class SpoolSettings:
     """Messages kept; beyond, the oldest goes first, and is counted."""
     max_bytes: int = 67_108_864
     """Payload kept, in bytes; as above."""
-    fsync: str = "always"
+    fsync: Literal["always", "never"] = "always"
     """`always`: on the disk before it is offered to the network. `never`: when the kernel likes."""
 
     def __post_init__(self) -> None:

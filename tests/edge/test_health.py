@@ -154,7 +154,7 @@ def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
     text = prometheus_text({"network": 'X"\\\n', "station": "EDGE"}, filled(), WELL)
     lines = text.splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
-    assert CONVENTION <= set(helps) and len(set(helps)) == len(helps)
+    assert set(helps) >= CONVENTION and len(set(helps)) == len(helps)
     for one in helps:
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")
