@@ -178,9 +178,7 @@ def _crops(
     traces: Sequence[Trace], wanted: int, spec: ModelSpec, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], bool]]:
     """One crop of each trace, then a second of each, until there are enough."""
-    order = ["ENZ".index(component) for component in spec.component_order]
     number = min(wanted, MAX_CROPS * len(traces))
     for index in range(number):
         trace = traces[index % len(traces)]
-        samples = crop(trace, spec.window_samples, rng)[:, order]
-        yield prepare(samples, spec), trace.is_noise
+        yield prepare(crop(trace, spec.window_samples, rng), spec), trace.is_noise

@@ -14,7 +14,7 @@ from ..models import eqtransformer, leqnet
 from ..models.architectures import architecture
 from ..models.spec import HEADS
 from . import graph_layers as ops
-from .networks import Depth
+from .networks import Variant
 from .recurrence import gru_pair, lstm_pair
 
 WINDOW_SAMPLES = 6000
@@ -53,8 +53,8 @@ class Plan:
     decoder: tuple[DecoderStage, ...]
 
 
-def plan(family: str, depth: Depth) -> Plan:
-    """Lay out a family at some depth."""
+def plan(family: str, variant: Variant) -> Plan:
+    """Lay out one variant of a family."""
     if family == "leqnet":
         shared = leqnet.SHARED_STAGE
         numbers = [n - 1 if n == shared else n for n in range(len(leqnet.ENCODER))]
@@ -62,14 +62,14 @@ def plan(family: str, depth: Depth) -> Plan:
         decoder = tuple(
             DecoderStage(n, d[2], d[3]) for n, d in zip(numbers, leqnet.DECODER, strict=True)
         )
-        units, convolutions = depth.cnn_blocks, 3
+        units, convolutions = variant.cnn_blocks, 3
     else:
         encoder = tuple((n, 2) for n in range(len(eqtransformer.FILTERS)))
         decoder = tuple(
             DecoderStage(n, 2, (1, 1) if n == eqtransformer.CROPPED_STAGE else (0, 0))
             for n in range(len(eqtransformer.FILTERS))
         )
-        units, convolutions = len(eqtransformer.residual_kernels(depth.cnn_blocks)), 2
+        units, convolutions = len(eqtransformer.residual_kernels(variant.cnn_blocks)), 2
     residual = tuple(
         tuple((f"residual_{u}_{c}_bn", f"residual_{u}_{c}_conv") for c in range(convolutions))
         for u in range(units)
@@ -77,28 +77,28 @@ def plan(family: str, depth: Depth) -> Plan:
     return Plan(encoder, residual, decoder)
 
 
-def static_module(arch: str, depth: Depth, layers: LayerWeights) -> Any:
+def static_module(arch: str, variant: Variant, layers: LayerWeights) -> Any:
     """Build a tf.Module whose `window` function takes (1, 6000, 3) and returns the three heads.
 
     Args:
         arch: One of ARCHITECTURES.
-        depth: As the weights have it.
+        variant: As the weights have it.
         layers: Weights by layer name.
 
     Returns:
         A tf.Module; `module.window` is a tf.function that gives {head: (1, 6000, 1)}.
     """
     entry = architecture(arch)
-    layout = plan(entry.family, depth)
+    layout = plan(entry.family, variant)
 
     class StaticNetwork(tf.Module):  # type: ignore[misc]  # tensorflow carries no types
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([1, WINDOW_SAMPLES, 3], tf.float32, name="window")]
         )
         def window(self, window: Tensor) -> dict[str, Tensor]:
-            encoded = _encode(window, layout, depth, layers)
+            encoded = _encode(window, layout, variant, layers)
             with tf.name_scope("recurrence"):
-                sequences = _pickers(encoded, entry.cell, layers)
+                sequences = _pickers(encoded, entry.cell, variant, layers)
             outputs = {}
             for head, layer in zip(HEADS, ("detector", "picker_P", "picker_S"), strict=True):
                 x = encoded
@@ -112,7 +112,7 @@ def static_module(arch: str, depth: Depth, layers: LayerWeights) -> Any:
     return StaticNetwork()
 
 
-def _encode(window: Tensor, layout: Plan, depth: Depth, layers: LayerWeights) -> Tensor:
+def _encode(window: Tensor, layout: Plan, variant: Variant, layers: LayerWeights) -> Tensor:
     x = tf.reshape(window, [1, 1, WINDOW_SAMPLES, 3])
     for stage, (number, size) in enumerate(layout.encoder):
         with tf.name_scope(f"encoder_{stage}"):
@@ -121,9 +121,9 @@ def _encode(window: Tensor, layout: Plan, depth: Depth, layers: LayerWeights) ->
     for number, unit in enumerate(layout.residual):
         with tf.name_scope(f"residual_{number}"):
             x = x + _residual(x, unit, layers)
-    for block in range(depth.lstm_blocks):
+    for block in range(variant.lstm_blocks):
         with tf.name_scope(f"bilstm_{block}"):
-            x = _bilstm(x, f"bilstm_{block}", layers)
+            x = _bilstm(x, f"bilstm_{block}", variant, layers)
     for block, name in enumerate(("attentionD0", "attentionD")):
         prefix = f"transformer_{block}"
         with tf.name_scope(prefix):
@@ -146,11 +146,12 @@ def _residual(x: Tensor, unit: Sequence[tuple[str, str]], layers: LayerWeights) 
     return x
 
 
-def _bilstm(x: Tensor, name: str, layers: LayerWeights) -> Tensor:
+def _bilstm(x: Tensor, name: str, variant: Variant, layers: LayerWeights) -> Tensor:
     steps, channels = x.shape[2:]
     weights = layers[name]
     forward = tf.reshape(x, [steps, channels])
-    both = lstm_pair((forward, tf.reverse(forward, [0])), (weights[:3], weights[3:]))
+    inputs = (forward, tf.reverse(forward, [0]))
+    both = lstm_pair(inputs, (weights[:3], weights[3:]), hard=variant.hard_gates)
     units = both.shape[1] // 2
     states = tf.concat([both[:, :units], tf.reverse(both[:, units:], [0])], axis=1)
     kernel, bias = layers[f"{name}_conv"]
@@ -159,11 +160,14 @@ def _bilstm(x: Tensor, name: str, layers: LayerWeights) -> Tensor:
     return ops.convolve(states, kernel * scale, bias * scale + shift)
 
 
-def _pickers(encoded: Tensor, cell: str, layers: LayerWeights) -> dict[str, Tensor]:
+def _pickers(
+    encoded: Tensor, cell: str, variant: Variant, layers: LayerWeights
+) -> dict[str, Tensor]:
     """States of the P and S recurrences, (steps, units) each."""
     x = tf.reshape(encoded, encoded.shape[2:])
     cells = (layers["rnn_P"], layers["rnn_S"])
-    both = lstm_pair((x, x), cells) if cell == "lstm" else gru_pair(x, cells)
+    hard = variant.hard_gates
+    both = lstm_pair((x, x), cells, hard=hard) if cell == "lstm" else gru_pair(x, cells, hard=hard)
     units = both.shape[1] // 2
     return {"P": both[:, :units], "S": both[:, units:]}
 

@@ -114,7 +114,8 @@ def band_attention(x: Tensor, weights: Sequence[Array]) -> Tensor:
     """Additive self-attention of every step to itself and its two neighbours.
 
     The band is laid out as a third axis with the missing neighbours of the first and the last step
-    masked: slicing the scores apart instead would give one int8 tensor several ranges.
+    masked: slicing the scores apart instead would give one int8 tensor several ranges. The row
+    guard of the published form is left out: see `models.layers.SeqSelfAttention`.
 
     Args:
         x: (steps, channels).

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import EqedgeError
 from .graph import LayerWeights
-from .networks import Depth
+from .networks import Variant
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
 CALIBRATED = ("int8", "mixed", "int16x8")
@@ -33,7 +34,7 @@ class QuantizeError(EqedgeError):
 
 def quantize(
     arch: str,
-    depth: Depth,
+    variant: Variant,
     layers: LayerWeights,
     *,
     precision: str,
@@ -48,7 +49,7 @@ def quantize(
 
     Args:
         arch: One of ARCHITECTURES.
-        depth: As the weights have it.
+        variant: As the weights have it.
         layers: Weights by layer name.
         precision: One of PRECISIONS. int8 takes int8 in and gives int8 out; the others float32.
         windows: (n, window_samples, 3) prepared, for the precisions of CALIBRATED.
@@ -72,7 +73,7 @@ def quantize(
             np.save(exchange / WINDOWS, windows)
         request = {
             "arch": arch,
-            "depth": [depth.cnn_blocks, depth.lstm_blocks],
+            "variant": asdict(variant),
             "precision": precision,
             "float_stages": list(float_stages),
         }

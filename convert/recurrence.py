@@ -15,17 +15,21 @@ CellWeights = Sequence[Array]
 """Kernel, recurrent kernel and bias as Keras orders them."""
 
 
-def lstm_pair(inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeights]) -> Tensor:
+def lstm_pair(
+    inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeights], *, hard: bool = False
+) -> Tensor:
     """Run two LSTMs side by side.
 
     Args:
         inputs: (steps, features) for each; the same tensor twice is projected once.
         cells: Weights of each, gates i, f, c, o.
+        hard: Whether gates are Keras 2's `hard_sigmoid`.
 
     Returns:
         (steps, 2 * units): first cell's states, then the second's.
     """
-    gates = [[np.split(array, 4, axis=-1) for array in cell] for cell in cells]
+    gates = [_by_gate(cell, 4, hard, candidate=2) for cell in cells]
+    activate = _clipped if hard else tf.sigmoid
     # i, f, o first: one sigmoid covers them
     order = (0, 1, 3, 2)
     projected = _projected(inputs, gates, order)
@@ -36,7 +40,7 @@ def lstm_pair(inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeigh
     for step in _steps(projected):
         with tf.name_scope("gates"):
             z = step if hidden is None else step + tf.matmul(hidden, recurrent)
-            gate, candidate = tf.sigmoid(z[:, : 3 * width]), tf.tanh(z[:, 3 * width :])
+            gate, candidate = activate(z[:, : 3 * width]), tf.tanh(z[:, 3 * width :])
         with tf.name_scope("memory"):
             if memory is None:
                 # slices: the quantiser leaves a split in float when one of its parts is not used
@@ -51,17 +55,19 @@ def lstm_pair(inputs: tuple[Tensor, Tensor], cells: tuple[CellWeights, CellWeigh
     return tf.concat(states, axis=0)
 
 
-def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights]) -> Tensor:
+def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights], *, hard: bool = False) -> Tensor:
     """Run two GRUs (`reset_after=False`) on one input.
 
     Args:
         x: (steps, features).
         cells: Weights of each, gates z, r, h.
+        hard: Whether gates are Keras 2's `hard_sigmoid`.
 
     Returns:
         (steps, 2 * units): first cell's states, then the second's.
     """
-    gates = [[np.split(array, 3, axis=-1) for array in cell] for cell in cells]
+    gates = [_by_gate(cell, 3, hard, candidate=2) for cell in cells]
+    activate = _clipped if hard else tf.sigmoid
     width = 2 * cells[0][1].shape[0]
     gate_matrix = np.concatenate(
         [_diagonal(gates[0][1][g], gates[1][1][g]) for g in (0, 1)], axis=1
@@ -74,12 +80,12 @@ def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights]) -> Tensor:
     hidden = None
     for gate_step, candidate_step in zip(gate_steps, candidate_steps, strict=True):
         if hidden is None:
-            update = tf.sigmoid(gate_step)[:, :width]
+            update = activate(gate_step)[:, :width]
             candidate = tf.tanh(candidate_step)
             hidden = candidate - update * candidate
         else:
             with tf.name_scope("gates"):
-                both = tf.sigmoid(gate_step + tf.matmul(hidden, gate_matrix))
+                both = activate(gate_step + tf.matmul(hidden, gate_matrix))
                 update, reset = tf.split(both, 2, axis=1)
             with tf.name_scope("candidate"):
                 candidate = tf.tanh(candidate_step + tf.matmul(reset * hidden, candidate_matrix))
@@ -87,6 +93,20 @@ def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights]) -> Tensor:
                 hidden = candidate + update * (hidden - candidate)
         states.append(hidden)
     return tf.concat(states, axis=0)
+
+
+def _by_gate(cell: CellWeights, count: int, hard: bool, candidate: int) -> list[list[Array]]:
+    """Kernel, recurrent kernel and bias split by gate; a hard gate's 0.2 x + 0.5 folded in."""
+    parts = [np.split(array, count, axis=-1) for array in cell]
+    if hard:
+        for gate in set(range(count)) - {candidate}:
+            for part, shift in zip(parts, (0.0, 0.0, 0.5), strict=True):
+                part[gate] = (0.2 * part[gate] + shift).astype(np.float32)
+    return parts
+
+
+def _clipped(x: Tensor) -> Tensor:
+    return tf.minimum(tf.maximum(x, 0.0), 1.0)
 
 
 def _projected(

@@ -45,14 +45,27 @@ class StoredLayer:
         return [array.shape for array in self.weights]
 
 
-def read_layers(path: Path) -> list[StoredLayer]:
-    """Read every layer that has weights, in the file's own order.
+@dataclass(frozen=True)
+class StoredNetwork:
+    """What a weights file holds.
+
+    Attributes:
+        layers: Every layer that has weights, in the file's own order.
+        hard_gates: Whether its recurrences were built with Keras 2's `hard_sigmoid`.
+    """
+
+    layers: tuple[StoredLayer, ...]
+    hard_gates: bool
+
+
+def read_network(path: Path) -> StoredNetwork:
+    """Read a weights file.
 
     Raises:
         WeightsError: The file is missing, cut short, of no known layout, or holds NaN.
     """
     try:
-        layers = _from_keras(path) if zipfile.is_zipfile(path) else _from_hdf5(path, path)
+        stored = _from_keras(path) if zipfile.is_zipfile(path) else _from_hdf5(path, path)
     except FileNotFoundError:
         raise WeightsError(f"weights {path}: no such file") from None
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
@@ -60,18 +73,18 @@ def read_layers(path: Path) -> list[StoredLayer]:
             f"weights {path}: not readable as .h5, .weights.h5 or .keras ({_first_line(error)}); "
             "is it complete? copy it again"
         ) from error
-    if not layers:
+    if not stored.layers:
         raise WeightsError(f"weights {path}: holds no layer with weights; save the model again")
-    for layer in layers:
+    for layer in stored.layers:
         if not all(np.isfinite(array).all() for array in layer.weights):
             raise WeightsError(
                 f"weights {path}: layer {layer.name} holds NaN or infinite values; use an earlier "
                 "checkpoint"
             )
-    return layers
+    return stored
 
 
-def _from_keras(path: Path) -> list[StoredLayer]:
+def _from_keras(path: Path) -> StoredNetwork:
     with zipfile.ZipFile(path) as archive:
         if _KERAS3_WEIGHTS not in archive.namelist():
             raise WeightsError(
@@ -81,13 +94,13 @@ def _from_keras(path: Path) -> list[StoredLayer]:
         return _from_hdf5(io.BytesIO(archive.read(_KERAS3_WEIGHTS)), path)
 
 
-def _from_hdf5(source: Path | io.BytesIO, path: Path) -> list[StoredLayer]:
+def _from_hdf5(source: Path | io.BytesIO, path: Path) -> StoredNetwork:
     with h5py.File(source, "r") as file:
         root = file.get("model_weights", file)
         if "layer_names" in root.attrs:
-            return _keras2_layers(root)
+            return StoredNetwork(tuple(_keras2_layers(root)), _has_hard_gates(file.attrs))
         if "layers" in file:
-            return _keras3_layers(file["layers"], path)
+            return StoredNetwork(tuple(_keras3_layers(file["layers"], path)), hard_gates=False)
     raise WeightsError(
         f"weights {path}: an HDF5 file, but not of Keras; give a model or weights saved by Keras"
     )
@@ -101,6 +114,16 @@ def _keras2_layers(root: Any) -> list[StoredLayer]:
         if arrays:
             layers.append(StoredLayer(name, *_kind_and_order(name), arrays))
     return layers
+
+
+def _has_hard_gates(attributes: Any) -> bool:
+    """Tell by the model's own description, or by the default of the Keras that saved it."""
+    version = _text(attributes.get("keras_version", ""))
+    if "model_config" in attributes:
+        hard = '"recurrent_activation": "hard_sigmoid"' in _text(attributes["model_config"])
+        return hard and not version.startswith("3")
+    # sigmoid became the default in Keras 2.3 and in every tf.keras ("-tf") of TensorFlow 2
+    return version.startswith(("1.", "2.0", "2.1", "2.2")) and not version.endswith("-tf")
 
 
 def _keras3_layers(root: Any, path: Path) -> list[StoredLayer]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.architectures import ARCHITECTURES, architecture
-from .networks import Depth, build_network
-from .stored import StoredLayer, WeightsError, read_layers
+from .networks import Variant, build_network
+from .stored import StoredLayer, StoredNetwork, WeightsError, read_network
 
 _KIND_OF_CLASS = {
     "SeparableConv1D": "separable_conv1d",
@@ -45,13 +45,13 @@ class LoadedNetwork:
     Attributes:
         network: The keras.Model.
         architecture: Its name.
-        depth: Its depth, read from the file.
+        variant: Depth and gates, read from the file.
         own_layout: Whether the file names layers as this package does, that is, was saved by it.
     """
 
     network: Any
     architecture: str
-    depth: Depth
+    variant: Variant
     own_layout: bool
 
     @property
@@ -74,13 +74,14 @@ def load_network(path: Path, arch: str | None = None) -> LoadedNetwork:
     """
     if arch is not None:
         architecture(arch)
-    stored = read_layers(path)
-    found, depth = recognise(stored, path)
+    held = read_network(path)
+    stored = held.layers
+    found, variant = recognise(held, path)
     if arch not in (None, found):
         raise WeightsError(
             f"weights {path}: this file holds {ARCHITECTURES[found].title}; use --arch {found}"
         )
-    network = build_network(found, depth)
+    network = build_network(found, variant)
     ours = [layer for layer in _in_creation_order(network.layers) if layer.weights]
     own_layout = {layer.name for layer in stored} >= {"encoder_0", "rnn_P"}
     if own_layout:
@@ -88,21 +89,23 @@ def load_network(path: Path, arch: str | None = None) -> LoadedNetwork:
         pairs = [(layer, by_name.get(layer.name)) for layer in ours]
     else:
         pairs = _paired_by_kind(ours, stored)
+    for name in () if own_layout else ("attentionP", "attentionS"):
+        network.get_layer(name).row_guard = True
     for layer, source in pairs:
         expected = [tuple(weight.shape) for weight in layer.weights]
         if source is None or source.shapes != expected:
-            held = "nothing" if source is None else f"{source.name} {_listed(source.shapes)}"
+            has = "nothing" if source is None else f"{source.name} {_listed(source.shapes)}"
             raise WeightsError(
-                f"weights {path}: layer {layer.name} does not match: the file has {held}, "
-                f"{ARCHITECTURES[found].title} ({depth}) needs {_listed(expected)}; give weights "
+                f"weights {path}: layer {layer.name} does not match: the file has {has}, "
+                f"{ARCHITECTURES[found].title} ({variant}) needs {_listed(expected)}; give weights "
                 f"of one of {', '.join(ARCHITECTURES)} on 6000-sample windows"
             )
         layer.set_weights(list(source.weights))
-    return LoadedNetwork(network, found, depth, own_layout)
+    return LoadedNetwork(network, found, variant, own_layout)
 
 
-def recognise(stored: Iterable[StoredLayer], path: Path) -> tuple[str, Depth]:
-    """Tell architecture and depth from the kinds of layers a file holds.
+def recognise(stored: StoredNetwork, path: Path) -> tuple[str, Variant]:
+    """Tell architecture and variant from what a file holds.
 
     Raises:
         WeightsError: A layer is of a kind none of the networks has, or what makes a network out
@@ -110,7 +113,7 @@ def recognise(stored: Iterable[StoredLayer], path: Path) -> tuple[str, Depth]:
     """
     counts: Counter[str] = Counter()
     known = {*_KIND_OF_CLASS.values(), *_PUBLISHED_NAMES}
-    for layer in stored:
+    for layer in stored.layers:
         if layer.kind not in known and not layer.name.startswith(_CREATION_ORDER):
             raise WeightsError(
                 f"weights {path}: layer {layer.name} {_listed(layer.shapes)} is of a kind that "
@@ -141,7 +144,7 @@ def recognise(stored: Iterable[StoredLayer], path: Path) -> tuple[str, Depth]:
         for entry in ARCHITECTURES.values()
         if (entry.family, entry.cell) == (family, cells[0])
     )
-    return name, Depth(cnn_blocks, lstm_blocks)
+    return name, Variant(cnn_blocks, lstm_blocks, stored.hard_gates)
 
 
 def _own_kind(layer: StoredLayer) -> str:

@@ -14,7 +14,7 @@ from tensorflow.lite.python import convert as lite_convert
 
 from .flatbuffer import compact, open_flatbuffer, stage_of
 from .graph import LayerWeights, static_module
-from .networks import Depth
+from .networks import Variant
 from .quantize import CALIBRATED, REQUEST, RESULT, WEIGHTS, WINDOWS
 from .ranges import with_ranges
 
@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
     request = json.loads((folder / REQUEST).read_text())
     precision = request["precision"]
     module = static_module(
-        request["arch"], Depth(*request["depth"]), _read_weights(folder / WEIGHTS)
+        request["arch"], Variant(**request["variant"]), _read_weights(folder / WEIGHTS)
     )
     _tell("converting", 0, 1)
     if precision in CALIBRATED:

@@ -1,0 +1,98 @@
+"""Windows from STEAD-layout files, and files that cannot calibrate anything."""
+
+import h5py
+import numpy as np
+import pytest
+from eqedge.convert.calibrate import MIN_TRACES, CalibrationError, crop, load_windows
+from eqedge.edge.stead import SteadError, Trace
+from eqedge.models.spec import ModelSpec
+
+from .conftest import write_records
+
+SPEC = ModelSpec("x", "leqnet-gru")
+
+
+def trace(length, arrival):
+    """Return a record whose samples are their own numbers."""
+    waveform = np.repeat(np.arange(length, dtype=np.float32)[:, None], 3, axis=1)
+    return Trace("t", waveform, 100.0, "earthquake_local", None, arrival, None, None, {})
+
+
+@pytest.mark.parametrize("length", [6000, 9001, 5000, 20_000])
+@pytest.mark.parametrize("arrival", [700.0, 3000.0, 4800.0])
+def test_every_crop_shows_the_arrival(rng, length, arrival):
+    """Wherever the window falls, it holds the P arrival and is no longer than a window."""
+    seen = set()
+    for _ in range(60):
+        samples = crop(trace(length, arrival), 6000, rng)
+        assert len(samples) <= 6000
+        assert samples[0, 0] <= arrival <= samples[-1, 0]
+        seen.add(arrival - samples[0, 0])
+    assert len(seen) > 10, "the arrival is not always at the same place"
+
+
+def test_windows_are_the_device_s_own(records):
+    """Windows are prepared, of the network's shape, and split by trace."""
+    data = load_windows([records], SPEC)
+    assert data.calibrate.windows.shape[1:] == (6000, 3)
+    assert (data.calibrate.traces, data.verify.traces) == (14, 8)
+    assert data.verify.is_noise.any() and not data.verify.is_noise.all()
+    np.testing.assert_allclose(data.calibrate.windows.mean(1), 0, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_windows(records):
+    """Conversion can be repeated."""
+    first, second = (load_windows([records], SPEC, seed=4).calibrate.windows for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_component_order_is_the_network_s(records):
+    """A network that takes Z first gets Z first."""
+    spec = ModelSpec("x", "leqnet-gru", component_order="ZNE")
+    expected = load_windows([records], SPEC).calibrate.windows[..., [2, 1, 0]]
+    found = load_windows([records], spec).calibrate.windows
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_too_few_traces(tmp_path):
+    """The message gives both numbers."""
+    path = write_records(tmp_path / "few.hdf5", 3, 0)
+    with pytest.raises(CalibrationError, match=rf"3 usable traces, at least {MIN_TRACES}"):
+        load_windows([path], SPEC)
+
+
+def test_all_noise(tmp_path):
+    """Noise alone never shows the ranges of an earthquake."""
+    path = write_records(tmp_path / "noise.hdf5", 0, 14)
+    with pytest.raises(CalibrationError, match="0 of 14 traces hold an earthquake"):
+        load_windows([path], SPEC)
+
+
+def test_wrong_rate(tmp_path):
+    """Records of another rate are told by the first of them and its rate."""
+    path = write_records(tmp_path / "slow.hdf5", 12, 2, rate_hz=50.0)
+    with pytest.raises(CalibrationError, match=r"0 usable traces.*50 samples a second.*takes 100"):
+        load_windows([path], SPEC)
+
+
+def test_nan_and_wrong_shapes_are_skipped_and_counted(tmp_path):
+    """A few bad traces do not spoil a file; a file of nothing else is refused."""
+    path = write_records(tmp_path / "mixed.hdf5", 14, 4)
+    with h5py.File(path, "a") as file:
+        for number, name in enumerate(list(file["data"])):
+            if number < 2:
+                file["data"][name][5, 1] = np.nan
+        file["data"].create_dataset("flat", data=np.zeros((6000, 2), np.float32))
+    data = load_windows([path], SPEC)
+    assert data.skipped == 3
+    with h5py.File(path, "a") as file:
+        for name in file["data"]:
+            file["data"][name][5, 1] = np.nan
+    with pytest.raises(CalibrationError, match=r"0 usable traces.*NaN"):
+        load_windows([path], SPEC)
+
+
+def test_a_missing_file(tmp_path):
+    """The reader's own line reaches the user."""
+    with pytest.raises(SteadError, match="no such file"):
+        load_windows([tmp_path / "none.hdf5"], SPEC)
