@@ -10,6 +10,7 @@ from .convert.cli import convert
 from .convert.train_cli import train
 from .edge.bench_cli import bench
 from .edge.cli import run
+from .edge.doctor_cli import doctor
 from .edge.sample_cli import sample
 from .firmware_bridge.cli import sensor
 from .models.cli import models
@@ -31,7 +32,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, sensor, models, sample, bench, convert, train):
+for command in (run, doctor, sensor, models, sample, bench, convert, train):
     cli.add_command(command)
 
 
