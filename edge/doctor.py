@@ -22,7 +22,7 @@ from ..models.shelf import Model, open_model
 from .assemble import Assembler
 from .clock import HostClock, host_synchronised
 from .detector import Detector
-from .mqtt import Link, LinkLost, read_credentials, tls_context
+from .link import Link, LinkLost, read_credentials, tls_context
 from .settings import MqttSettings, Settings
 from .sources import SerialSource, now
 from .trigger import thresholds_of
@@ -156,7 +156,7 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
 
 def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
     """Wait for an introduction, then count samples; return how many came."""
-    source = SerialSource(port, Event(), notice=str)
+    source = SerialSource(port, Event(), notice=lambda line: None)
     deadline = time.monotonic() + SENSOR_SECONDS
     asked = -10.0
     heard = 0

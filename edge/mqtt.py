@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
-import select
 import socket
-import ssl
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from .home_assistant import announcements
+from .link import Link, LinkLost, read_credentials, reason_of, tls_context
+from .pick_log import PickLog, mark_historical
 from .records import Message
 from .settings import CODE, MqttSettings, SettingsError
 from .sinks import to_line
 from .spool import Entry, Spool
 
-WINDOW_MESSAGES = 16
-"""Messages on the way at a time; brokers take 20, unless they say otherwise."""
 TURN_SECONDS = 1.0
 """Longest sleep of the thread while connected: it looks after the keepalive in between."""
 NAP_SECONDS = 5.0
@@ -38,18 +29,8 @@ STABLE_SECONDS = 10.0
 """A connection that lasted this long starts the back-off anew; a shorter one prolongs it."""
 REPEAT_SECONDS = 3600.0
 """A trouble that goes on is told again this often."""
-MAX_INCOMING_BYTES = 65_536
-"""The node expects acknowledgements only; a broker that sends more than this is left."""
-RECEIVE_BUFFER_BYTES = 16_384
-"""What the kernel takes in for the connection; it bounds what is read at a time."""
 REFUSED_FOR_GOOD = {0x90, 0x95, 0x99}
 """Reason codes of MQTT 5 (topic, size, format) after which the same message is never taken."""
-REMEMBERED_EVENTS = 64
-"""Events whose picks are known to be published."""
-
-
-class LinkLost(Exception):
-    """A connection ended, or did not come about; says why."""
 
 
 @dataclass
@@ -71,14 +52,6 @@ class MqttCounts:
     delivered: int = 0
     refused: int = 0
     oversized: int = 0
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """Who the node is to the broker."""
-
-    username: str
-    password: str | None = field(default=None, repr=False)
 
 
 class Mqtt:
@@ -199,7 +172,7 @@ class Mqtt:
             # connection starts afresh; a thread that ends would be worse than any of it.
             except Exception as error:
                 link.drop()
-                reason = str(error) if isinstance(error, LinkLost) else _reason(error)
+                reason = str(error) if isinstance(error, LinkLost) else reason_of(error)
             self.counts.connected = False
             self.counts.failures += 1
             if self._stop.is_set() and self._is_over():
@@ -311,358 +284,5 @@ class Mqtt:
             self._on_state(f"broker {self._settings.address}: {text}")
 
 
-class Link:
-    """One connection, from CONNECT until it is lost; for one thread, which drives it by `turn`.
-
-    A fresh client each time: nothing of a lost connection lives on but what the spool has.
-    """
-
-    def __init__(
-        self, settings: MqttSettings, client_id: str, status_topic: str, wake: socket.socket
-    ) -> None:
-        """Prepare the client.
-
-        Args:
-            settings: Of the broker.
-            client_id: The node's.
-            status_topic: Where the will goes.
-            wake: Becomes readable when `turn` shall end early.
-        """
-        self.max_packet_bytes = 268_435_455
-        self.home_assistant_started = False
-        self._settings = settings
-        self._wake = wake
-        self._acknowledged: list[tuple[int, ReasonCode]] = []
-        self._unacknowledged: set[int] = set()
-        self._window = WINDOW_MESSAGES
-        self._accepted = False
-        self._reason = ""
-        self._listen_topic = ""
-        five = settings.protocol == "5"
-        self._client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if five else True,
-            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
-        )
-        self._client.connect_timeout = settings.connect_timeout_seconds
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_publish = self._on_publish
-        self._client.on_message = self._on_message
-        self._client.on_socket_open = self._on_socket_open
-        self._client.will_set(status_topic, b"offline", qos=1, retain=True)
-
-    def open(
-        self, tls: ssl.SSLContext | None, credentials: Credentials | None, listen_topic: str
-    ) -> None:
-        """Connect, and wait until the broker has accepted.
-
-        Raises:
-            LinkLost: It did not, or not in time.
-            OSError: Name, TCP or TLS.
-        """
-        if credentials is not None:
-            self._client.username_pw_set(credentials.username, credentials.password)
-        if tls is not None:
-            self._client.tls_set_context(tls)
-        deadline = time.monotonic() + self._settings.connect_timeout_seconds
-        self._client.connect(
-            self._settings.host, self._settings.port, keepalive=self._settings.keepalive_seconds
-        )
-        while not self._accepted:
-            if time.monotonic() > deadline:
-                raise LinkLost("no answer to CONNECT; is it an MQTT broker?")
-            self.turn(0.2)
-        if listen_topic:
-            self._listen_topic = listen_topic
-            self._client.subscribe(listen_topic, qos=0)
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> int:
-        """Send a message and return its packet number.
-
-        Raises:
-            LinkLost: The connection is gone.
-        """
-        sent = self._client.publish(topic, payload, qos=qos, retain=retain)
-        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise LinkLost(self._reason or "connection lost")
-        if qos:
-            self._unacknowledged.add(sent.mid)
-        return sent.mid
-
-    @property
-    def room(self) -> int:
-        """How many more messages may be on the way."""
-        return max(0, self._window - len(self._unacknowledged))
-
-    def take_acknowledgements(self) -> list[tuple[int, ReasonCode]]:
-        """Return the packet numbers acknowledged since the last call, with the broker's reason."""
-        taken, self._acknowledged = self._acknowledged, []
-        return taken
-
-    def turn(self, seconds: float) -> None:
-        """Read, write and keep alive, for at most this long without news.
-
-        Raises:
-            LinkLost: The connection ended.
-        """
-        connection = self._client.socket()
-        if connection is None:
-            raise LinkLost(self._reason or "connection lost")
-        decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-        writers = [connection] if self._client.want_write() else []
-        readable, writable, _ = select.select(
-            [connection, self._wake], writers, [], 0 if decrypted else seconds
-        )
-        if self._wake in readable:
-            self._wake.recv(4096)
-        if connection in readable or decrypted:
-            self._client.loop_read()
-            self._check_incoming()
-        if writable:
-            self._client.loop_write()
-        self._client.loop_misc()
-        if self._client.socket() is None:
-            raise LinkLost(self._reason or "connection lost")
-
-    def close(self) -> None:
-        """Wait shortly until all is acknowledged, then take leave, so that the will is not sent."""
-        deadline = time.monotonic() + 1.0
-        try:
-            while self._unacknowledged and time.monotonic() < deadline:
-                self.turn(0.05)
-            self._client.disconnect()
-            while self._client.socket() is not None and time.monotonic() < deadline + 0.5:
-                self.turn(0.05)
-        except LinkLost:
-            pass  # gone is what it was to be
-        finally:
-            self.drop()
-
-    def drop(self) -> None:
-        """Close the socket without taking leave."""
-        connection = self._client.socket()
-        if connection is not None:
-            connection.close()
-
-    def _on_socket_open(self, client: Client, userdata: Any, connection: Any) -> None:
-        # The library reads up to a hundred times what the kernel has before `_check_incoming`
-        # sees it; acknowledgements need no more.
-        if isinstance(connection, socket.socket):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-
-    def _on_connect(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if reason.is_failure:
-            self._reason = f"the broker refuses the connection: {reason}"
-            return
-        self._accepted = True
-        self.max_packet_bytes = getattr(properties, "MaximumPacketSize", self.max_packet_bytes)
-        self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
-
-    def _on_disconnect(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if flags.is_disconnect_packet_from_server and not self._reason:
-            self._reason = f"the broker ended the connection: {reason}"
-
-    def _on_publish(
-        self,
-        client: Client,
-        userdata: Any,
-        number: int,
-        reason: ReasonCode,
-        properties: Properties,
-    ) -> None:
-        if number in self._unacknowledged:
-            self._unacknowledged.discard(number)
-            self._acknowledged.append((number, reason))
-
-    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        # The one topic listened to; anything else is a broker's invention.
-        if message.topic == self._listen_topic and message.payload == b"online":
-            self.home_assistant_started = True
-
-    def _check_incoming(self) -> None:
-        """Leave a broker that announces a packet no acknowledgement can need."""
-        # The library collects up to 256 MiB and offers no limit; where it keeps the announced
-        # length is its own affair, so a version without it goes unchecked.
-        packet = getattr(self._client, "_in_packet", None)
-        length = packet.get("remaining_length", 0) if isinstance(packet, dict) else 0
-        if length > MAX_INCOMING_BYTES:
-            raise LinkLost(f"the broker sends a packet of {length} bytes")
-
-
-class PickLog:
-    """Tells which picks of a message are new: each is published once, and again if it moves."""
-
-    def __init__(self) -> None:
-        """Know of none."""
-        self._times: OrderedDict[str, dict[str, Any]] = OrderedDict()
-
-    def news(self, message: Message) -> list[Message]:
-        """Return a message for each pick not seen before, with an id that outlives a restart."""
-        event_id = str(message.get("event_id"))
-        known = self._times.pop(event_id, {})
-        numbers: dict[Any, int] = {}
-        told = []
-        for pick in message.get("picks", ()):
-            phase = pick.get("phase")
-            numbers[phase] = numbers.get(phase, 0) + 1
-            pick_id = f"{event_id}-{phase}{numbers[phase]}"
-            if known.get(pick_id) != pick.get("time"):
-                head = {name: message[name] for name in PICK_HEAD if name in message}
-                kind = "update" if pick_id in known else "new"
-                told.append({**head, "type": kind, "pick_id": pick_id, **pick})
-                known[pick_id] = pick.get("time")
-        if message.get("type") != "end":
-            self._times[event_id] = known
-            while len(self._times) > REMEMBERED_EVENTS:
-                self._times.popitem(last=False)
-        return told
-
-
-PICK_HEAD = ("schema", "event_id", "sequence", "network", "station", "location", "trace_id")
-"""What a pick's message takes over from its event's, besides `historical`."""
-
-
-def mark_historical(payload: bytes) -> bytes:
-    """Return the message with `historical` set."""
-    return to_line({**json.loads(payload), "historical": True})
-
-
-@dataclass(frozen=True)
-class Announcements:
-    """What makes Home Assistant show the node.
-
-    Attributes:
-        status_topic: Says `online` when Home Assistant starts, and wants them again; empty: off.
-        payloads: By topic, retained.
-    """
-
-    status_topic: str = ""
-    payloads: Mapping[str, bytes] = field(default_factory=dict)
-
-
-def announcements(prefix: str, base: str) -> Announcements:
-    """Return the discovery messages of a node whose topics start with `base`.
-
-    Args:
-        prefix: Home Assistant's discovery prefix; empty for none.
-        base: `<prefix>/<network>/<station>`.
-    """
-    if not prefix:
-        return Announcements()
-    node = re.sub(r"[^A-Za-z0-9_-]", "_", base)
-    name = " ".join(base.split("/")[-2:])
-    common = {
-        "availability_topic": f"{base}/status",
-        # `stopped` is as unavailable as `offline`.
-        "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
-        "device": {"identifiers": [node], "name": f"Seismometer {name}", "model": "eqedge"},
-        "qos": 1,
-    }
-    live = "value_json.type != 'end' and not value_json.historical"
-    entities: dict[str, Message] = {
-        "binary_sensor/event": {
-            "name": "Earthquake",
-            "device_class": "vibration",
-            "state_topic": f"{base}/event",
-            "value_template": "{{ 'ON' if " + live + " else 'OFF' }}",
-            "json_attributes_topic": f"{base}/event",
-        },
-        "sensor/pick": {
-            "name": "Last pick",
-            "device_class": "timestamp",
-            "state_topic": f"{base}/pick",
-            "value_template": "{{ value_json.time }}",
-            "json_attributes_topic": f"{base}/pick",
-        },
-    }
-    payloads = {}
-    for place, entity in entities.items():
-        component, item = place.split("/")
-        topic = f"{prefix}/{component}/{node}/{item}/config"
-        payloads[topic] = to_line({**entity, **common, "unique_id": f"{node}_{item}"})
-    return Announcements(f"{prefix}/status", payloads)
-
-
-def read_credentials(
-    settings: MqttSettings, environ: Mapping[str, str], on_state: Callable[[str], None]
-) -> Credentials | None:
-    """Return user name and password, from the file or else the environment.
-
-    Raises:
-        SettingsError: The file can't be read, or they would cross the network in the clear.
-    """
-    if settings.credentials_file:
-        path = Path(settings.credentials_file)
-        try:
-            lines = path.read_text().splitlines()
-            open_to_all = path.stat().st_mode & 0o077
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"MQTT credentials_file {path}: {_reason(error)}") from None
-        if not lines or not lines[0]:
-            raise SettingsError(
-                f"MQTT credentials_file {path}: write the user name on the first line and the "
-                "password on the second"
-            )
-        if open_to_all:
-            on_state(f"MQTT credentials_file {path} can be read by others; chmod 600 {path}")
-        found = Credentials(lines[0], lines[1] if len(lines) > 1 else None)
-    elif environ.get("EQEDGE_MQTT_USERNAME"):
-        username, password = environ["EQEDGE_MQTT_USERNAME"], environ.get("EQEDGE_MQTT_PASSWORD")
-        found = Credentials(username, password)
-    else:
-        return None
-    if not settings.tls and not settings.allow_insecure:
-        raise SettingsError(
-            f"MQTT user name and password would cross the network to {settings.host} in the clear; "
-            "use mqtts://, or set allow_insecure where the network is your own"
-        )
-    return found
-
-
-def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    """Return what checks the broker's certificate and name, and shows ours; None without TLS.
-
-    Raises:
-        SettingsError: A file is missing or no certificate.
-    """
-    if not settings.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.certificate_file:
-            # A key with a passphrase would make the node ask for it on a terminal it hasn't got.
-            context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
-    except (OSError, ValueError) as error:
-        files = [settings.ca_file, settings.certificate_file, settings.key_file]
-        named = ", ".join(name for name in files if name)
-        raise SettingsError(f"MQTT certificates {named}: {_reason(error)}") from error
-    return context
-
-
 def _key(message: Message) -> str:
     return f"{message.get('event_id')} {message.get('sequence')}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate does not convince: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text or type(error).__name__).splitlines()[0].lower()

@@ -16,7 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from eqedge.edge.mqtt import Mqtt, PickLog, announcements
+from eqedge.edge.home_assistant import announcements
+from eqedge.edge.mqtt import Mqtt
+from eqedge.edge.pick_log import PickLog
 from eqedge.edge.settings import MqttSettings, SettingsError
 from eqedge.edge.spool import Spool
 
