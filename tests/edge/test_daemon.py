@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
-from eqedge.edge.clock import Arrival, SimClock
+from eqedge.edge.clock import Arrival, HostClock, SimClock
 from eqedge.edge.daemon import Daemon
 from eqedge.edge.message import Node
 from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
@@ -243,6 +243,60 @@ def test_no_bytes_at_all(model):
     """A source that ends at once leaves an empty account."""
     messages, account, _ = run(model, [])
     assert (messages, account.stream.windows) == ([], 0)
+
+
+HOUR_NS = 3600 * 10**9
+UTC_NS = 1_790_000_000 * 10**9
+DELAY_NS = 10_000_000
+
+
+class Live(Bytes):
+    """A source in real time, on a host whose UTC is stepped when a given sample has come."""
+
+    def __init__(self, portions, before_ns, after_ns, step_sample):
+        super().__init__(portions)
+        self._utc_ns = (before_ns, after_ns)
+        self._step_sample = step_sample
+
+    def __iter__(self):
+        """Yield a packet of half a second every half second, a little late."""
+        for index, data in enumerate(self.portions):
+            monotonic = index * 500_000_000 + DELAY_NS
+            utc = self._utc_ns[index * 50 > self._step_sample]
+            yield data, Arrival(monotonic, utc + monotonic)
+
+    def clock(self, rate_hz):
+        """As a sensor on a port has it."""
+        return HostClock(rate_hz)
+
+
+@pytest.mark.parametrize(
+    ("before_ns", "after_ns"),
+    [
+        (UTC_NS, UTC_NS),
+        (UTC_NS, UTC_NS + HOUR_NS),
+        (UTC_NS, UTC_NS - HOUR_NS),
+        (0, UTC_NS),
+    ],
+)
+@pytest.mark.parametrize("offset", [-500, 400])
+def test_clock_steps_do_not_disturb_an_event(
+    model, stream, undisturbed, before_ns, after_ns, offset
+):
+    """UTC steps before P or after it: one event, one id, picks unmoved, the end well dated."""
+    counts, p, _ = stream
+    source = Live(wire(counts), before_ns, after_ns, p + offset)
+    kept = Kept()
+    node = Node(Settings().station, model, "boot")
+    Daemon(Settings(), model, source, node, print).run([kept])
+    expected = [{f["phase"]: f["probability"] for f in m["picks"]} for m in undisturbed[0]]
+    assert [{f["phase"]: f["probability"] for f in m["picks"]} for m in kept.messages] == expected
+    assert len({m["event_id"] for m in kept.messages}) == 1
+    assert {m["clock"]["source"] for m in kept.messages} == {"host"}
+    (truth,) = picks(undisturbed[0])
+    for pick in kept.messages[-1]["picks"]:
+        taken = after_ns + truth[pick["phase"]] * 10_000_000 + DELAY_NS
+        assert abs(pick["time_ns"] - taken) <= 20_000_000
 
 
 def test_a_hop_that_confirms_nothing_is_refused(model):
