@@ -49,7 +49,7 @@ class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no 
             scores = ops.squeeze(ops.matmul(hidden, self.Wa), -1) + self.ba
             return ops.matmul(ops.softmax(scores, axis=-1), x)
         if self.row_guard:
-            return self._published_band(x, query, key)
+            return self._published_band(x, query, key, self.attention_width)
         before = self.attention_width // 2
         after = self.attention_width - before - 1
         steps = x.shape[1]
@@ -69,13 +69,13 @@ class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no 
         weights = ops.softmax(scores, axis=-1)
         return sum(weights[..., j : j + 1] * values[:, j : j + steps] for j in shifts)
 
-    def _published_band(self, x: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    def _published_band(self, x: Tensor, query: Tensor, key: Tensor, width: int) -> Tensor:
         hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
         scores = ops.squeeze(ops.matmul(hidden, self.Wa), -1)
         raised = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
         step = ops.arange(x.shape[1])
-        first = ops.expand_dims(step, 1) - self.attention_width // 2
-        inside = (step >= first) & (step < first + self.attention_width)
+        first = ops.expand_dims(step, 1) - width // 2
+        inside = (step >= first) & (step < first + width)
         kept = raised * ops.cast(inside, raised.dtype)
         return ops.matmul(kept / (ops.sum(kept, axis=-1, keepdims=True) + 1e-7), x)
 

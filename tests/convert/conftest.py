@@ -25,7 +25,7 @@ def randomised(name: str, variant: Variant):
         weights = [
             value * rng.uniform(0.5, 2.0, value.shape)
             if "variance" in variable.name
-            else value + rng.normal(0, 0.1, value.shape)
+            else value + rng.normal(0, 0.05, value.shape)
             for value, variable in zip(layer.get_weights(), layer.weights, strict=True)
         ]
         layer.set_weights(weights)

@@ -1,0 +1,206 @@
+"""The whole conversion: files written, refused, or left alone."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from eqedge import EqedgeError
+from eqedge.convert.calibrate import CalibrationError
+from eqedge.convert.cli import PRECISIONS as OFFERED
+from eqedge.convert.cli import convert as command
+from eqedge.convert.pipeline import ConvertSettings, Disagreement, OutputError, convert
+from eqedge.convert.quantize import PRECISIONS
+from eqedge.convert.stored import WeightsError
+from eqedge.edge.detector import Detector
+from eqedge.models.shelf import open_model
+from eqedge.models.spec import ModelSpec, Thresholds
+
+from .conftest import write_records
+
+
+@pytest.fixture(scope="module")
+def weights(built, tmp_path_factory):
+    """Return weights with a training card beside them that names thresholds of their own."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
+    built("leqnet-gru").network.save_weights(path)
+    spec = ModelSpec("tiny", "leqnet-gru", thresholds={"default": Thresholds(0.5, 0.25, 0.2)})
+    training = {"spec": spec.to_json(), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (path.parent / "tiny.training.json").write_text(json.dumps(training))
+    return path
+
+
+@pytest.fixture(scope="module")
+def forced(weights, records, tmp_path_factory):
+    """Convert once with --force: random weights pick nothing that could agree."""
+    output = tmp_path_factory.mktemp("converted")
+    settings = ConvertSettings(
+        weights, (records,), output, precisions=("float32", "int8"), force=True
+    )
+    return output, convert(settings)
+
+
+def test_model_card_and_report_are_written(forced):
+    """Each precision has its three files and nothing else lies there."""
+    output, _ = forced
+    names = [f"tiny_{p}.{s}" for p in ("float32", "int8") for s in ("json", "md", "tflite")]
+    assert sorted(path.name for path in output.iterdir()) == names
+
+
+def test_the_card_belongs_to_the_bytes(forced, weights):
+    """The node opens the model by its card, with the thresholds the training found."""
+    output, report = forced
+    model = open_model(output / "tiny_int8.tflite")
+    assert model.spec.thresholds["default"].P_threshold == 0.25
+    assert model.spec.name == "tiny"
+    card = model.card
+    assert card["size_bytes"] == len(model.data)
+    assert card["origin"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert card["origin"]["training"]["spec"]["name"] == "tiny"
+    assert card["agreement"]["refused"] and card["agreement"]["graph_max_error"] < 1e-4
+    assert (card["precision"], card["float_stages"]) == ("int8", {})
+    assert report.graph_error < 1e-4
+    Detector(model)(np.zeros((6000, 3), np.float32))
+
+
+def test_float32_agrees_with_itself(forced):
+    """The reference compared with itself loses nothing."""
+    _, report = forced
+    assert all(head.max_error == 0 for head in report.converted[0].agreement.heads.values())
+
+
+def test_the_report_names_what_was_missed(forced):
+    """A forced model's report says so in its first lines, and lists operations and errors."""
+    text = (forced[0] / "tiny_int8.md").read_text()
+    assert "misses the agreement limit" in text.split("\n")[2]
+    assert "CONV_2D" in text and "Activations left in float32, by stage: none." in text
+
+
+def files_under(folder):
+    """Return every file under a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_disagreement_writes_nothing(weights, records, tmp_path):
+    """Below the limit nothing is written, and the exit code is 1."""
+    settings = ConvertSettings(weights, (records,), tmp_path / "out")
+    with pytest.raises(Disagreement, match=r"tiny_int8 does not agree.*nothing was written") as told:
+        convert(settings)
+    assert told.value.exit_code == 1
+    assert files_under(tmp_path) == []
+
+
+def test_published_weights_are_prepared_as_published(shared, tmp_path):
+    """A published file gets the preparation it was trained on; nothing else can be known of it."""
+    from eqedge.convert.pipeline import describe_weights
+    from eqedge.convert.weights import load_network
+
+    path = shared / "teachers" / "leqnet_lstm_reference.h5"
+    spec, origin = describe_weights(ConvertSettings(path, (), tmp_path), load_network(path))
+    steps = spec.preparation
+    assert (steps.detrend, steps.norm, origin["layout"]) == ("linear", "std", "published")
+    assert steps.filter is not None and (steps.filter.freqmin, steps.filter.freqmax) == (1, 45)
+
+
+def test_a_training_card_of_other_weights_is_refused(built, records, tmp_path):
+    """Weights trained anew beside an old card are not given the old card's thresholds."""
+    path = tmp_path / "old.weights.h5"
+    built("leqnet-gru").network.save_weights(path)
+    (tmp_path / "old.training.json").write_text(json.dumps({"sha256": "0" * 64}))
+    with pytest.raises(EqedgeError, match=r"old.training.json: speaks of other weights"):
+        convert(ConvertSettings(path, (records,), tmp_path / "out"))
+
+
+def test_an_output_that_cannot_be_written_is_told_first(weights, records, tmp_path):
+    """Before minutes of work, not after them."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OutputError, match=r"file/out: .*name a folder"):
+        convert(ConvertSettings(weights, (records,), blocked / "out"))
+
+
+def test_a_full_disk_leaves_nothing(forced, tmp_path, monkeypatch):
+    """When the card cannot be written, the model that was is taken away."""
+    from eqedge.convert import pipeline
+
+    _, report = forced
+    written = []
+
+    def full(self, data):
+        written.append(self)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        with open(self, "wb") as file:
+            return file.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    from dataclasses import replace
+
+    elsewhere = replace(report, settings=replace(report.settings, output=tmp_path))
+    with pytest.raises(OutputError, match="No space left on device; free space"):
+        pipeline._write(elsewhere)
+    assert len(written) == 3 and files_under(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"weights": "none.h5"}, WeightsError),
+        ({"calibration": "few.hdf5"}, CalibrationError),
+        ({"arch": "eqtransformer"}, WeightsError),
+    ],
+)
+def test_bad_inputs_write_nothing(weights, records, tmp_path, arguments, error):
+    """Whatever cannot be used is told, and the output stays empty."""
+    write_records(tmp_path / "few.hdf5", 2, 0)
+    named = {"weights": weights, "calibration": records, "arch": None}
+    named |= {k: tmp_path / v if k != "arch" else v for k, v in arguments.items()}
+    with pytest.raises(error):
+        convert(
+            ConvertSettings(
+                named["weights"], (named["calibration"],), tmp_path / "out", arch=named["arch"]
+            )
+        )
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_command_offers_every_precision():
+    """The command line lists them without importing TensorFlow to ask."""
+    assert OFFERED == PRECISIONS
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert all(option in text for option in ("--weights", "--calibration", "--force", "int16x8"))
+
+
+def test_help_does_not_import_tensorflow():
+    """A node's `eqedge --help` must not wait for TensorFlow, which it has not."""
+    code = "import sys; import eqedge.convert.cli; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_as_a_process(weights, records, tmp_path, eqedge):
+    """Forced, it writes and says what it wrote; its progress goes to standard error."""
+    done = eqedge(
+        "convert", "--weights", weights, "--arch", "leqnet-gru", "--calibration", records,
+        "--output", tmp_path / "out", "--precision", "float32", "--name", "mine", "--force",
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mine_float32.tflite" in done.stdout and "verifying: done" in done.stderr
+    assert (tmp_path / "out" / "mine_float32.json").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for POSIX exit codes")
+def test_errors_are_one_line_and_exit_2(weights, tmp_path, eqedge):
+    """A missing calibration file is one line on standard error."""
+    done = eqedge("convert", "--weights", weights, "--calibration", tmp_path / "none.hdf5",
+                  "--output", tmp_path / "out")  # fmt: skip
+    assert done.returncode == 2
+    assert [line for line in done.stderr.splitlines() if line.startswith("eqedge: ")] == [
+        done.stderr.splitlines()[-1]
+    ]
+    assert "none.hdf5: no such file" in done.stderr
