@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .label_cache import TeacherLabels, label_file, read_labels, write_labels
+from .label_cache import (
+    LabelBook,
+    RecordKey,
+    TeacherLabels,
+    label_file,
+    labelled_keys,
+    write_labels,
+)
 from .library import Library
 from .records import Index, Record, index_continuous, index_stead, merge
 from .teachers import open_teacher
 from .waveforms import Waveforms
 
-LabelMap = dict[tuple[str, str], list[TeacherLabels]]
+LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]
 
 
 @dataclass(frozen=True)
@@ -40,34 +47,29 @@ def index_files(files: DataFiles) -> Index:
     )
 
 
-def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -> LabelMap:
-    """Read the teachers' labels, making those that are not there yet.
+def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -> LabelBook:
+    """Open the teachers' labels, making those that are not there yet.
 
     Args:
         files: Data and teachers.
         index: Of all the data.
         say: Told of skipped records.
     """
-    labels: LabelMap = {}
-    if files.teachers:
-        files.label_folder.mkdir(parents=True, exist_ok=True)
-    by_file = {
-        str(path): [r for r in index.records if r.path == str(path)]
-        for path in (*files.labelled, *files.continuous)
-    }
+    kept_of: dict[str, list[Path]] = {}
     for teacher_path in files.teachers:
+        files.label_folder.mkdir(parents=True, exist_ok=True)
         teacher = open_teacher(teacher_path)
-        for path, records in by_file.items():
-            kept = label_file(files.label_folder, Path(path), teacher)
-            known = set(read_labels(kept, records)) if kept.exists() else set()
-            missing = [r for r in records if r.key not in known]
+        for path in (*files.labelled, *files.continuous):
+            kept = label_file(files.label_folder, path, teacher)
+            known = labelled_keys(kept)
+            missing = [r for r in index.records if r.path == str(path) and r.key not in known]
             if missing:
                 skipped = write_labels(kept, missing, teacher, Waveforms(budget_bytes=0))
                 for reason, count in skipped.items():
-                    say(f"{Path(path).name}: skipped {count}: {reason}")
-            for key, answer in read_labels(kept, records).items():
-                labels.setdefault((path, key), []).append(answer)
-    return labels
+                    say(f"{path.name}: skipped {count}: {reason}")
+            if kept.exists():
+                kept_of.setdefault(str(path), []).append(kept)
+    return LabelBook(kept_of)
 
 
 def training_library(records: Sequence[Record], labels: LabelMap, budget_bytes: int) -> Library:

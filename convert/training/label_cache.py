@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -24,6 +25,8 @@ class LabelCacheError(EqedgeError):
     """A label cache that was cut off while it was written."""
 
 
+RecordKey = tuple[str, str]
+"""Path of the data file and `Record.key`."""
 LOWEST_PEAK = 0.05
 DETECTION_STEP_SAMPLES = 10
 HOP_SAMPLES = {"event": 500, "noise": 500, "continuous": 1500}
@@ -59,7 +62,7 @@ def write_labels(
     started = time.monotonic()
     for done, record in enumerate(todo):
         with h5py.File(path, "a") as file:
-            if record.key.replace("/", "|") in file:
+            if _name(record.key) in file:
                 continue
             waveform = waveforms.read(record)
             if waveform is not None:
@@ -88,27 +91,81 @@ def summarise(track: NDArray[np.float32]) -> TeacherLabels:
     return TeacherLabels(p, s, detection)
 
 
-def read_labels(path: Path, records: Iterable[Record]) -> dict[str, TeacherLabels]:
-    """Labels by `Record.key`; a record that was never labelled is absent.
+class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
+    """Teachers' answers by record, read when asked for: memory does not grow with the data."""
+
+    def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
+        """Keep where the answers are.
+
+        Args:
+            files: Of each data file its label files, one a teacher, in the teachers' order.
+        """
+        self._files = {path: tuple(kept) for path, kept in files.items()}
+        self._open: dict[Path, Any] = {}
+
+    def __getitem__(self, record: RecordKey) -> Sequence[TeacherLabels]:
+        """Answers of the teachers who heard the record.
+
+        Raises:
+            KeyError: None did.
+            LabelCacheError: A file is damaged.
+        """
+        path, key = record
+        answers = []
+        for kept in self._files.get(path, ()):
+            try:
+                if kept not in self._open:
+                    self._open[kept] = h5py.File(kept, "r")
+                group = self._open[kept].get(_name(key))
+                if group is not None:
+                    detection = group["detection"][()].astype(np.float32) / 255
+                    answers.append(TeacherLabels(group["p"][()], group["s"][()], detection))
+            except (OSError, KeyError, RuntimeError) as error:
+                raise LabelCacheError(
+                    f"{kept}: damaged label cache ({error}); delete it"
+                ) from error
+        if not answers:
+            raise KeyError(record)
+        return answers
+
+    def __iter__(self) -> Iterator[RecordKey]:
+        """Every record that any teacher heard."""
+        for path, files in self._files.items():
+            names: dict[str, None] = {}
+            for kept in files:
+                with h5py.File(kept, "r") as file:
+                    names |= dict.fromkeys(file)
+            yield from ((path, name.replace("|", "/")) for name in names)
+
+    def __len__(self) -> int:
+        """Number of records that any teacher heard."""
+        return sum(1 for _ in self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open files behind when sent to another process."""
+        return {"_files": self._files, "_open": {}}
+
+
+def labelled_keys(path: Path) -> set[str]:
+    """Keys of the records that a label file holds.
 
     Raises:
         LabelCacheError: The file is damaged.
     """
-    labels: dict[str, TeacherLabels] = {}
+    if not path.exists():
+        return set()
     try:
         with h5py.File(path, "r") as file:
-            for record in records:
-                name = record.key.replace("/", "|")
-                if name in file:
-                    group = file[name]
-                    detection = group["detection"][()].astype(np.float32) / 255
-                    labels[record.key] = TeacherLabels(group["p"][()], group["s"][()], detection)
-    except (OSError, KeyError, RuntimeError) as error:
+            return {name.replace("|", "/") for name in file}
+    except (OSError, RuntimeError) as error:
         raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
-    return labels
+
+
+def _name(key: str) -> str:
+    return key.replace("/", "|")
 
 
 def _store(file: h5py.File, record: Record, labels: TeacherLabels) -> None:
-    group = file.create_group(record.key.replace("/", "|"))
+    group = file.create_group(_name(record.key))
     group["p"], group["s"] = labels.p, labels.s
     group["detection"] = np.rint(labels.detection * 255).astype(np.uint8)

@@ -106,13 +106,13 @@ class Library:
         return spots[int(np.searchsorted(self._chances[name], rng.random()))]
 
     def _index(self, number: int, record: Record) -> None:
-        answers = self._labels.get((record.path, record.key), ())
         if record.kind == "event" and record.p_sample is not None:
             self.labelled.append(Spot(number, record.p_sample))
         elif record.kind == "noise":
             self.quiet.append(Spot(number, 0))
         elif record.kind == "continuous":
             self.continuous.append(number)
+            answers = self._labels[record.path, record.key]
             loudest = np.max([answer.detection for answer in answers], axis=0)
             height = np.zeros(record.n_samples + 1, np.float32)
             for weight, answer in zip((2 / 3, 1 / 3), answers, strict=False):

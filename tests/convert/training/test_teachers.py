@@ -1,8 +1,15 @@
+import pickle
+
 import h5py
 import numpy as np
 import pytest
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
-from eqedge.convert.training.label_cache import LabelCacheError, read_labels, write_labels
+from eqedge.convert.training.label_cache import (
+    LabelBook,
+    LabelCacheError,
+    labelled_keys,
+    write_labels,
+)
 from eqedge.convert.training.records import index_stead
 from eqedge.convert.training.student import build
 from eqedge.convert.training.teachers import (
@@ -58,7 +65,18 @@ def test_labels_are_made_once(stead_file, tmp_path):
     write_labels(path, records[:4], teacher, Waveforms())
     write_labels(path, records, teacher, Waveforms())
     assert teacher.asked == len(records)
-    assert set(read_labels(path, records)) == {r.key for r in records}
+    assert labelled_keys(path) == {r.key for r in records}
+
+
+def test_answers_are_read_when_asked_for(stead_file, tmp_path):
+    """A book of answers holds paths only, travels to another process, and knows its gaps."""
+    records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
+    write_labels(path, records[:-1], Loudest(), Waveforms())
+    book = pickle.loads(pickle.dumps(LabelBook({str(stead_file): [path, path]})))
+    key = (records[0].path, records[0].key)
+    assert len(book[key]) == 2 and book[key][0].p.shape == (1, 2)
+    assert (records[-1].path, records[-1].key) not in book
+    assert len(book) == len(records) - 1
 
 
 def test_unusable_records_have_no_labels(stead_file, tmp_path):
@@ -68,7 +86,7 @@ def test_unusable_records_have_no_labels(stead_file, tmp_path):
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
     skipped = write_labels(path, records, Loudest(), Waveforms())
     assert skipped == {"NaN or infinite samples": 1}
-    assert len(read_labels(path, records)) == len(records) - 1
+    assert len(labelled_keys(path)) == len(records) - 1
 
 
 def test_damaged_cache_is_named(stead_file, tmp_path):
@@ -76,7 +94,9 @@ def test_damaged_cache_is_named(stead_file, tmp_path):
     path = tmp_path / "labels.hdf5"
     path.write_bytes(b"\x89HDF half a file")
     with pytest.raises(LabelCacheError, match="delete it"):
-        read_labels(path, index_stead(stead_file).records)
+        labelled_keys(path)
+    with pytest.raises(LabelCacheError, match="delete it"):
+        LabelBook({"data": [path]})["data", "trace@0"]
 
 
 @pytest.mark.parametrize("name", ["absent.tflite", "text.tflite", "text.pt"])
