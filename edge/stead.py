@@ -21,6 +21,10 @@ from .records import NANOSECONDS
 RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
+LONGEST_SAMPLES = 10_000_000
+"""More than a day: a damaged header, or a record that should be cut before it fills the memory."""
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+"""What h5py raises on damage, and on things that are no array of numbers."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -107,7 +111,11 @@ class SteadFile:
             SteadError: The file's index is damaged.
         """
         try:
-            return list(self._group)
+            # a name that is no text comes as bytes; it can be told of, not read
+            return [
+                name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+                for name in self._group
+            ]
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise self._unreadable(error) from error
 
@@ -119,6 +127,7 @@ class SteadFile:
         """
         try:
             dataset = self._group[name]
+            _check_shape(name, tuple(dataset.shape or ()))
             waveform = np.asarray(dataset[()], dtype=np.float32)
             attributes = {**self._row(name), **{k: _plain(v) for k, v in dataset.attrs.items()}}
         except KeyError as error:
@@ -126,15 +135,11 @@ class SteadFile:
                 f"trace {name}: not in {self.path.name}, or its header is damaged; "
                 "download or copy the file again"
             ) from error
-        except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        except _UNREADABLE as error:
             raise TraceError(
                 f"trace {name}: cannot be read ({_first_line(error)}); "
                 "download or copy the file again"
             ) from error
-        if waveform.ndim != 2 or waveform.shape[1] != 3 or len(waveform) == 0:
-            raise TraceError(
-                f"trace {name}: shape {waveform.shape}, expected (samples, 3) as E, N, Z"
-            )
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
@@ -180,6 +185,13 @@ class SteadFile:
         if self._labels is None:
             self._labels = _read_labels(self._labels_path)
         return self._labels.get(name, {})
+
+
+def _check_shape(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
+        raise TraceError(f"trace {name}: shape {shape}, expected (samples, 3) as E, N, Z")
+    if shape[0] > LONGEST_SAMPLES:
+        raise TraceError(f"trace {name}: {shape[0]} samples; cut it to {LONGEST_SAMPLES} at most")
 
 
 def number(value: Any) -> float | None:
