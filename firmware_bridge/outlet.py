@@ -12,6 +12,7 @@ import tty
 
 from .. import EqedgeError
 
+_LAST_WORDS_MILLISECONDS = 500
 _SETTLE_SECONDS = 0.05  # a reader flushes its input just after it opened the line
 
 
@@ -93,7 +94,11 @@ class Outlet:
         return data
 
     def close(self) -> None:
-        """Takes the line away."""
+        """Takes the line away; a pty's reader first gets half a second for what is on its way."""
+        if self._descriptor is not None:
+            poll = select.poll()
+            poll.register(self._descriptor, 0)
+            poll.poll(_LAST_WORDS_MILLISECONDS)  # returns at once when the reader hangs up
         self._hang_up()
         if self._listener is not None:
             self._listener.close()

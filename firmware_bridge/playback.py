@@ -123,12 +123,12 @@ class Player:
             at += len(block)
             seconds = at / self._true_rate_hz
             self._wait_until(seconds, outlet)
+            held += self._sensor.push(block)
             if jump_at and seconds >= jump_at:
                 jump_at += self._faults.jump_every_seconds
                 missed = round(self._faults.jump_seconds * self._true_rate_hz)
                 held += self._sensor.skip(missed)
                 at += missed
-            held += self._sensor.push(block)
             if stall_at and seconds >= stall_at:
                 stall_at += self._faults.stall_every_seconds
                 stall_until = seconds + self._faults.stall_seconds

@@ -158,18 +158,31 @@ class Board:
         self._marks.close()
 
 
-@pytest.fixture
-def cortexm(make_firmware, tmp_path):
-    """Builds the Cortex-M3 firmware and runs it on QEMU with a waveform."""
+def boards(make_firmware, folder):
+    """Builds the Cortex-M3 firmware; gives a function that runs it on QEMU with a waveform."""
     if not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")):
         pytest.skip("needs Debian's gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm")
-    boards = []
+    running = []
 
     def start(waveform):
         elf = make_firmware("qemu_cortexm") / "qemu_cortexm.elf"
-        boards.append(Board(elf, waveform, tmp_path))
-        return boards[-1]
+        own = folder / str(len(running))
+        own.mkdir()
+        running.append(Board(elf, waveform, own))
+        return running[-1]
 
     yield start
-    for board in boards:
+    for board in running:
         board.stop()
+
+
+@pytest.fixture
+def cortexm(make_firmware, tmp_path):
+    """Runs the Cortex-M3 firmware for one test."""
+    yield from boards(make_firmware, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cortexm_for_module(make_firmware, tmp_path_factory):
+    """Runs the Cortex-M3 firmware for all tests of a file."""
+    yield from boards(make_firmware, tmp_path_factory.mktemp("boards"))

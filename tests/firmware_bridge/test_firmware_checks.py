@@ -17,7 +17,7 @@ def test_cppcheck_and_all_warnings_of_clang(make_firmware):
 
 @pytest.mark.skipif(not shutil.which("clang"), reason="needs clang and libclang-rt-14-dev")
 def test_fuzzing_for_eight_seconds_finds_nothing(make_firmware):
-    """Fuzzed by libFuzzer with address and undefined sanitizers; `make fuzz` runs longer, other seeds."""
+    """Fuzzed with address and undefined sanitizers; `make fuzz` runs longer, with other seeds."""
     make_firmware("fuzz", "FUZZ_SECONDS=8", "FUZZ_SEED=6")
 
 

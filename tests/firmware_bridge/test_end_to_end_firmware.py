@@ -1,0 +1,220 @@
+"""The Cortex-M3 firmware on QEMU, sampling an earthquake, drives `eqedge run` in real time.
+
+Two stations run side by side for a minute and a half: one undisturbed, one whose crystal is 200 ppm
+off and that meets damaged bytes, a reset and a cut line before the earthquake.
+"""
+
+import json
+import random
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from eqedge.edge.assemble import Assembler
+from eqedge.edge.clock import HostClock
+from eqedge.edge.sources import now
+from eqedge.edge.synthetic import earthquake, noise
+from eqedge.firmware_bridge.decoder import Decoder
+from eqedge.firmware_bridge.packets import Hello
+from eqedge.firmware_bridge.waveform import waveform_bytes
+from eqedge.models.shelf import DEFAULT_MODEL
+
+P_SAMPLE = 4500
+"""Sample of the P wave in the board's waveform."""
+MODEL = DEFAULT_MODEL
+
+
+def quake():
+    """30 s of noise and a minute with a local earthquake in it; P at P_SAMPLE."""
+    rng = np.random.default_rng(22)
+    lead = noise(rng, transients=False).waveform[:3000]
+    record = earthquake(rng, p_arrival_sample=1500, distance_km=40.0, snr_db=40.0)
+    return np.rint(np.concatenate([lead, record.waveform])).astype(np.int32)
+
+
+class Cable(threading.Thread):
+    """The line between board and daemon: can be cut, can damage bytes; listens with a clock."""
+
+    def __init__(self, board_url):
+        """Waits for the daemon, then for the board."""
+        super().__init__(daemon=True)
+        self._board_at = ("127.0.0.1", int(board_url.rsplit(":", 1)[1]))
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
+        self.damage = 0.0
+        self.damaged = self.cuts = 0
+        self._cut = threading.Event()
+        self._ended = False
+        self._random = random.Random(6)
+        self.decoder = Decoder()
+        self.assembler = Assembler(100.0, HostClock)
+        self.dated = []
+        """(sample number of this boot, boot mark, time it was dated to)."""
+
+    def cut(self):
+        """Hangs up on both sides; they find each other again after a second."""
+        self._cut.set()
+
+    def end(self):
+        """Stops forwarding."""
+        self._ended = True
+        self.join(5)
+        self._server.close()
+
+    def run(self):
+        """Forwards bytes both ways until ended."""
+        while not self._ended:
+            if not select.select([self._server], [], [], 0.2)[0]:
+                continue
+            daemon, _ = self._server.accept()
+            with daemon, socket.create_connection(self._board_at) as board:
+                self._forward(daemon, board)
+            time.sleep(1.0 if self._cut.is_set() else 0.0)
+            self._cut.clear()
+
+    def _forward(self, daemon, board):
+        while not self._ended and not self._cut.is_set():
+            for source in select.select([daemon, board], [], [], 0.1)[0]:
+                data = source.recv(65536)
+                if not data:
+                    return
+                if source is daemon:
+                    board.sendall(data)
+                else:
+                    self._listen(data)
+                    daemon.sendall(self._spoil(data))
+        self.cuts += self._cut.is_set()
+
+    def _listen(self, data):
+        """What the daemon's own dating makes of the stream as it arrives here."""
+        arrival = now()
+        for packet in self.decoder.feed(data):
+            block = self.assembler.push(packet, arrival)
+            if block is not None:
+                self.dated.append((packet.first_sample, packet.boot, block.start_time_ns))
+
+    def _spoil(self, data):
+        if not self.damage:
+            return data
+        spoilt = bytearray(data)
+        for at in range(len(spoilt)):
+            if self._random.random() < self.damage:
+                spoilt[at] ^= 1 << self._random.randrange(8)
+                self.damaged += 1
+        return bytes(spoilt)
+
+
+class Station:
+    """A board, its cable, and a daemon that writes what it finds."""
+
+    def __init__(self, cortexm, folder, boot_id, crystal_ppm):
+        """Starts all three."""
+        hello = Hello(
+            f"station-{boot_id}", "", 100.0, ("HHE", "HHN", "HHZ"), adc_bits=32, boot_id=boot_id
+        )
+        self.board = cortexm(
+            waveform_bytes(hello, quake(), crystal_ppm=crystal_ppm, mark_sample=P_SAMPLE)
+        )
+        self.cable = Cable(self.board.url)
+        self.cable.start()
+        self.output = folder / f"events-{boot_id}.jsonl"
+        arguments = ["run", "--serial", self.cable.url, "--output", self.output, "--model", MODEL]
+        self.daemon = subprocess.Popen(
+            [sys.executable, "-m", "eqedge", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def events(self):
+        """The messages written so far."""
+        if not self.output.exists():
+            return []
+        lines = self.output.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def p_times(self):
+        """Seconds of UTC of each P pick announced, the latest word on each event."""
+        latest = {message["event_id"]: message for message in self.events()}
+        return [
+            pick["time_ns"] / 1e9
+            for message in latest.values()
+            for pick in message["picks"]
+            if pick["phase"] == "P"
+        ]
+
+    def stop(self):
+        """Ends daemon and cable; returns the daemon's words."""
+        self.daemon.terminate()
+        try:
+            _, words = self.daemon.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            _, words = self.daemon.communicate()
+        self.cable.end()
+        return words
+
+
+@pytest.fixture(scope="module")
+def stations(cortexm_for_module, tmp_path_factory):
+    """Runs both stations until each has announced a P, or for two minutes."""
+    folder = tmp_path_factory.mktemp("stations")
+    calm = Station(cortexm_for_module, folder, boot_id=100, crystal_ppm=0.0)
+    rough = Station(cortexm_for_module, folder, boot_id=200, crystal_ppm=200.0)
+    began = time.monotonic()
+    plan = [
+        (4.0, lambda: setattr(rough.cable, "damage", 2e-3)),
+        (9.0, lambda: setattr(rough.cable, "damage", 0.0)),
+        (10.0, rough.board.press_reset),
+        (14.0, rough.cable.cut),
+    ]
+    while time.monotonic() < began + 130:
+        if plan and time.monotonic() > began + plan[0][0]:
+            plan.pop(0)[1]()
+        if not plan and calm.p_times() and rough.p_times():
+            break
+        time.sleep(0.1)
+    time.sleep(0.1)
+    truths = []
+    for station in (calm, rough):
+        marked, _ = station.board.mark(5)
+        truths.append(marked + time.time() - time.monotonic())
+    words = [station.stop() for station in (calm, rough)]
+    return {"calm": (calm, truths[0], words[0]), "rough": (rough, truths[1], words[1])}
+
+
+@pytest.mark.parametrize("name", ["calm", "rough"])
+def test_the_earthquake_is_found_at_its_time(stations, name):
+    """One event, its P within 0.5 s of the moment at which the board sampled it."""
+    station, truth, words = stations[name]
+    times = station.p_times()
+    assert len(times) == 1, (times, words)
+    assert times[0] == pytest.approx(truth, abs=0.5)
+    first = station.events()[0]
+    assert first["type"] == "new" and first["channels"] == ["HHE", "HHN", "HHZ"]
+    assert first["clock"]["source"] == "host"
+
+
+@pytest.mark.parametrize("name", ["calm", "rough"])
+def test_samples_are_dated_within_20_ms(stations, name):
+    """The daemon's dating, on the stream as it arrived, puts the P sample where the mark was."""
+    station, truth, _ = stations[name]
+    boot = station.cable.assembler.hello.boot
+    at, when = next(
+        (n, ns) for n, b, ns in station.cable.dated if b == boot and n <= P_SAMPLE < n + 25
+    )
+    rate_hz = 100.0 * (1.0002 if name == "rough" else 1.0)
+    assert when / 1e9 + (P_SAMPLE - at) / rate_hz == pytest.approx(truth, abs=0.020)
+
+
+def test_the_rough_station_had_a_rough_time(stations):
+    """Bytes were damaged, the line was cut, the board was reset; the daemon noticed the cut."""
+    station, _, words = stations["rough"]
+    assert station.cable.damaged > 0 and station.cable.cuts == 1
+    assert station.cable.assembler.hello.boot_id == 201
+    assert "port lost" in words and "is back" in words

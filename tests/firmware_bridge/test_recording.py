@@ -1,0 +1,145 @@
+"""Heard samples to files: runs, dates, HDF5 in STEAD's layout, miniSEED read back by its bytes."""
+
+import struct
+from datetime import UTC, datetime, timedelta
+
+import h5py
+import numpy as np
+import pytest
+from eqedge.firmware_bridge.link import Heard
+from eqedge.firmware_bridge.monitor import Monitor
+from eqedge.firmware_bridge.packets import Hello, Samples
+from eqedge.firmware_bridge.recording import Recorder, RecordingError, open_writer
+
+START = datetime(2026, 12, 31, 23, 59, 58, 123_400, UTC)
+
+
+def mini_seed(data):
+    """Reads 512-byte records: [(code, start, rate, counts)], straight from the SEED manual."""
+    records = []
+    for at in range(0, len(data), 512):
+        r = data[at : at + 512]
+        year, day, hour, minute, second, _, fraction = struct.unpack(">HHBBBBH", r[20:30])
+        count, factor, multiplier = struct.unpack(">Hhh", r[30:36])
+        offset, blockette = struct.unpack(">HH", r[44:48])
+        kind, _, encoding, order, length = struct.unpack(">HHBBB", r[blockette : blockette + 7])
+        assert (r[6:7], kind, encoding, order, length) == (b"D", 1000, 3, 1, 9)
+        start = datetime(year, 1, 1, hour, minute, second, tzinfo=UTC)
+        start += timedelta(days=day - 1, microseconds=100 * fraction)
+        rate = factor * multiplier if multiplier > 0 else factor / -multiplier
+        counts = np.frombuffer(r, ">i4", count, offset)
+        names = (r[18:20] + b"." + r[8:13]).decode().replace(" ", "")
+        records.append((names, r[15:18].decode(), start, rate, counts))
+    return records
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 62.5, 31.25])
+def test_mini_seed_holds_what_was_added(tmp_path, waves, rate_hz):
+    """Codes, start of each record, rate and counts come back; two runs do not run together."""
+    hello = Hello("d", "", rate_hz, ("HNE", "HNN", "HNZ"))
+    counts = waves(500)
+    path = tmp_path / "x.mseed"
+    writer = open_writer(path, "XX", "EQEDG")
+    writer.begin(hello, START, "tick")
+    for at in range(0, 300, 25):
+        writer.add(counts[at : at + 25])
+    writer.begin(hello, START + timedelta(seconds=60), "tick")
+    writer.add(counts[300:])
+    writer.close()
+    records = mini_seed(path.read_bytes())
+    assert {r[0] for r in records} == {"XX.EQEDG"} and {r[3] for r in records} == {rate_hz}
+    for channel, code in enumerate(hello.channels):
+        mine = [r for r in records if r[1] == code]
+        assert (np.concatenate([r[4] for r in mine]) == counts[:, channel]).all()
+        assert [len(r[4]) for r in mine] == [112, 112, 76, 112, 88]
+        wanted = [0, 112, 224, 0, 112]
+        for record, samples, run in zip(mine, wanted, [0, 0, 0, 60, 60], strict=True):
+            expected = START + timedelta(seconds=run + samples / rate_hz)
+            assert abs(record[2] - expected) <= timedelta(microseconds=100)
+
+
+def test_hdf5_is_steads_layout(tmp_path, waves):
+    """Columns are E, N, Z whatever the sensor's order, and edge's own reader takes the file."""
+    from eqedge.edge.stead import SteadFile
+
+    hello = Hello("d", "f", 100.0, ("HNZ", "HNN", "HNE"), units_per_count=2e-6, unit="M/S**2")
+    counts = waves(100)
+    path = tmp_path / "x.hdf5"
+    writer = open_writer(path, "XX", "EQEDG")
+    writer.begin(hello, START, "tick")
+    writer.add(counts[:60])
+    writer.add(counts[60:])
+    writer.close()
+    with h5py.File(path) as file:
+        (name,) = file["data"]
+        dataset = file["data"][name]
+        assert (dataset[:] == counts[:, ::-1]).all()
+        assert dataset.attrs["trace_start_time"] == "2026-12-31 23:59:58.123400"
+        assert dataset.attrs["channels"] == "HNE,HNN,HNZ" and dataset.attrs["unit"] == "M/S**2"
+    with SteadFile(path) as stead:
+        trace = stead.read(name)
+    assert trace.rate_hz == 100.0 and (trace.waveform == counts[:, ::-1].astype(np.float32)).all()
+
+
+class Kept:
+    """A writer that keeps what it is told."""
+
+    def __init__(self):
+        self.runs = []
+
+    def begin(self, hello, start, dated_by):
+        """Notes a run."""
+        self.runs.append((start, dated_by, []))
+
+    def add(self, counts):
+        """Notes samples."""
+        self.runs[-1][2].extend(counts[:, 0].tolist())
+
+
+def test_gaps_boots_and_late_packets(hello):
+    """A gap or a boot begins a run; late, unannounced and misshapen packets are left out."""
+    kept, monitor = Kept(), Monitor()
+    recorder = Recorder(kept, monitor)
+
+    def hear(first, boot=hello.boot, channels=3):
+        counts = np.repeat(np.arange(first, first + 25)[:, None], channels, 1).astype(np.int32)
+        recorder.take(Heard(Samples(0, first % 2**32, 0, counts, boot), 1.0))
+
+    hear(0)  # nobody has said hello yet
+    recorder.take(Heard(hello, 1.0))
+    for first in (25, 50, 100, 75, 125):
+        hear(first)
+    hear(150, channels=2)
+    hear(0, boot=hello.boot + 1)  # of a boot not announced
+    fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
+    recorder.take(Heard(Hello(**{**fields, "boot_id": hello.boot_id + 1}), 2.0))
+    hear(0, boot=hello.boot + 1)
+    runs = [samples for _, _, samples in kept.runs]
+    assert runs == [list(range(25, 75)), list(range(100, 150)), list(range(25))]
+    assert recorder.runs == 3 and recorder.samples == 125
+    assert {dated for _, dated, _ in kept.runs} == {"arrival"}
+
+
+@pytest.mark.parametrize(
+    "name, network, word",
+    [
+        ("x.txt", "XX", "ending"),
+        ("x.mseed", "LONG", "2 and 5"),
+        ("none/x.mseed", "XX", "none/x"),
+        ("none/x.hdf5", "XX", "none/x"),
+    ],
+)
+def test_files_that_cannot_be_written(tmp_path, name, network, word):
+    """The ending, a code too long, a folder that is not there: each is one clear line."""
+    with pytest.raises(RecordingError, match=word) as caught:
+        open_writer(tmp_path / name, network, "EQEDG")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.mseed", "x.hdf5"])
+def test_no_file_is_overwritten(tmp_path, name):
+    """A recording that exists is left as it is."""
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(RecordingError, match="exists already"):
+        open_writer(tmp_path / name, "XX", "EQEDG")
+    assert (tmp_path / name).read_bytes() == b"precious"
