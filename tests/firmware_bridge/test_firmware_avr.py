@@ -139,6 +139,21 @@ def test_the_uno_obeys(start):
     assert ack.result == Result.DONE
 
 
+def test_the_pulse_per_second_is_caught_by_the_timer(start):
+    """Edges one second apart have ticks exactly one second apart, told in each time reply."""
+    port, decoder = start("avr_uno", np.zeros((20_000, 3), np.int32))
+    edges, until = {}, time.monotonic() + 15
+    while len(edges) < 3 and time.monotonic() < until:
+        port.write(frame(TimeRequest(5).to_bytes()))
+        for packet in decoder.feed(port.read(0.2)):
+            if isinstance(packet, TimeReply) and packet.pps_count:
+                edges[packet.pps_count] = packet.pps_tick
+        time.sleep(0.05)
+    numbers = sorted(edges)
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+    assert {edges[n + 1] - edges[n] for n in numbers[:-1]} == {TICK_HZ}
+
+
 def test_the_ads1256_is_read_channel_by_channel(start):
     """A ramp of one count a millisecond: values, channel order, conversion times, gain."""
     ramp = np.arange(20_000, dtype=np.int32)[:, None] + np.array([0, 100_000, -5_000_000])

@@ -1,7 +1,12 @@
 """The decoder on links that lose, damage, repeat, shuffle and invent bytes; all seeded."""
 
 import gc
+import os
+import pty
+import threading
+import time
 import tracemalloc
+import tty
 
 import numpy as np
 import pytest
@@ -9,6 +14,7 @@ from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.diagnosis import diagnose
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Samples
+from eqedge.firmware_bridge.port import Port
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +156,43 @@ def test_one_percent_damage_for_long_leaves_memory_flat(hello, waves):
     tracemalloc.stop()
     assert after - before < 20_000
     assert decoder.losses.frames_bad > 10_000
+
+
+def pour(master, block, seconds):
+    """Writes 1 Mbaud (100 kB a second) to a pty for so long; returns how many bytes."""
+    sent, began = 0, time.monotonic()
+    while (elapsed := time.monotonic() - began) < seconds:
+        due = int(elapsed * 100_000) - sent
+        if due > 0:
+            at = sent % len(block)
+            sent += os.write(master, block[at : at + min(due, 4096)])
+        time.sleep(0.002)
+    return sent
+
+
+def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
+    """Four seconds at 1 Mbaud, 1 % of bytes damaged: all read, frames found, memory flat."""
+    block = damage(VirtualSensor(hello).push(waves(6000)), np.random.default_rng(9), 0.01)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    sent = []
+    with Port(os.ttyname(slave), baud=1_000_000) as port:
+        writer = threading.Thread(target=lambda: sent.append(pour(master, block, 4.0)))
+        writer.start()
+        decoder, sizes = Decoder(), []
+        tracemalloc.start()
+        while (data := port.read(0.05)) or writer.is_alive():
+            decoder.feed(data)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        writer.join()
+    os.close(master)
+    os.close(slave)
+    assert sent[0] > 300_000
+    assert decoder.losses.bytes_received == sent[0]
+    assert decoder.losses.frames_ok > 50 and decoder.losses.frames_bad > 1000
+    half = len(sizes) // 2
+    assert max(sizes[half:]) < max(sizes[:half]) + 50_000
 
 
 def test_a_gps_receiver_is_named():

@@ -1,4 +1,4 @@
-/* What every ATmega328P board shares: UART, tick, sampling instants, boot number. */
+/* What every ATmega328P board shares: UART, tick, sampling instants, PPS, boot number. */
 #include "avr.h"
 
 #include <avr/eeprom.h>
@@ -16,6 +16,8 @@
 
 static volatile uint16_t turns;  /* of timer 1 */
 static volatile uint16_t period; /* ticks between sampling instants */
+static volatile uint16_t pps_count;
+static volatile uint32_t pps_tick;
 static uint32_t rate;
 static const uint8_t *volatile sending_at;
 static volatile uint16_t sending_left;
@@ -46,6 +48,17 @@ ISR(TIMER1_COMPA_vect)
 
     OCR1A = (uint16_t)(instant + period);
     board_sample(now - (uint16_t)((uint16_t)now - instant));
+}
+
+/* The timer itself has caught the edge on D8: its tick is exact, however late this is served. */
+ISR(TIMER1_CAPT_vect)
+{
+    uint16_t edge = ICR1;
+    uint32_t now = board_tick();
+
+    pps_tick = now - (uint16_t)((uint16_t)now - edge);
+    if (++pps_count == 0)
+        pps_count = 1; /* 0 would say that there is none */
 }
 
 bool avr_set_rate(uint32_t millihertz, uint32_t highest_millihertz)
@@ -133,7 +146,15 @@ void board_lamp(bool on)
 
 int16_t board_temperature_centicelsius(void) { return WIRE_NO_TEMPERATURE; }
 uint16_t board_supply_millivolts(void) { return WIRE_NO_SUPPLY; }
-uint16_t board_pps(uint32_t *tick) { (void)tick; return 0; }
+uint16_t board_pps(uint32_t *tick)
+{
+    uint8_t lock = board_lock();
+    uint16_t count = pps_count;
+
+    *tick = pps_tick;
+    board_unlock(lock);
+    return count;
+}
 
 /* Before main: after a reset by the watchdog it would bite again within 15 ms. */
 void disarm_watchdog(void) __attribute__((naked, used, section(".init3")));
@@ -149,8 +170,9 @@ void avr_run(void)
     UBRR0 = (uint16_t)((F_CPU / 4 / AVR_BAUD - 1) / 2);
     UCSR0C = 1 << UCSZ01 | 1 << UCSZ00;
     UCSR0B = 1 << RXCIE0 | 1 << RXEN0 | 1 << TXEN0;
-    TCCR1B = 1 << CS11 | 1 << CS10;
-    TIMSK1 = 1 << OCIE1A | 1 << TOIE1;
+    PORTB |= 1 << PORTB0; /* pull-up: without a pulse per second on D8 it must not float */
+    TCCR1B = 1 << ICES1 | 1 << CS11 | 1 << CS10;
+    TIMSK1 = 1 << ICIE1 | 1 << OCIE1A | 1 << TOIE1;
     device_start();
     for (;;) {
         sei();

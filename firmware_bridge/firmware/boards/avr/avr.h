@@ -1,4 +1,4 @@
-/* What every ATmega328P board shares: UART, tick, sampling instants, boot number. */
+/* What every ATmega328P board shares: UART, tick, sampling instants, PPS, boot number. */
 #ifndef EQEDGE_AVR_H
 #define EQEDGE_AVR_H
 

@@ -125,6 +125,17 @@ static void chip_select(struct avr_irq_t *irq, uint32_t value, void *unused)
     chip.selected = value == 0;
 }
 
+/* ---- A GPS receiver's pulse each second, 100 ms long, on D8 -------------------------------- */
+
+static avr_cycle_count_t pulse(avr_t *unused, avr_cycle_count_t when, void *rising)
+{
+    (void)unused;
+    (void)when;
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 0), rising ? 1 : 0);
+    avr_cycle_timer_register(avr, CLOCK_HZ / 10 * (rising ? 1 : 9), pulse, rising ? NULL : avr);
+    return 0;
+}
+
 /* ---- The line ----------------------------------------------------------------------------- */
 
 static void uart_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
@@ -291,6 +302,8 @@ int main(int argc, char **argv)
         avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_OUT_TRIGGER),
                                 conversion_begins, NULL);
     }
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 0), 0);
+    avr_cycle_timer_register(avr, CLOCK_HZ, pulse, avr);
     if (strcmp(argv[4], "--measure") == 0) {
         measure(atof(argv[5]));
     } else {
