@@ -197,7 +197,7 @@ def _find_baud(port: str) -> int:
     for baud in _BAUDS:
         with _opened(port, baud) as open_port:
             link, _ = _link(open_port)
-            end = time.monotonic() + 1.5
+            end = time.monotonic() + 3.0  # an Uno resets when opened, and boots for a second
             while time.monotonic() < end:
                 if link.poll(0.1):
                     if baud != _BAUDS[0]:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .counters import Unwrapper, unwrap
+from .counters import Unwrapper
 from .link import Heard
 from .packets import Hello, Samples, Status, TimeReply
-
-_TRIPS = 300
+from .tickclock import TickClock
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Report:
     tick_ppm_error: float | None
     """What the round trips leave uncertain of it."""
     round_trip_seconds: float | None
-    """The quickest of the latest time requests."""
+    """The line's share of the quickest of the latest time requests."""
     latency_seconds: float | None
     """Age of the youngest sample when its packet had arrived."""
     mean_counts: tuple[float, ...]
@@ -63,7 +62,7 @@ class Monitor:
         self._last_heard = 0.0
         self._blocks: deque[NDArray[np.int32]] = deque()
         self._held = 0
-        self._trips: deque[tuple[float, float, float]] = deque(maxlen=_TRIPS)
+        self._clock: TickClock | None = None
         self._first_point: tuple[int, int] | None = None
         self._last_point: tuple[int, int] = (0, 0)
 
@@ -77,15 +76,11 @@ class Monitor:
             self._restart(packet.boot)
         if isinstance(packet, Status):
             self._status = packet
-        elif isinstance(packet, TimeReply) and heard.asked_seconds is not None:
-            self._learn_clock(packet, heard.asked_seconds, heard.heard_seconds)
+        elif isinstance(packet, TimeReply) and heard.asked_seconds is not None and self._hello:
+            self._clock = self._clock or TickClock(self._hello.tick_hz)
+            self._clock.note(packet, heard.asked_seconds, heard.heard_seconds)
         elif isinstance(packet, Samples):
             self._learn_samples(packet, heard.heard_seconds)
-
-    def _learn_clock(self, reply: TimeReply, asked: float, heard: float) -> None:
-        received = self._tick(reply.tick_received)
-        sent = self._tick(reply.tick_sent)
-        self._trips.append((heard - asked, (asked + heard) / 2, (received + sent) / 2))
 
     def _learn_samples(self, packet: Samples, heard: float) -> None:
         first = self._sample(packet.first_sample)
@@ -111,28 +106,19 @@ class Monitor:
 
     def host_seconds(self, tick: int) -> float | None:
         """The host's monotonic clock when the (wrapped) tick passed; None before it can be said."""
-        line = self._line()
-        if line is None:
-            return None
-        return line[2] + (unwrap(tick, round(line[0]), 32) - line[0]) / line[1]
+        return self._clock.host_seconds(tick) if self._clock else None
 
     def report(self) -> Report:
         """The figures as they are now."""
         recent = self.recent().astype(np.float64)
-        line, hello = self._line(), self._hello
-        rate = ppm = error = latency = None
-        if line is not None and hello is not None:
-            tick_rate = line[1]
-            span = max(t[1] for t in self._trips) - min(t[1] for t in self._trips)
-            if span >= 4.0:
-                ppm = (tick_rate / hello.tick_hz - 1.0) * 1e6
-                error = min(t[0] for t in self._trips) / span * 1e6
-            samples = self._last_point[0] - (self._first_point or (0, 0))[0]
-            if self._first_point and samples:
-                ticks = self._last_point[1] - self._first_point[1]
-                rate = samples / ticks * tick_rate if ticks > 0 else None
-            taken = self.host_seconds(self._last_tick & 0xFFFF_FFFF)
-            if taken is not None and self._blocks:
+        clock, hello = self._clock, self._hello
+        rate = latency = None
+        if clock is not None and hello is not None and self._first_point is not None:
+            samples = self._last_point[0] - self._first_point[0]
+            ticks = self._last_point[1] - self._first_point[1]
+            rate = samples / ticks * clock.ticks_per_second if ticks > 0 else None
+            taken = clock.host_seconds(self._last_tick & 0xFFFF_FFFF)
+            if taken is not None:
                 latency = self._last_heard - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
         return Report(
             hello=hello,
@@ -142,24 +128,10 @@ class Monitor:
             gaps=self._gaps,
             boots=self._boots,
             rate_hz=rate,
-            tick_ppm=ppm,
-            tick_ppm_error=error,
-            round_trip_seconds=min((t[0] for t in self._trips), default=None),
+            tick_ppm=clock.drift_ppm if clock else None,
+            tick_ppm_error=clock.drift_error_ppm if clock else None,
+            round_trip_seconds=clock.quickest_seconds if clock else None,
             latency_seconds=latency,
             mean_counts=tuple(recent.mean(axis=0)) if recent.size else (),
             rms_counts=tuple(recent.std(axis=0)) if recent.size else (),
         )
-
-    def _line(self) -> tuple[float, float, float] | None:
-        """Tick, ticks a second, and the host's time they hold at, by the quicker round trips."""
-        if not self._trips or self._hello is None:
-            return None
-        quickest = min(t[0] for t in self._trips)
-        good = [t for t in self._trips if t[0] <= 2.0 * quickest + 0.001]
-        best = min(good)
-        hosts = np.array([t[1] for t in good]) - best[1]
-        ticks = np.array([t[2] for t in good]) - best[2]
-        if len(good) < 3 or hosts.max() - hosts.min() < 4.0:
-            return best[2], float(self._hello.tick_hz), best[1]
-        slope, offset = np.polyfit(hosts, ticks, 1)
-        return best[2] + float(offset), float(slope), best[1]
