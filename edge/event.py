@@ -27,6 +27,8 @@ BEFORE_P_SECONDS = 0.5
 """Detection may come on this long before the P it supports."""
 MISSING_S_SECONDS = 10.0
 """An event without an S stays open at least this long."""
+MISSING_P_SECONDS = 20.0
+"""An event without a P does: a weak P is sure only with much signal behind it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Limits:
     moved: int
     settling: int
     before_p: int
-    missing_s: int
+    missing: dict[Phase, int]
     min_duration: int
     refractory: int
     longest_s_minus_p: int
@@ -64,7 +66,7 @@ class Limits:
             moved=samples(MOVED_SECONDS),
             settling=samples(SETTLING_SECONDS),
             before_p=samples(BEFORE_P_SECONDS),
-            missing_s=samples(MISSING_S_SECONDS),
+            missing={"S": samples(MISSING_S_SECONDS), "P": samples(MISSING_P_SECONDS)},
             min_duration=max(1, samples(settings.min_duration_seconds)),
             refractory=samples(settings.refractory_seconds),
             longest_s_minus_p=samples(settings.max_s_minus_p_seconds),
@@ -125,7 +127,8 @@ class Event:
         """Whether detection has been quiet long enough, or the event begins to leave the window."""
         if self.start_sample <= first_sample:
             return True
-        if "S" not in self.picks and now - self.last_pick_sample < limits.missing_s:
+        waits = [wait for phase, wait in limits.missing.items() if phase not in self.picks]
+        if waits and now - self.last_pick_sample < max(waits):
             return False
         return now - self.end_sample >= limits.quiet
 

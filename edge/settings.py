@@ -94,7 +94,8 @@ class TriggerSettings:
             "end_quiet_seconds",
             "s_alone_seconds",
         ):
-            _check(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: use 0 or more")
+            value = getattr(self, name)
+            _check(0 <= value <= 3600, f"{name} {value}: use 0 to 3600 seconds")
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,22 @@ def stream(seconds: float, *events: dict) -> np.ndarray:
     return curves
 
 
-def windows(curves: np.ndarray, hop: int = RATE, *, close: bool = True) -> Iterator[Probabilities]:
-    """Cut curves into windows; every sample of a window is as sure at its edge as in its middle."""
+def windows(
+    curves: np.ndarray,
+    hop: int = RATE,
+    *,
+    close: bool = True,
+    curves_later: tuple[int, np.ndarray] | None = None,
+) -> Iterator[Probabilities]:
+    """Cut curves into windows; every sample of a window is as sure at its edge as in its middle.
+
+    From the sample `curves_later[0]` on, windows show the curves `curves_later[1]` instead: a
+    network that changes its mind.
+    """
     ends = list(range(LENGTH, len(curves) + 1, hop))
     for end in ends:
-        values = curves[end - LENGTH : end]
+        seen = curves_later[1] if curves_later and end >= curves_later[0] else curves
+        values = seen[end - LENGTH : end]
         closes = close and end == ends[-1]
         window = Window(
             end - LENGTH, (end - LENGTH) * 10_000_000, values, RATE, SIM, closes_segment=closes
@@ -50,7 +61,12 @@ def windows(curves: np.ndarray, hop: int = RATE, *, close: bool = True) -> Itera
 
 
 def messages(
-    curves: np.ndarray, hop: int = RATE, *, close: bool = True, **settings: float
+    curves: np.ndarray,
+    hop: int = RATE,
+    *,
+    close: bool = True,
+    curves_later: tuple[int, np.ndarray] | None = None,
+    **settings: float,
 ) -> list[Trigger]:
     """Run curves through stack and associator."""
     stack = Stack(LENGTH, RATE)
@@ -59,7 +75,7 @@ def messages(
     )
     return [
         trigger
-        for probabilities in windows(curves, hop, close=close)
+        for probabilities in windows(curves, hop, close=close, curves_later=curves_later)
         for trigger in associator.push(stack.push(probabilities))
     ]
 

@@ -65,6 +65,16 @@ def test_an_s_without_p_opens_an_event_after_waiting():
     assert told[0].window.end_sample - 7500 >= 6 * RATE
 
 
+def test_a_p_that_shows_itself_late_joins_its_s():
+    """An event that opened with its S takes the P when the stack becomes sure of it."""
+    early = stream(150, {"s": 7500, "since": 7400})
+    late = stream(150, {"p": 7200, "s": 7500, "since": 7190, "ph": 0.9})
+    told = messages(early, curves_later=(8600, late))
+    assert arrivals(told[0]) == {"S": 7500}
+    assert arrivals(told[-1]) == {"P": 7200, "S": 7500}
+    assert len(last_words(told)) == 1
+
+
 def test_one_onset_gets_the_likelier_phase():
     """Where P and S peak on the same sample only the more probable one is told."""
     told = last_words(messages(stream(120, {"p": 7000, "s": 7010, "sh": 0.5, "until": 7600})))
