@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
     """
     from .watching import report_lines
 
-    with _opened(port, baud) as open_port:
+    with _opened(port, baud) as open_port, suppress(KeyboardInterrupt):
         link, monitor = _link(open_port)
         end = time.monotonic() + seconds if seconds else float("inf")
         say_at = time.monotonic() + every
@@ -71,15 +72,11 @@ def record(
         link, monitor = _link(open_port)
         recorder = Recorder(writer, monitor)
         end = time.monotonic() + seconds if seconds else float("inf")
-        try:
+        with closing(writer), suppress(KeyboardInterrupt):
             while time.monotonic() < end:
                 for heard in link.poll():
                     monitor.take(heard)
                     recorder.take(heard)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            writer.close()
     click.echo(f"{recorder.samples} samples in {recorder.runs} traces: {file}")
     if not recorder.samples:
         _explain_silence(link, baud)
@@ -147,13 +144,10 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
         adc_bits=32,
         boot_id=boot_id,
     )
-    outlet = Outlet(tcp)
-    try:
+    with closing(Outlet(tcp)) as outlet, suppress(KeyboardInterrupt):
         click.echo(outlet.url)
         outlet.wait_for_reader()
         Player(hello, played.counts, speed=speed, faults=faults).play(outlet)
-    finally:
-        outlet.close()
 
 
 @sensor.command()

@@ -11,6 +11,10 @@ from .decoder import Decoder
 from .framing import frame
 from .packets import Ack, Command, Hello, Result, Samples, Status, TimeReply, TimeRequest, Verb
 
+LONGEST_BLINK_SECONDS = 60
+LARGEST_SETTING = 10_000_000
+"""Of RATE in millihertz and GAIN in thousandths."""
+
 BEACON_SECONDS = 10
 """After this much data the device says Status and Hello again."""
 
@@ -157,7 +161,9 @@ class VirtualSensor:
     def _obey(self, command: Command) -> bytes:
         result, value, after = Result.DONE, 0, b""
         boot = self.hello.boot
-        if command.verb == Verb.IDENTIFY:
+        if command.verb == Verb.IDENTIFY and command.argument > LONGEST_BLINK_SECONDS:
+            result = Result.BAD_ARGUMENT
+        elif command.verb == Verb.IDENTIFY:
             after = frame(self.hello.to_bytes())
         elif command.verb == Verb.START:
             self.streaming = True
@@ -165,12 +171,11 @@ class VirtualSensor:
             self._pending, self._pending_samples, self._sent = [], 0, self._taken
             self.streaming, self._since_beacon = False, 0
         elif command.verb == Verb.RATE:
-            # A recording has the rate it has; firmware with a timer of its own can change it.
             value = round(self.hello.rate_hz * 1000)
-            result = Result.DONE if command.argument == value else Result.NOT_POSSIBLE
+            result = _keep(value, command.argument)
         elif command.verb == Verb.GAIN:
             value = round(self.hello.gain * 1000)
-            result = Result.DONE if command.argument == value else Result.NOT_POSSIBLE
+            result = _keep(value, command.argument)
         elif command.verb != Verb.REBOOT:
             result = Result.UNKNOWN_VERB
         elif command.argument != self.hello.boot_id:
@@ -187,3 +192,10 @@ class VirtualSensor:
         self._pending, self._pending_samples, self.streaming = [], 0, True
         self._begin(0, 0, 0)
         return self.greet()
+
+
+def _keep(present: int, wanted: int) -> Result:
+    """A recording has the rate and gain it has; firmware with a timer of its own can change."""
+    if wanted == present:
+        return Result.DONE
+    return Result.NOT_POSSIBLE if 0 < wanted <= LARGEST_SETTING else Result.BAD_ARGUMENT

@@ -5,7 +5,7 @@
 #include "sampler.h"
 
 #define BEACON_SECONDS 10u
-#define MILLIHERTZ_MAX 10000000u
+#define SETTING_MAX 10000000u /* RATE in millihertz, GAIN in thousandths */
 
 #define SAMPLES_BYTES \
     (WIRE_HEADER_BYTES + BOARD_SAMPLES_PER_PACKET * BOARD_CHANNELS * BOARD_MAX_WIDTH)
@@ -102,7 +102,7 @@ static uint8_t set_value(uint32_t wanted, uint32_t present, bool (*set)(uint32_t
 {
     if (wanted == present)
         return WIRE_DONE;
-    if (wanted == 0 || wanted > MILLIHERTZ_MAX)
+    if (wanted == 0 || wanted > SETTING_MAX)
         return WIRE_BAD_ARGUMENT;
     return set(wanted) ? WIRE_DONE : WIRE_NOT_POSSIBLE;
 }

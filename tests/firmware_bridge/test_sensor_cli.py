@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -171,6 +172,33 @@ def test_watch_prints_figures_and_plots(simulate):
     done = CliRunner().invoke(sensor, ["watch", url, "--seconds", "2.5", "--every", "1"])
     assert done.exit_code == 0, done.output
     assert done.output.count("simulated |") == 2 and done.output.count("BHZ mean") == 2
+
+
+@pytest.mark.parametrize("command", ["watch", "record"])
+def test_ctrl_c_ends_quietly(simulate, tmp_path, command):
+    """SIGINT ends watching and recording with 0, no trace of Python, and a file that can be read."""
+    url, path = simulate("--tcp", "0"), tmp_path / "x.hdf5"
+    rest = [str(path)] if command == "record" else ["--every", "0.5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eqedge", "sensor", command, url, *rest],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 20
+    if command == "watch":
+        process.stdout.readline()
+    while command == "record" and time.monotonic() < until:
+        if path.exists() and path.stat().st_size > 4096:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Traceback" not in err, err
+    if command == "record":
+        assert "in 1 traces" in out
+        with h5py.File(path) as file:
+            assert all(len(dataset) for dataset in file["data"].values())
 
 
 @pytest.mark.parametrize("name", ["x.hdf5", "x.mseed"])

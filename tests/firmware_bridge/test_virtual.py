@@ -129,6 +129,9 @@ def test_reboot_happens_once(hello, waves):
     [
         (Command(1, Verb.RATE, 100_000), Result.DONE, 100_000),
         (Command(1, Verb.RATE, 250_000), Result.NOT_POSSIBLE, 100_000),
+        (Command(1, Verb.RATE, 0), Result.BAD_ARGUMENT, 100_000),
+        (Command(1, Verb.RATE, 4_000_000_000), Result.BAD_ARGUMENT, 100_000),
+        (Command(1, Verb.IDENTIFY, 61), Result.BAD_ARGUMENT, 0),
         (Command(1, Verb.GAIN, 1000), Result.DONE, 1000),
         (Command(1, Verb.GAIN, 64_000), Result.NOT_POSSIBLE, 1000),
         (Command(1, 99), Result.UNKNOWN_VERB, 0),
