@@ -176,7 +176,7 @@ def test_watch_prints_figures_and_plots(simulate):
 
 @pytest.mark.parametrize("command", ["watch", "record"])
 def test_ctrl_c_ends_quietly(simulate, tmp_path, command):
-    """SIGINT ends watching and recording with 0, no trace of Python, and a file that can be read."""
+    """SIGINT ends watching and recording with 0, no traceback, and a file that can be read."""
     url, path = simulate("--tcp", "0"), tmp_path / "x.hdf5"
     rest = [str(path)] if command == "record" else ["--every", "0.5"]
     process = subprocess.Popen(

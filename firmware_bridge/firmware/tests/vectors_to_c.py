@@ -2,7 +2,11 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+Fields = dict[str, Any]
 
 UNITS = ["", "M/S", "M/S**2"]
 FAULTS = {"crc_errors": "WIRE_BAD_CRC", "framing_errors": "ANY_COBS_FAULT"}
@@ -19,7 +23,7 @@ def identifier(name: str) -> str:
     return name.replace("-", "_")
 
 
-def hello(p: dict) -> str:
+def hello(p: Fields) -> str:
     """Initialiser of struct wire_hello."""
     return (
         f"{{{p['boot_id']}u, {round(p['rate_hz'] * 1000)}u, {p['tick_hz']}u, "
@@ -29,7 +33,7 @@ def hello(p: dict) -> str:
     )
 
 
-def status(p: dict) -> str:
+def status(p: Fields) -> str:
     """Initialiser of struct wire_status."""
     celsius, volts = p["temperature_celsius"], p["supply_volts"]
     centi = "WIRE_NO_TEMPERATURE" if celsius is None else round(celsius * 100)
@@ -42,12 +46,12 @@ def status(p: dict) -> str:
     )
 
 
-def fields(*names: str):
+def fields(*names: str) -> Callable[[Fields], str]:
     """An initialiser of plain numbers in this order."""
     return lambda p: "{" + ", ".join(f"{p[name]}u" for name in names) + "}"
 
 
-ENCODED = {
+ENCODED: dict[str, tuple[str, Callable[[Fields], str]]] = {
     "Hello": ("wire_hello", hello),
     "Status": ("wire_status", status),
     "TimeReply": (
@@ -63,7 +67,9 @@ def main(source: str) -> None:
     """Prints the header."""
     vectors = json.loads(Path(source).read_text())
     print("/* Made from", Path(source).name, "by vectors_to_c.py. */")
-    framed, tables, samples = [], {kind: [] for kind in ENCODED}, []
+    framed: list[str] = []
+    samples: list[str] = []
+    tables: dict[str, list[str]] = {kind: [] for kind in ENCODED}
     for vector in vectors["good"] + vectors["longer"]:
         name, packet = identifier(vector["name"]), vector.get("packet", {"type": ""})
         print(octets(f"{name}_payload", vector["payload"]))
