@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ..edge.runtime import hushed
 from ..models.architectures import ARCHITECTURES
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
@@ -111,15 +112,8 @@ def _quiet() -> Iterator[None]:
     """Keep away what TensorFlow's C++ says on standard error while it is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
+    with hushed():
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _progress(what: str, done: int, total: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..models.shelf import Model, ModelError
 from ..models.spec import HEADS
-from .runtime import find_runtime
+from .runtime import find_runtime, hushed
 
 
 class Detector:
@@ -29,8 +29,11 @@ class Detector:
         runtime = find_runtime()
         self.model = model
         try:
-            self._interpreter = runtime.interpreter(model_content=model.data, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with hushed():
+                self._interpreter = runtime.interpreter(
+                    model_content=model.data, num_threads=threads
+                )
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             first_line = (str(error).strip() or "no reason given").splitlines()[0]
             raise ModelError(

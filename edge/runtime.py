@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -33,6 +37,23 @@ class Runtime:
     name: str
     version: str
     interpreter: Any
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep away what a runtime's C++ says on standard error: it knows of no log level.
+
+    What goes wrong inside still comes out, as an exception.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _version(distribution: str) -> str:
