@@ -1,4 +1,4 @@
-"""eqedge: earthquake detection on embedded seismometer nodes. The repository root is the package."""
+"""Earthquake detection on embedded seismometer nodes. The repository root is the package."""
 
 
 class EqedgeError(Exception):

@@ -1,4 +1,4 @@
-"""What passes along the chain, one frozen type a link: Block, Window, Probabilities, Pick, Trigger."""
+"""What passes along the chain, one frozen type a link."""
 
 from __future__ import annotations
 
