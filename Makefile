@@ -8,8 +8,8 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # what the tests run for real: a broker, the firmware's compilers and emulators
 APT := mosquitto mosquitto-clients openssl \
-       gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc-avr avr-libc simavr \
-       clang cppcheck
+       gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+       gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
 .PHONY: help demo setup apt check test bench clean
 
