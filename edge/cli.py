@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import faulthandler
 import secrets
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .settings import (
-    MqttSettings,
+    SensorSettings,
     Settings,
     SettingsError,
     StationSettings,
@@ -53,7 +54,30 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     return value
 
 
+def _print_config(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Print every setting and leave."""
+    if value and not context.resilient_parsing:
+        from .config import reference
+
+        click.echo(reference(), nl=False)
+        context.exit()
+
+
 @click.command(context_settings={"show_default": True})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Read settings from here; flags that are given go first.",
+)
+@click.option(
+    "--print-config",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_config,
+    help="Print such a file with every setting, its default and meaning, and leave.",
+)
 @click.option(
     "--sim",
     type=click.Path(path_type=Path),
@@ -65,7 +89,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     metavar="PORT",
     help="Read a sensor: /dev/ttyACM0, a pty, or a pyserial URL such as socket://host:port.",
 )
-@click.option("--baud", type=int, default=115_200, help="Speed of the serial port.")
+@click.option("--baud", type=int, default=SensorSettings.baud, help="Speed of the serial port.")
 @click.option(
     "--csv",
     "labels",
@@ -158,51 +182,55 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
 @click.option("--network", default=StationSettings.network, help="FDSN network code.")
 @click.option("--station", default=StationSettings.station, help="Station code.")
 @click.option("--location", default=StationSettings.location, help="Location code, may be empty.")
-def run(**flags: Any) -> None:
+@click.pass_context
+def run(context: click.Context, /, **flags: Any) -> None:
     """Pick earthquakes from a live or simulated sensor.
 
     The sensor's bytes go through the wire protocol into a ring buffer; every hop the network
     looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
     `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
-    if (flags["sim"] is None) == (flags["serial"] is None):
+    from .flags import settings_of, warnings
+
+    if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
-    _spare_inputs(flags)
-    settings = _settings(flags)
+    given = {
+        name: value
+        for name, value in flags.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    settings = settings_of(flags["config"], given)
+    if flags["sim"] is None and settings.sensor.port is None:
+        raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
+    _spare_inputs(settings, flags)
+    for line in warnings(flags["config"], settings):
+        say(line)
     stop = Event()
     with _signals(stop), ExitStack() as open_things:
         _run(settings, flags, stop, open_things)
 
 
-def _spare_inputs(flags: dict[str, Any]) -> None:
+def _spare_inputs(settings: Settings, flags: dict[str, Any]) -> None:
     """Refuse an output that would overwrite what is read."""
-    output: Path | None = flags["output"]
-    for name in ("sim", "labels", "model"):
-        path = Path(flags[name]) if flags[name] else None
+    output = Path(settings.output) if settings.output else None
+    for name in (flags["sim"], flags["labels"], flags["config"], settings.model):
+        path = Path(name) if name else None
         if output and path and output.exists() and path.exists() and output.samefile(path):
             raise SettingsError(f"output {output} is an input of this run; name another file")
-
-
-def _settings(flags: dict[str, Any]) -> Settings:
-    trigger = {f.name: flags[f.name] for f in fields(TriggerSettings) if f.name in flags}
-    return Settings(
-        station=StationSettings(flags["network"], flags["station"], flags["location"]),
-        window=WindowSettings(hop_seconds=flags["hop"]),
-        trigger=TriggerSettings(**trigger),
-        model=flags["model"],
-        output=str(flags["output"]) if flags["output"] else None,
-        mqtt=MqttSettings.from_url(flags["mqtt"]) if flags["mqtt"] else None,
-    )
 
 
 def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: ExitStack) -> None:
     from ..firmware_bridge.port import Port
     from ..models.shelf import open_model
     from .daemon import Daemon
+    from .delivery import Delivery
     from .message import Node
     from .simulation import Simulation
     from .sources import SerialSource, Source
+    from .vitals import Vitals
 
+    # A crash inside a library, or systemd's SIGABRT to a hung node, says where.
+    faulthandler.enable()
     model = open_model(settings.model)
     rate_hz = model.spec.sampling_rate_hz
     source: Source
@@ -222,15 +250,23 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
         )
         source = simulation.source
     else:
-        source = SerialSource(Port(flags["serial"], flags["baud"]), stop, say)
-    locate = simulation.timeline.locate if simulation else None
-    node = Node(settings.station, model, secrets.token_hex(4), locate)
+        assert settings.sensor.port is not None
+        port = Port(settings.sensor.port, settings.sensor.baud)
+        source = SerialSource(port, stop, say, settings.sensor.speed)
+    node = Node(
+        settings.station,
+        model,
+        secrets.token_hex(4),
+        simulation.timeline.locate if simulation else None,
+    )
     # before the output is opened: a model that cannot be run must not cost an earlier run's events
-    daemon = Daemon(settings, model, source, node, say)
-    sinks = _open_sinks(settings, node, fresh=simulation is not None, open_things=open_things)
-    if simulation:
-        sinks = [*sinks, simulation]
-    account = daemon.run(sinks)
+    waits = simulation is not None and flags["speed"] is None
+    daemon = Daemon(settings, model, source, node, say, live=not waits)
+    delivery = Delivery(settings, node, fresh=simulation is not None, notice=say)
+    open_things.callback(delivery.close)
+    vitals = Vitals(settings.health, node.identity, source, delivery, say)
+    open_things.callback(vitals.close)
+    account = daemon.run([delivery, *([simulation] if simulation else [])], vitals)
     if simulation:
         for line in simulation.report(account):
             say(line)
@@ -239,17 +275,6 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
             f"stopped after {account.stream.samples / rate_hz:.0f} s of data, "
             f"{account.events} events"
         )
-
-
-def _open_sinks(
-    settings: Settings, node: Any, *, fresh: bool, open_things: ExitStack
-) -> Sequence[Any]:
-    from .delivery import open_sinks
-
-    sinks = open_sinks(settings, node, fresh=fresh, notice=say)
-    for sink in sinks:
-        open_things.callback(sink.close)
-    return sinks
 
 
 @contextmanager

@@ -21,6 +21,8 @@ STALL_NS = 10_000_000_000
 """Blocks that stay this late for this long are not late: the sensor's counter stood still."""
 CLOSED_AT_LEAST = 4
 """Buckets before a rate is fitted: over less time, jitter would pass for drift."""
+REPLAY_EPOCH_NS = 1_767_225_600 * NANOSECONDS
+"""2026-01-01, where the time of a replay and of the host agree, whatever the speed."""
 _TIME_ERROR = 5
 """What adjtimex returns while the kernel's clock is not synchronised."""
 
@@ -163,6 +165,40 @@ class HostClock:
             if late > self._line.at(sample):
                 points.pop()
         return _fit(points)
+
+
+class ReplayClock:
+    """A host's clock for a recording that is played faster than life: time runs as much faster.
+
+    Args:
+        rate_hz: Nominal sampling rate.
+        speed: Multiple of real time.
+    """
+
+    def __init__(self, rate_hz: float, speed: float) -> None:
+        self._clock = HostClock(rate_hz)
+        self._speed = speed
+
+    def observe(self, next_sample: int, arrival: Arrival) -> None:
+        """Learn from an arrival as if it had been in the recording's own time."""
+        monotonic_ns = round(arrival.monotonic_ns * self._speed)
+        self._clock.observe(
+            next_sample, Arrival(monotonic_ns, replayed_ns(arrival.utc_ns, self._speed))
+        )
+
+    def time_ns(self, sample: int) -> int:
+        """UTC of a sample in the recording's own time."""
+        return self._clock.time_ns(sample)
+
+    @property
+    def state(self) -> ClockState:
+        """As the host's."""
+        return self._clock.state
+
+
+def replayed_ns(utc_ns: int, speed: float) -> int:
+    """Return what time it is in a replay that began with 2026."""
+    return REPLAY_EPOCH_NS + round((utc_ns - REPLAY_EPOCH_NS) * speed)
 
 
 _Arrived = tuple[int, float]

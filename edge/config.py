@@ -96,6 +96,8 @@ def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
 def _kinds(cls: Any, name: str) -> tuple[type, ...]:
     """Types a setting may have, None among them where it may be unset."""
     hint = typing.get_type_hints(cls)[name]
+    if typing.get_origin(hint) is typing.Literal:
+        return (str,)  # which strings, the section itself checks
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 

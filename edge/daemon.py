@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
-from ..firmware_bridge.decoder import Decoder, Losses
+from ..firmware_bridge.decoder import Decoder
 from ..models.shelf import Model
+from .account import Account, Unwatched, Watch
 from .assemble import Assembler
 from .detector import Detector
 from .introduction import Introduction
 from .message import Node
+from .pace import Pace
 from .prepare import prepare
-from .records import Block, Probabilities, Trigger, Window
+from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
 from .settings import Settings, SettingsError
 from .sinks import Sink
 from .sources import Source
 from .stack import Stack
 from .trigger import Associator, thresholds_of
-from .windows import StreamCounts, Windower
+from .windows import Windower
 
-
-@dataclass
-class Account:
-    """What one run did so far."""
-
-    losses: Losses = field(default_factory=Losses)
-    stream: StreamCounts = field(default_factory=StreamCounts)
-    packets_unannounced: int = 0
-    events: int = 0
-    messages: int = 0
-    inference_seconds: float = 0.0
-    wall_seconds: float = 0.0
+AT_ONCE_NS = 1_000_000
+"""A read that took no longer found its bytes there."""
 
 
 class Daemon:
@@ -44,6 +35,7 @@ class Daemon:
         source: Where bytes come from.
         node: What all messages have in common.
         notice: Called with one line that an operator should see.
+        live: The stream does not wait for the chain, which then must keep up, see `Pace`.
 
     Raises:
         ModelError: The model cannot be run.
@@ -57,6 +49,8 @@ class Daemon:
         source: Source,
         node: Node,
         notice: Callable[[str], None],
+        *,
+        live: bool = False,
     ) -> None:
         spec = model.spec
         rate_hz = spec.sampling_rate_hz
@@ -65,22 +59,26 @@ class Daemon:
         self._source = source
         self._node = node
         self._sinks: Sequence[Sink] = ()
+        self._watch: Watch = Unwatched()
+        self._waiting_since_ns = 0
         self._decoder = Decoder()
         self._introduction = Introduction(self._decoder, source.ask_who, notice)
         self._assembler = Assembler(rate_hz, source.clock)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
         _check_confirmable(settings, spec.window_samples / rate_hz)
+        self._pace = Pace.of(settings, spec.window_samples, rate_hz, live=live)
         self._detector = Detector(model)
         self._stack = Stack(spec.window_samples, rate_hz)
         self._associator = Associator(
             settings.trigger, thresholds_of(settings.trigger, spec), rate_hz, node.event_id
         )
 
-    def run(self, sinks: Sequence[Sink]) -> Account:
+    def run(self, sinks: Sequence[Sink], watch: Watch | None = None) -> Account:
         """Turn the stream into messages until the source ends; returns the account.
 
         Args:
             sinks: Open.
+            watch: Told how it goes.
 
         Raises:
             SensorError: The sensor cannot serve this model.
@@ -88,6 +86,7 @@ class Daemon:
         """
         begin = time.monotonic()
         self._sinks = sinks
+        self._watch = watch or self._watch
         for window in self._windows():
             probabilities = self._look(window)
             for trigger in self._associator.push(self._stack.push(probabilities)):
@@ -97,26 +96,44 @@ class Daemon:
 
     def _windows(self) -> Iterator[Window]:
         for block in self._blocks():
-            yield from self._windower.push(block)
+            for window in self._windower.push(block):
+                if self._pace.takes(window, self._lag_seconds()):
+                    yield window
         yield from self._windower.close()
 
     def _blocks(self) -> Iterator[Block]:
+        begin, read_ns, asked_ns = time.monotonic(), 0, time.monotonic_ns()
         for data, arrival in self._source:
+            # What was there when asked for may have come right after the time before.
+            at_once = arrival.monotonic_ns - asked_ns < AT_ONCE_NS
+            self._waiting_since_ns = read_ns if at_once and read_ns else arrival.monotonic_ns
+            read_ns = arrival.monotonic_ns
             for packet in self._decoder.feed(data):
                 block = self._assembler.push(packet, arrival)
                 if block is not None:
+                    self._watch.sampled(block)
                     yield block
             if self._assembler.introduced:
                 self._introduction.settle()
             else:
                 self._introduction.wait(arrival)
+            self._take_stock(begin)
+            self._watch.tick(self.account)
+            asked_ns = time.monotonic_ns()
 
     def _look(self, window: Window) -> Probabilities:
         begin = time.perf_counter()
         values = self._detector(prepare(window.samples, self._spec))[-len(window.samples) :]
         seconds = time.perf_counter() - begin
         self.account.inference_seconds += seconds
-        return Probabilities(window, values, seconds * 1000)
+        self.account.windows_scored += 1
+        probabilities = Probabilities(window, values, seconds * 1000)
+        self._watch.inferred(probabilities, self._lag_seconds())
+        return probabilities
+
+    def _lag_seconds(self) -> float:
+        """Longest that the samples in hand can have been waiting."""
+        return (time.monotonic_ns() - self._waiting_since_ns) / NANOSECONDS
 
     def _tell(self, trigger: Trigger) -> None:
         hello = self._assembler.hello
@@ -131,6 +148,8 @@ class Daemon:
         self.account.losses = self._decoder.losses
         self.account.stream = self._windower.counts
         self.account.packets_unannounced = self._assembler.unannounced
+        self.account.windows_skipped = self._pace.skipped
+        self.account.hop_factor = self._pace.factor
         self.account.wall_seconds = time.monotonic() - begin
 
 

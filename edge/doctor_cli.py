@@ -16,15 +16,15 @@ import click
     metavar="FILE.toml",
     help="Settings as for eqedge run.",
 )
-@click.option("--serial", metavar="PORT", help="The sensor's port; left out if not given.")
-@click.option("--baud", type=int, default=115_200, help="Speed of the serial port.")
+@click.option("--serial", metavar="PORT", help="The sensor's port.  [default: the settings']")
+@click.option("--baud", type=int, help="Speed of the serial port.  [default: the settings']")
 @click.option("--model", metavar="NAME|FILE.tflite", help="The model.  [default: the settings']")
 @click.option("--output", metavar="FILE.jsonl", help="Where triggers will be written.")
 @click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
 def doctor(
     config: Path | None,
     serial: str | None,
-    baud: int,
+    baud: int | None,
     model: str | None,
     output: str | None,
     mqtt: str | None,
@@ -46,7 +46,7 @@ def doctor(
         mqtt=MqttSettings.from_url(mqtt) if mqtt else settings.mqtt,
     )
     failed = 0
-    for check in examine(settings, serial, baud):
+    for check in examine(settings, serial or settings.sensor.port, baud or settings.sensor.baud):
         click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:14} {check.finding}")
         if check.remedy:
             click.echo(f"{'':20} -> {check.remedy}")

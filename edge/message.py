@@ -40,6 +40,12 @@ class Node:
         """NET.STA.LOC, as SeisBench names a stream."""
         return f"{self.station.network}.{self.station.station}.{self.station.location}"
 
+    @property
+    def identity(self) -> Message:
+        """What tells its health records from others'."""
+        codes = {"network": self.station.network, "station": self.station.station}
+        return {**codes, "location": self.station.location, "boot_id": self.boot_id}
+
     def info(self, settings: Settings) -> Message:
         """Describe the node, for the broker's retained `info`."""
         spec = self.model.spec

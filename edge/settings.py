@@ -42,6 +42,24 @@ class StationSettings:
 
 
 @dataclass(frozen=True)
+class SensorSettings:
+    """Where the samples come from."""
+
+    port: str | None = None
+    """Device, pty, or a pyserial URL such as socket://host:port."""
+    baud: int = 115_200
+    """Speed of a serial port, bits a second."""
+    speed: float = 1.0
+    """How much faster than life the port delivers: other than 1 only where a recording is played
+    on it. Time then runs as much faster, from 2026-01-01 on."""
+
+    def __post_init__(self) -> None:
+        """Refuse speeds no port has."""
+        _check(50 <= self.baud <= 20_000_000, f"baud {self.baud}: use 50 to 20000000")
+        _check(0 < self.speed <= 5000, f"sensor speed {self.speed}: use more than 0, to 5000")
+
+
+@dataclass(frozen=True)
 class WindowSettings:
     """How the stream is cut into windows."""
 
@@ -49,11 +67,16 @@ class WindowSettings:
     """From one window to the next."""
     fill_seconds: float = 0.5
     """A gap up to this long is bridged by a straight line; a longer one starts a new segment."""
+    max_lag_seconds: float = 2.0
+    """A window not yet scored so long after its samples came is left out and counted, and the hop
+    doubles until the machine keeps up. A replay at --speed max leaves nothing out."""
 
     def __post_init__(self) -> None:
         """Refuse hops that leave samples unseen."""
         _check(0.05 <= self.hop_seconds <= 60, f"hop {self.hop_seconds} s: use 0.05 to 60 s")
         _check(0 <= self.fill_seconds <= 10, f"fill {self.fill_seconds} s: use 0 to 10 s")
+        lag = self.max_lag_seconds
+        _check(0.1 <= lag <= 3600, f"max_lag_seconds {lag}: use 0.1 to 3600")
 
 
 @dataclass(frozen=True)
@@ -222,6 +245,27 @@ def check_topic(what: str, topic: str) -> None:
 
 
 @dataclass(frozen=True)
+class FileSettings:
+    """How the lines of `output` are kept."""
+
+    fsync: Literal["always", "never"] = "always"
+    """`always`: on the disk before the network is offered it. `never`: when the kernel likes."""
+    rotate_bytes: int = 16_777_216
+    """Before the file grows beyond this it becomes FILE.1; 0 never rotates."""
+    keep_files: int = 5
+    """Rotated files kept; the oldest goes."""
+
+    def __post_init__(self) -> None:
+        """Refuse files too small for a line."""
+        _check(self.fsync in ("always", "never"), f"fsync {self.fsync!r}: use always or never")
+        _check(
+            self.rotate_bytes == 0 or self.rotate_bytes >= 65_536,
+            f"file rotate_bytes {self.rotate_bytes}: use 0, or 65536 or more",
+        )
+        _check(0 <= self.keep_files <= 1000, f"file keep_files {self.keep_files}: use 0 to 1000")
+
+
+@dataclass(frozen=True)
 class SpoolSettings:
     """What is kept for the broker until it has acknowledged it."""
 
@@ -267,6 +311,8 @@ class HealthSettings:
     """From the alarm to the first attempt, and from one to the next."""
     give_up_seconds: float = 120.0
     """After the last attempt so long nobody restarted the node: it ends itself."""
+    hang_seconds: float = 300.0
+    """The program itself hanging for so long says where, and ends, also inside a library."""
 
     def __post_init__(self) -> None:
         """Refuse times at which nothing could ever be healthy."""
@@ -282,6 +328,7 @@ class HealthSettings:
             "output_silence_seconds",
             "retry_seconds",
             "give_up_seconds",
+            "hang_seconds",
         ):
             value = getattr(self, name)
             _check(1 <= value <= 86400, f"health {name} {value}: use 1 to 86400")
@@ -292,10 +339,14 @@ class Settings:
     """One node."""
 
     station: StationSettings = field(default_factory=StationSettings)
+    sensor: SensorSettings = field(default_factory=SensorSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     model: str = DEFAULT_MODEL
     """Name of a shipped model, or path of a `.tflite` with its card beside it."""
     output: str | None = None
     """JSON-lines file of triggers; None prints them."""
+    file: FileSettings = field(default_factory=FileSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     mqtt: MqttSettings | None = None

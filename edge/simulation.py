@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Event
 
-from .daemon import Account
+from .account import Account
 from .records import NANOSECONDS, Message
 from .scoreboard import Scoreboard, score
 from .sources import SimSource
@@ -104,7 +104,7 @@ class Simulation:
         seconds = account.stream.samples / self._rate_hz
         board = self.scoreboard(account.stream.samples)
         odd = [*self.playlist.passed_over, *self.playlist.remarks]
-        windows = max(account.stream.windows, 1)
+        windows = max(account.windows_scored, 1)
         return [
             *odd[:10],
             *([f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []),
@@ -113,6 +113,6 @@ class Simulation:
             f"{account.losses.sequence_lost} lost), {account.stream.gaps} gaps",
             *board.lines(seconds),
             f"speed    {seconds / max(account.wall_seconds, 1e-9):.0f} times real time; "
-            f"{account.stream.windows} windows, "
+            f"{account.windows_scored} windows ({account.windows_skipped} left out to keep up), "
             f"{account.inference_seconds / windows * 1000:.2f} ms each for preparation and network",
         ]

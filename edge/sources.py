@@ -10,9 +10,10 @@ from typing import Protocol
 from ..firmware_bridge.dialogue import Command, Verb
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
-from ..firmware_bridge.port import Port, PortState
+from ..firmware_bridge.port import Port, PortError, PortState
 from ..firmware_bridge.virtual import VirtualSensor
-from .clock import Arrival, Clock, HostClock, SimClock
+from .clock import Arrival, Clock, HostClock, ReplayClock, SimClock
+from .records import NANOSECONDS
 from .timeline import Timeline
 
 SIM_CHANNELS = ("HHE", "HHN", "HHZ")
@@ -32,6 +33,9 @@ class Source(Protocol):
     def ask_who(self) -> None:
         """Ask the sensor to introduce itself."""
 
+    def reopen(self) -> None:
+        """Give up a connection that has fallen silent and make a new one."""
+
 
 def now() -> Arrival:
     """Return both of the host's clocks at this moment."""
@@ -45,12 +49,16 @@ class SerialSource:
         port: Opened by the iteration.
         stop: Set to end it.
         notice: Told one line when the port is lost and when it is back.
+        speed: Multiple of real time at which a recording is played on the port; 1 for a sensor.
     """
 
-    def __init__(self, port: Port, stop: Event, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, port: Port, stop: Event, notice: Callable[[str], None], speed: float = 1.0
+    ) -> None:
         self._port = port
         self._stop = stop
         self._notice = notice
+        self._speed = speed
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what the port delivers."""
@@ -58,6 +66,8 @@ class SerialSource:
         state = self._port.state
         try:
             while not self._stop.is_set():
+                if self._port.state is PortState.CLOSED:
+                    self._try_again()
                 data = self._port.read(READ_SECONDS)
                 if self._port.state is not state:
                     state = self._port.state
@@ -67,17 +77,28 @@ class SerialSource:
             self._port.close()
 
     def _changed(self) -> str:
-        if self._port.state is PortState.LOST:
+        if self._port.state is not PortState.OPEN:
             return f"port lost ({self._port.last_fault}); looking for it again"
         return f"port {self._port.opened_url} is back"
 
     def clock(self, rate_hz: float) -> Clock:
         """Return a clock that follows the host's."""
-        return HostClock(rate_hz)
+        return HostClock(rate_hz) if self._speed == 1.0 else ReplayClock(rate_hz, self._speed)
 
     def ask_who(self) -> None:
         """Send an Identify command."""
         self._port.write(frame(Command(0, Verb.IDENTIFY, 0).to_bytes()))
+
+    def reopen(self) -> None:
+        """Close the port; the iteration opens it anew."""
+        self._port.close()
+
+    def _try_again(self) -> None:
+        try:
+            self._port.open()
+        except PortError as error:
+            self._port.last_fault = str(error)
+            self._stop.wait(READ_SECONDS)
 
 
 class SimSource:
@@ -120,10 +141,13 @@ class SimSource:
                     return
                 part = counts[at : at + chunk]
                 sent += len(part)
+                arrival = now()
                 if self._speed is not None:
                     due = begin + sent / self._rate_hz / self._speed
                     self._stop.wait(max(0.0, due - time.monotonic()))
-                yield self._sensor.push(part), now()
+                    # Taken late, it has been waiting since it was due.
+                    arrival = Arrival(round(due * NANOSECONDS), time.time_ns())
+                yield self._sensor.push(part), arrival
         yield self._sensor.flush(), now()
 
     def clock(self, rate_hz: float) -> Clock:
@@ -132,3 +156,6 @@ class SimSource:
 
     def ask_who(self) -> None:
         """Say nothing: the greeting cannot be lost here."""
+
+    def reopen(self) -> None:
+        """Do nothing: a file does not fall silent."""

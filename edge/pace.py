@@ -1,0 +1,77 @@
+"""Windows -> those that are scored: all of them, or fewer where the machine cannot keep up."""
+
+from __future__ import annotations
+
+from .records import Window
+from .settings import Settings
+
+EASE_SECONDS = 60.0
+"""After this much data without lag the hop is halved again."""
+
+
+class Pace:
+    """Sheds the oldest work by a rule, never silently: what it leaves out is counted.
+
+    A window that comes up later than the limit is left out, and the hop doubles, once for each time
+    that widening it has had an effect. However late, no stretch is left out that would then have
+    been seen less often than a pick must be, and the window that ends a segment is scored.
+
+    Args:
+        limit_seconds: Lag beyond which windows are left out.
+        hop: Samples from one window to the next.
+        widest: Samples from one scored window to the next at most.
+        rate_hz: Samples a second.
+
+    Attributes:
+        factor: By which the hop is widened now.
+        skipped: Windows left out.
+    """
+
+    def __init__(self, limit_seconds: float, hop: int, widest: int, rate_hz: float) -> None:
+        self.factor = 1
+        self.skipped = 0
+        self._limit_seconds = limit_seconds
+        self._hop = hop
+        self._widest = max(hop, widest)
+        self._ease = round(EASE_SECONDS * rate_hz)
+        self._segment = -1
+        self._scored_end = 0
+        self._changed_end = 0
+        self._may_widen = True
+
+    @classmethod
+    def of(cls, settings: Settings, window_samples: int, rate_hz: float, *, live: bool) -> Pace:
+        """Make one for a node; where the stream waits for the chain there is no lag to bound."""
+        limit = settings.window.max_lag_seconds if live else float("inf")
+        hop = max(1, round(settings.window.hop_seconds * rate_hz))
+        return cls(limit, hop, window_samples // settings.trigger.confirm_windows, rate_hz)
+
+    def takes(self, window: Window, lag_seconds: float) -> bool:
+        """Decide whether a window is scored.
+
+        Args:
+            window: The next one of the stream.
+            lag_seconds: How long its samples have been waiting.
+        """
+        end = window.end_sample
+        late = lag_seconds > self._limit_seconds
+        if late:
+            self._widen(end)
+        elif self.factor > 1 and end - self._changed_end >= self._ease:
+            self.factor //= 2
+            self._changed_end = end
+        due = not late and end - self._scored_end >= self.factor * self._hop
+        unseen = end - self._scored_end > self._widest - self._hop
+        if due or unseen or window.closes_segment or window.segment != self._segment:
+            self._segment = window.segment
+            self._scored_end = end
+            self._may_widen = True
+            return True
+        self.skipped += 1
+        return False
+
+    def _widen(self, end: int) -> None:
+        if self._may_widen and 2 * self.factor * self._hop <= self._widest:
+            self.factor *= 2
+            self._may_widen = False
+        self._changed_end = end
