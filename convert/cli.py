@@ -59,6 +59,12 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
     metavar="STAGE",
     help="Stage that --precision mixed keeps in float32, e.g. encoder or decoder_P.",
 )
+@click.option(
+    "--tuning-steps",
+    type=click.IntRange(0),
+    default=2000,
+    help="Gradient steps that fit the encoder to int8; 0 leaves the weights as they are.",
+)
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")
 @click.option("--seed", type=int, default=0, help="Of the choice of calibration windows.")
 @click.option("--force", is_flag=True, help="Write a model that misses the agreement limit too.")
@@ -69,6 +75,7 @@ def convert(
     output: Path,
     precisions: tuple[str, ...],
     float_stages: tuple[str, ...],
+    tuning_steps: int,
     name: str | None,
     seed: int,
     force: bool,
@@ -90,6 +97,7 @@ def convert(
         precisions=tuple(dict.fromkeys(precisions)),
         name=name,
         float_stages=float_stages,
+        tuning_steps=tuning_steps,
         seed=seed,
         force=force,
     )

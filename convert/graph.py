@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from ..models import eqtransformer, leqnet
 from ..models.architectures import architecture
 from ..models.spec import HEADS
 from . import graph_layers as ops
+from .encoder import (
+    Convolution,
+    Encoder,
+    LayerWeights,
+    ResidualUnit,
+    batch_norm,
+    dense,
+    fold_encoder,
+)
 from .networks import Variant
 from .recurrence import gru_pair, lstm_pair
 
 WINDOW_SAMPLES = 6000
 Tensor = Any
-LayerWeights = Mapping[str, Sequence[NDArray[np.float32]]]
-"""Weights by layer name, in Keras's order."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +81,36 @@ def plan(family: str, variant: Variant) -> Plan:
     return Plan(encoder, residual, decoder)
 
 
-def static_module(arch: str, variant: Variant, layers: LayerWeights) -> Any:
+def folded(arch: str, variant: Variant, layers: LayerWeights) -> Encoder:
+    """Fold the encoder of a network."""
+    layout = plan(architecture(arch).family, variant)
+    return fold_encoder(layout.encoder, layout.residual, layers)
+
+
+def static_module(
+    arch: str, variant: Variant, layers: LayerWeights, encoder: Encoder | None = None
+) -> Any:
     """Build a tf.Module whose `window` function takes (1, 6000, 3) and returns the three heads.
 
     Args:
         arch: One of ARCHITECTURES.
         variant: As the weights have it.
         layers: Weights by layer name.
+        encoder: In place of the one in `layers`.
 
     Returns:
         A tf.Module; `module.window` is a tf.function that gives {head: (1, 6000, 1)}.
     """
     entry = architecture(arch)
     layout = plan(entry.family, variant)
+    front = encoder or folded(arch, variant, layers)
 
     class StaticNetwork(tf.Module):  # type: ignore[misc]  # tensorflow carries no types
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([1, WINDOW_SAMPLES, 3], tf.float32, name="window")]
         )
         def window(self, window: Tensor) -> dict[str, Tensor]:
-            encoded = _encode(window, layout, variant, layers)
+            encoded = _encode(window, front, variant, layers)
             with tf.name_scope("recurrence"):
                 sequences = _pickers(encoded, entry.cell, variant, layers)
             outputs = {}
@@ -112,15 +126,14 @@ def static_module(arch: str, variant: Variant, layers: LayerWeights) -> Any:
     return StaticNetwork()
 
 
-def _encode(window: Tensor, layout: Plan, variant: Variant, layers: LayerWeights) -> Tensor:
+def _encode(window: Tensor, encoder: Encoder, variant: Variant, layers: LayerWeights) -> Tensor:
     x = tf.reshape(window, [1, 1, WINDOW_SAMPLES, 3])
-    for stage, (number, size) in enumerate(layout.encoder):
-        with tf.name_scope(f"encoder_{stage}"):
-            kernel, bias = ops.dense_kernel(layers[f"encoder_{number}"])
-            x = ops.pool(ops.convolve(x, kernel, bias, relu=True), size)
-    for number, unit in enumerate(layout.residual):
+    for number, stage in enumerate(encoder.stages):
+        with tf.name_scope(f"encoder_{number}"):
+            x = ops.pool(ops.convolve(x, stage.convolution, relu=True), stage.pool)
+    for number, unit in enumerate(encoder.units):
         with tf.name_scope(f"residual_{number}"):
-            x = x + _residual(x, unit, layers)
+            x = x + _residual(x, unit)
     for block in range(variant.lstm_blocks):
         with tf.name_scope(f"bilstm_{block}"):
             x = _bilstm(x, f"bilstm_{block}", variant, layers)
@@ -132,18 +145,11 @@ def _encode(window: Tensor, layout: Plan, variant: Variant, layers: LayerWeights
     return x
 
 
-def _residual(x: Tensor, unit: Sequence[tuple[str, str]], layers: LayerWeights) -> Tensor:
-    """Normalise, ReLU, convolve; each normalisation but the first folds into the one before."""
-    scale, shift = ops.batch_norm(layers[unit[0][0]])
-    x = ops.scale_and_shift(x, scale, shift, relu=True)
-    for index, (_, name) in enumerate(unit):
-        kernel, bias = layers[name]
-        last = index == len(unit) - 1
-        if not last:
-            scale, shift = ops.batch_norm(layers[unit[index + 1][0]])
-            kernel, bias = kernel * scale, bias * scale + shift
-        x = ops.convolve(x, kernel, bias, relu=not last)
-    return x
+def _residual(x: Tensor, unit: ResidualUnit) -> Tensor:
+    x = ops.scale_and_shift(x, unit.scale, unit.shift, relu=True)
+    for convolution in unit.convolutions[:-1]:
+        x = ops.convolve(x, convolution, relu=True)
+    return ops.convolve(x, unit.convolutions[-1])
 
 
 def _bilstm(x: Tensor, name: str, variant: Variant, layers: LayerWeights) -> Tensor:
@@ -155,9 +161,9 @@ def _bilstm(x: Tensor, name: str, variant: Variant, layers: LayerWeights) -> Ten
     units = both.shape[1] // 2
     states = tf.concat([both[:, :units], tf.reverse(both[:, units:], [0])], axis=1)
     kernel, bias = layers[f"{name}_conv"]
-    scale, shift = ops.batch_norm(layers[f"{name}_bn"])
+    scale, shift = batch_norm(layers[f"{name}_bn"])
     states = tf.reshape(states, [1, 1, steps, 2 * units])
-    return ops.convolve(states, kernel * scale, bias * scale + shift)
+    return ops.convolve(states, Convolution(kernel * scale, bias * scale + shift))
 
 
 def _pickers(
@@ -174,9 +180,8 @@ def _pickers(
 
 def _decode(x: Tensor, layer: str, layout: Plan, layers: LayerWeights) -> Tensor:
     for stage in layout.decoder[:-1]:
-        kernel, bias = ops.dense_kernel(layers[f"decoder_{layer}_{stage.layer}"])
-        x = ops.upsampled_convolution(x, kernel, bias, stage.factor, stage.cropping)
+        convolution = dense(layers[f"decoder_{layer}_{stage.layer}"])
+        x = ops.upsampled_convolution(x, convolution, stage.factor, stage.cropping)
     last = layout.decoder[-1]
-    stage_weights = ops.dense_kernel(layers[f"decoder_{layer}_{last.layer}"])
-    head = (layers[layer][0], layers[layer][1])
-    return ops.upsampled_head(x, stage_weights, head, last.factor)
+    convolution = dense(layers[f"decoder_{layer}_{last.layer}"])
+    return ops.upsampled_head(x, convolution, dense(layers[layer]), last.factor)

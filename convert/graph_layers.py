@@ -13,20 +13,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from .encoder import Convolution
 from .polyphase import LowRateKernel, behind_upsampling, between_phases, edge_matrix, mirrored
 
 Array = NDArray[np.float32]
 Tensor = Any
-BATCH_NORM_EPSILON = 1e-3
-"""Keras's default, which the networks use."""
 OUTSIDE_BAND = -14.0
 """Score of a step outside the sequence: exp(-14) is under 1e-6, and -14 fits an int8 range."""
 
 
 def convolve(
     x: Tensor,
-    kernel: Array,
-    bias: Array,
+    convolution: Convolution,
     *,
     relu: bool = False,
     padding: tuple[int, int] | None = None,
@@ -35,18 +33,17 @@ def convolve(
 
     Args:
         x: (1, 1, steps, in).
-        kernel: (taps, in, out).
-        bias: (out,).
+        convolution: Its kernel and bias.
         relu: Whether negative results become zero.
         padding: Zeros before and after; None as `same`.
     """
-    weights = kernel[None].astype(np.float32)
+    weights = convolution.kernel[None].astype(np.float32)
     if padding is None:
         y = tf.nn.conv2d(x, weights, 1, "SAME")
     else:
         padded = tf.pad(x, [[0, 0], [0, 0], list(padding), [0, 0]]) if any(padding) else x
         y = tf.nn.conv2d(padded, weights, 1, "VALID")
-    y = tf.nn.bias_add(y, bias.astype(np.float32))
+    y = tf.nn.bias_add(y, convolution.bias.astype(np.float32))
     return tf.nn.relu(y) if relu else y
 
 
@@ -55,27 +52,12 @@ def low_rate(x: Tensor, low: LowRateKernel, bias: Array, phases: int, relu: bool
     first, last = low.padding
     # a symmetric reach is `same`, and needs no operation for its zeros
     padding = None if first == last else low.padding
-    return convolve(x, low.kernel, np.tile(bias, phases), relu=relu, padding=padding)
-
-
-def dense_kernel(weights: Sequence[Array]) -> tuple[Array, Array]:
-    """(kernel, bias) of a convolution; depthwise and pointwise kernels merge into one."""
-    if len(weights) == 2:
-        return weights[0], weights[1]
-    depthwise, pointwise, bias = weights
-    return np.einsum("tcm,co->tco", depthwise, pointwise[0]), bias
+    return convolve(x, Convolution(low.kernel, np.tile(bias, phases)), relu=relu, padding=padding)
 
 
 def pool(x: Tensor, size: int) -> Tensor:
     """Largest of each `size` steps; the last group may be shorter."""
     return tf.nn.max_pool2d(x, [1, size], [1, size], "SAME")
-
-
-def batch_norm(weights: Sequence[Array]) -> tuple[Array, Array]:
-    """Scale and shift of a batch normalisation at inference."""
-    gamma, beta, mean, variance = weights
-    scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
-    return scale, beta - mean * scale
 
 
 def scale_and_shift(x: Tensor, scale: Array, shift: Array, *, relu: bool = False) -> Tensor:
@@ -103,8 +85,10 @@ def attention(x: Tensor, weights: Sequence[Array]) -> Tensor:
     """Additive self-attention of every step to every step."""
     wt, wx, bh, wa, _ = weights  # a bias common to all scores does not alter their softmax
     steps, units = x.shape[2], wt.shape[1]
-    query = tf.reshape(convolve(x, wt[None], bh), [steps, 1, units])
-    key = tf.reshape(convolve(x, wx[None], np.zeros(units, np.float32)), [1, steps, units])
+    query = tf.reshape(convolve(x, Convolution(wt[None], bh)), [steps, 1, units])
+    key = tf.reshape(
+        convolve(x, Convolution(wx[None], np.zeros(units, np.float32))), [1, steps, units]
+    )
     hidden = tf.reshape(tf.tanh(query + key), [steps * steps, units])
     scores = tf.reshape(tf.matmul(hidden, wa), [1, 1, steps, steps])
     return tf.matmul(tf.nn.softmax(scores), x)
@@ -151,14 +135,15 @@ def transformer(
     """Attention and feed-forward, each added to its input and normalised."""
     w1, b1, w2, b2 = feed_forward
     x = layer_norm(x + attention(x, attention_weights), norms[0])
-    hidden = convolve(x, w1[None], b1, relu=True)
-    return layer_norm(x + convolve(hidden, w2[None], b2), norms[1])
+    hidden = convolve(x, Convolution(w1[None], b1), relu=True)
+    return layer_norm(x + convolve(hidden, Convolution(w2[None], b2)), norms[1])
 
 
 def upsampled_convolution(
-    x: Tensor, kernel: Array, bias: Array, factor: int, cropping: tuple[int, int]
+    x: Tensor, convolution: Convolution, factor: int, cropping: tuple[int, int]
 ) -> Tensor:
     """Repeat each sample, crop, convolve, ReLU; done at the low rate, edges mended exactly."""
+    kernel, bias = convolution.kernel, convolution.bias
     channels, filters = kernel.shape[1:]
     steps = x.shape[2]
     phases = low_rate(x, behind_upsampling(kernel, factor), bias, factor, relu=True)
@@ -180,19 +165,12 @@ def upsampled_convolution(
 def _edge(samples: Tensor, matrix: Array, bias: Array) -> Tensor:
     outputs = matrix.shape[1] // len(bias)
     flat = tf.reshape(samples, [1, 1, 1, matrix.shape[0]])
-    y = convolve(flat, matrix[None], np.tile(bias, outputs), relu=True)
+    y = convolve(flat, Convolution(matrix[None], np.tile(bias, outputs)), relu=True)
     return tf.reshape(y, [1, 1, outputs, len(bias)])
 
 
-def upsampled_head(
-    x: Tensor,
-    stage: tuple[Array, Array],
-    head: tuple[Array, Array],
-    factor: int,
-) -> Tensor:
+def upsampled_head(x: Tensor, last: Convolution, head: Convolution, factor: int) -> Tensor:
     """Last decoder stage and the head's convolution, both as phases: (1, steps * factor, 1)."""
-    kernel, bias = stage
-    y = low_rate(x, behind_upsampling(kernel, factor), bias, factor, relu=True)
-    kernel, bias = head
-    logits = low_rate(y, between_phases(kernel, factor), bias, factor, relu=False)
+    y = low_rate(x, behind_upsampling(last.kernel, factor), last.bias, factor, relu=True)
+    logits = low_rate(y, between_phases(head.kernel, factor), head.bias, factor, relu=False)
     return tf.reshape(tf.sigmoid(logits), [1, -1, 1])

@@ -33,6 +33,8 @@ EQUIVALENCE_LIMIT = 1e-3
 """More than this between Keras and the float graph is a fault. Rounding gives 1e-5; published
 weights, in windows where an attention band holds next to nothing of its row, 1.4e-4."""
 EQUIVALENCE_WINDOWS = 8
+TUNING_STEPS = 2000
+"""Where more steps no longer help LEQNet; a minute or two on one core."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -59,6 +61,7 @@ class ConvertSettings:
         precisions: Of the files to write, all or none of them.
         name: Beginning of the results' names; None takes the weights file's.
         float_stages: Stages that `mixed` keeps in float32.
+        tuning_steps: Gradient steps that fit the encoder to int8.
         seed: Of the choice of calibration and verification windows.
         force: Write even what misses the agreement limit; the card then says so.
     """
@@ -70,6 +73,7 @@ class ConvertSettings:
     precisions: tuple[str, ...] = ("int8",)
     name: str | None = None
     float_stages: tuple[str, ...] = ()
+    tuning_steps: int = TUNING_STEPS
     seed: int = 0
     force: bool = False
 
@@ -220,6 +224,7 @@ def card(report: Report, result: Converted) -> dict[str, Any]:
         "calibration": {
             "files": [path.name for path in report.settings.calibration],
             "windows": report.calibration_windows,
+            "tuning_steps": report.settings.tuning_steps,
             "seed": report.settings.seed,
         },
         "operations": result.contents.operations,
@@ -246,6 +251,7 @@ def _converted(
             precision=precision,
             windows=windows.calibrate.windows,
             float_stages=settings.float_stages if precision == "mixed" else (),
+            tuning_steps=settings.tuning_steps,
             progress=progress,
         )
 

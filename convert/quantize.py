@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import EqedgeError
-from .graph import LayerWeights
+from .encoder import LayerWeights
 from .networks import Variant
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
@@ -40,6 +40,7 @@ def quantize(
     precision: str,
     windows: NDArray[np.float32] | None = None,
     float_stages: Sequence[str] = (),
+    tuning_steps: int = 0,
     progress: Progress | None = None,
 ) -> bytes:
     """Convert a network.
@@ -54,6 +55,7 @@ def quantize(
         precision: One of PRECISIONS. int8 takes int8 in and gives int8 out; the others float32.
         windows: (n, window_samples, 3) prepared, for the precisions of CALIBRATED.
         float_stages: Beginnings of the names of stages that stay float32, for `mixed`.
+        tuning_steps: Gradient steps that fit the encoder to int8, for `int8`: see `tuning`.
         progress: Called with what is done, how much of it, and of how much.
 
     Returns:
@@ -76,6 +78,7 @@ def quantize(
             "variant": asdict(variant),
             "precision": precision,
             "float_stages": list(float_stages),
+            "tuning_steps": tuning_steps if precision == "int8" else 0,
         }
         (exchange / REQUEST).write_text(json.dumps(request))
         _run_child(exchange, f"{precision} of {arch}", progress)

@@ -8,7 +8,7 @@ seismogram's extremes are a hundred times its noise.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from ..edge.runtime import find_runtime
-from .flatbuffer import is_constant, op_name, open_flatbuffer, pack_flatbuffer
+from .flatbuffer import is_constant, op_name, open_flatbuffer, pack_flatbuffer, stage_of
 
 SAMPLES_PER_WINDOW = 512
 """Values kept of a tensor a window, evenly spaced."""
@@ -29,6 +29,8 @@ _SAME_SCALE = frozenset(
      "PAD", "PADV2")
 )  # fmt: skip
 """Operations that move values without computing: int8 gives their tensors one scale."""
+INPUT_POINT = "window"
+INPUT_NAME = re.compile(r"^(serving_default_)?window(:0)?$")
 _UNROLLED = re.compile(r"/(gates|memory|state|candidate)(_\d+)?/")
 
 Progress = Callable[[str, int, int], None]
@@ -52,13 +54,17 @@ class _Groups:
 
 
 def with_ranges(
-    data: bytes, windows: NDArray[np.float32], progress: Progress | None = None
+    data: bytes,
+    windows: NDArray[np.float32],
+    known: Mapping[str, tuple[float, float]] | None = None,
+    progress: Progress | None = None,
 ) -> bytes:
     """Run the windows through a float model and write each activation's range into it.
 
     Args:
         data: Float flatbuffer with one input of one window.
         windows: (n, window_samples, 3), prepared.
+        known: Ranges that are known already, by `point_of` the tensor.
         progress: Called with what is done, how much of it, and of how much.
 
     Returns:
@@ -75,17 +81,43 @@ def with_ranges(
     groups = _grouped(model, activations)
     # of a pooled signal only what the pooling keeps matters
     pooled = {int(o.inputs[0]) for o in graph.operators if op_name(model, o) == "MAX_POOL_2D"}
+    known = known or {}
     members: dict[int, list[int]] = {}
     for index in activations:
         members.setdefault(groups.of(index), []).append(index)
     for group in members.values():
         deciding = [index for index in group if index not in pooled] or group
-        low, high = best_range(np.concatenate([seen[index] for index in deciding]))
+        points = [point for index in group if (point := point_of(graph.tensors[index])) in known]
+        low, high = (
+            known[points[0]]
+            if points
+            else best_range(np.concatenate([seen[index] for index in deciding]))
+        )
         for index in group:
             table = schema.QuantizationParametersT()
             table.min, table.max = [low], [high]
             graph.tensors[index].quantization = table
     return pack_flatbuffer(model)
+
+
+def ranges_in(data: bytes) -> dict[str, tuple[float, float]]:
+    """Ranges that `with_ranges` wrote, by `point_of` each tensor."""
+    return {
+        point_of(tensor): (float(tensor.quantization.min[0]), float(tensor.quantization.max[0]))
+        for tensor in open_flatbuffer(data).subgraphs[0].tensors
+        if tensor.quantization is not None
+        and tensor.quantization.min is not None
+        and len(tensor.quantization.min)
+    }
+
+
+def point_of(tensor: Any) -> str:
+    """Name of a place in the graph: `window`, a stage of the encoder, or stage and operation."""
+    name = tensor.name.decode().split(";")[0]
+    stage = stage_of(tensor)
+    if stage.startswith("encoder_"):
+        return stage
+    return INPUT_POINT if INPUT_NAME.search(name) else name
 
 
 def best_range(values: NDArray[np.float32]) -> tuple[float, float]:

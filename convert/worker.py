@@ -12,28 +12,38 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.python import convert as lite_convert
 
+from .encoder import Encoder, LayerWeights
 from .flatbuffer import compact, open_flatbuffer, stage_of
-from .graph import LayerWeights, static_module
+from .graph import folded, static_module
 from .networks import Variant
 from .quantize import CALIBRATED, REQUEST, RESULT, WEIGHTS, WINDOWS
-from .ranges import with_ranges
+from .ranges import ranges_in, with_ranges
+from .tuning import encoder_points, tune_encoder
+
+RANGE_WINDOWS = 300
+"""Windows that ranges are taken from; more change nothing."""
+Request = dict[str, Any]
 
 
 def main(folder: Path) -> None:
     """Answer the request in `folder` with a model file in it."""
     request = json.loads((folder / REQUEST).read_text())
-    precision = request["precision"]
-    module = static_module(
-        request["arch"], Variant(**request["variant"]), _read_weights(folder / WEIGHTS)
-    )
+    layers = _read_weights(folder / WEIGHTS)
+    # one thread: the order of additions, and with it the bytes, must not depend on the load
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(0)
     _tell("converting", 0, 1)
-    if precision in CALIBRATED:
-        windows = np.load(folder / WINDOWS)
-        data = _calibrated(_converted(module, "float32"), windows, request)
+    if request["precision"] in CALIBRATED:
+        data = _calibrated(request, layers, np.load(folder / WINDOWS))
     else:
-        data = _converted(module, precision)
+        data = _converted(_module(request, layers), request["precision"])
     (folder / RESULT).write_bytes(compact(data))
     _tell("converting", 1, 1)
+
+
+def _module(request: Request, layers: LayerWeights, encoder: Encoder | None = None) -> Any:
+    return static_module(request["arch"], Variant(**request["variant"]), layers, encoder)
 
 
 def _read_weights(path: Path) -> LayerWeights:
@@ -55,11 +65,13 @@ def _converted(module: Any, precision: str) -> bytes:
     return bytes(converter.convert())
 
 
-def _calibrated(data: bytes, windows: NDArray[np.float32], request: dict[str, Any]) -> bytes:
+def _calibrated(request: Request, layers: LayerWeights, windows: NDArray[np.float32]) -> bytes:
     """Quantise with ranges of our own: the stock calibrator knows only extremes."""
-    ranged = with_ranges(data, windows, progress=_tell)
+    some = windows[:: -(-len(windows) // RANGE_WINDOWS)]
+    ranged = with_ranges(_converted(_module(request, layers), "float32"), some, progress=_tell)
+    if request["tuning_steps"]:
+        ranged = _tuned(request, layers, windows, ranged, some)
     kept = tuple(request["float_stages"])
-    _tell("quantising", 0, 1)
     wide = request["precision"] == "int16x8"
     types = lite_convert._types_pb2  # the enumeration that mlir_quantize takes has no other door
     quantised = lite_convert.mlir_quantize(
@@ -68,8 +80,29 @@ def _calibrated(data: bytes, windows: NDArray[np.float32], request: dict[str, An
         inference_type=types.QUANTIZED_INT16 if wide else types.QUANTIZED_INT8,
         denylisted_nodes=_outputs_of(ranged, kept) if kept else None,
     )
-    _tell("quantising", 1, 1)
     return bytes(quantised)
+
+
+def _tuned(
+    request: Request,
+    layers: LayerWeights,
+    windows: NDArray[np.float32],
+    ranged: bytes,
+    some: NDArray[np.float32],
+) -> bytes:
+    """Fit the encoder to its rounding, then find the other ranges anew."""
+    encoder = folded(request["arch"], Variant(**request["variant"]), layers)
+    found = ranges_in(ranged)
+    tuned = tune_encoder(
+        encoder,
+        np.concatenate([layers["bilstm_0"][0], layers["bilstm_0"][3]], axis=1),
+        {point: found[point] for point in encoder_points(encoder)},
+        windows,
+        steps=request["tuning_steps"],
+        progress=_tell,
+    )
+    data = _converted(_module(request, layers, tuned.encoder), "float32")
+    return with_ranges(data, some, tuned.ranges, progress=_tell)
 
 
 def _outputs_of(data: bytes, stages: tuple[str, ...]) -> list[str]:
