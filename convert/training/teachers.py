@@ -124,6 +124,7 @@ class TfliteTeacher:
         elif len(outputs) == 3 and set(widths) == {1}:
             ordered = sorted(outputs, key=lambda output: str(output["name"]))
             self._heads = tuple((output["index"], 0) for output in ordered)
+            self.views = (UNFILTERED,)
         else:
             shapes = [tuple(output["shape"]) for output in outputs]
             raise TeacherError(f"teacher {path}: outputs {shapes} are of no known layout")

@@ -1,0 +1,76 @@
+import hashlib
+import json
+from pathlib import Path
+
+import eqedge
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from eqedge.convert.train_cli import evaluate
+from eqedge.convert.training.records import held_out
+from eqedge.convert.training.score import EventWindow, Trial, predictor, score
+from eqedge.convert.training.student import build
+from eqedge.edge.prepare import prepare
+from eqedge.edge.synthetic import earthquake, noise
+from eqedge.models.spec import ModelSpec
+
+WEIGHTS = Path(eqedge.__file__).parent / "models" / "weights" / "leqnet_gru.weights.h5"
+CARD = json.loads(WEIGHTS.with_name("leqnet_gru.training.json").read_text())
+SPEC = ModelSpec("leqnet_gru", "leqnet-gru")
+
+
+@pytest.fixture(scope="module")
+def predict():
+    """The shipped network."""
+    network = build("leqnet-gru", drop_rate=0.0)
+    network.load_weights(WEIGHTS)
+    assert network.count_params() == 38_720
+    return predictor(network)
+
+
+def test_card_is_of_these_weights():
+    """The card beside the weights carries their sha256."""
+    assert CARD["sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+
+def test_card_names_teachers_licences_and_a_split_that_holds():
+    """Every teacher has a licence, and the held-out stations are those of the rule."""
+    assert all(teacher["licence"] == "MIT" for teacher in CARD["teachers"])
+    assert CARD["initialisation"] == "random"
+    assert CARD["split"]["held_out_stations"]
+    assert all(held_out(station) for station in CARD["split"]["held_out_stations"])
+
+
+@pytest.mark.parametrize("phase", ["P", "S"])
+@pytest.mark.parametrize("rows", ["manually_picked", "unlabelled_set_aside"])
+def test_card_reports_what_was_demanded(phase, rows):
+    """F1 of at least .85 at the shipped threshold on stations that training never saw."""
+    assert CARD["scores_on_held_out_stations"]["P 0.3, S 0.3"][phase][rows]["f1"] >= 0.85
+
+
+def test_weights_pick_synthetic_earthquakes(predict):
+    """On records by formula, noise included, hardly a pick is missed or invented."""
+    rng = np.random.default_rng(12)
+    events = []
+    for _ in range(40):
+        record = earthquake(rng, distance_km=float(rng.uniform(8, 60)), snr_db=40)
+        window = prepare(record.waveform, SPEC)
+        events.append(EventWindow(window, "x", record.p_arrival_sample, record.s_arrival_sample))
+    quiet = [prepare(noise(rng).waveform, SPEC) for _ in range(30)]
+    result = score(predict, Trial(events, quiet))
+    assert result["P"]["pooled"]["f1"] > 0.93
+    assert result["S"]["pooled"]["f1"] > 0.93
+    assert result["noise"]["false_p_per_hour"] <= 4
+
+
+def test_evaluate_command_scores_held_out_stations(stead_file):
+    """`eqedge evaluate` prints the card's scores as JSON, one entry a threshold."""
+    result = CliRunner().invoke(
+        evaluate,
+        ["--weights", str(WEIGHTS), "--data", str(stead_file), "--threshold", "0.3",
+         "--threshold", "0.5", "--labels", str(stead_file.parent / "labels")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)
+    assert set(scores) == {"P 0.3, S 0.3", "P 0.5, S 0.5"}
+    assert scores["P 0.3, S 0.3"]["P"]["pooled"]["f1"] > 0.8
