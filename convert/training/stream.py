@@ -20,7 +20,7 @@ from .sampling import Mixture, Sampler
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 QUEUED_BATCHES = 4
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 1.0
 
 
 class StreamError(EqedgeError):
