@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -31,7 +31,8 @@ LONGEST_SECONDS = 3600.0
 
 def say(line: str) -> None:
     """Tell the operator one line, on standard error: standard output may be triggers."""
-    click.echo(f"eqedge: {line}", err=True)
+    with suppress(OSError):  # a log on a full disk must not end the node
+        click.echo(f"eqedge: {line}", err=True)
 
 
 def _speed(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
