@@ -7,7 +7,7 @@ import click
 
 from . import EqedgeError
 from .convert.cli import convert
-from .convert.train_cli import train
+from .convert.train_cli import evaluate, train
 from .edge.bench_cli import bench
 from .edge.cli import run
 from .edge.doctor_cli import doctor
@@ -32,7 +32,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, doctor, sensor, models, sample, bench, convert, train):
+for command in (run, doctor, sensor, models, sample, bench, convert, train, evaluate):
     cli.add_command(command)
 
 
