@@ -12,9 +12,9 @@ EASE_SECONDS = 60.0
 class Pace:
     """Sheds the oldest work by a rule, never silently: what it leaves out is counted.
 
-    A window that comes up later than the limit is left out, and the hop doubles, once for each time
-    that widening it has had an effect. However late, no stretch is left out that would then have
-    been seen less often than a pick must be, and the window that ends a segment is scored.
+    When a window comes up later than the limit, the hop doubles, and windows are left out until one
+    is less than half as late. However late, no stretch is left out that would then have been seen
+    less often than a pick must be, and the window that ends a segment is scored.
 
     Args:
         limit_seconds: Lag beyond which windows are left out.
@@ -37,7 +37,7 @@ class Pace:
         self._segment = -1
         self._scored_end = 0
         self._changed_end = 0
-        self._may_widen = True
+        self._shedding = False
 
     @classmethod
     def of(cls, settings: Settings, window_samples: int, rate_hz: float, *, live: bool) -> Pace:
@@ -54,9 +54,12 @@ class Pace:
             lag_seconds: How long its samples have been waiting.
         """
         end = window.end_sample
-        late = lag_seconds > self._limit_seconds
+        late = lag_seconds > self._limit_seconds * (0.5 if self._shedding else 1.0)
+        if late and not self._shedding and 2 * self.factor * self._hop <= self._widest:
+            self.factor *= 2
+        self._shedding = late
         if late:
-            self._widen(end)
+            self._changed_end = end
         elif self.factor > 1 and end - self._changed_end >= self._ease:
             self.factor //= 2
             self._changed_end = end
@@ -65,13 +68,6 @@ class Pace:
         if due or unseen or window.closes_segment or window.segment != self._segment:
             self._segment = window.segment
             self._scored_end = end
-            self._may_widen = True
             return True
         self.skipped += 1
         return False
-
-    def _widen(self, end: int) -> None:
-        if self._may_widen and 2 * self.factor * self._hop <= self._widest:
-            self.factor *= 2
-            self._may_widen = False
-        self._changed_end = end

@@ -1,0 +1,86 @@
+"""Which windows are scored where the machine cannot keep up; lag is given, no clock is read."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+from eqedge.edge.pace import Pace
+from eqedge.edge.records import ClockState, Window
+
+HOP, WIDEST, RATE, LIMIT = 10, 3000, 100.0, 2.0
+
+
+def window(end, segment=1, closes=False):
+    """Return a window that ends there."""
+    samples = np.zeros((100, 3), dtype=np.float32)
+    clock = ClockState("sim", True)
+    return Window(end - 100, 0, samples, RATE, clock, segment=segment, closes_segment=closes)
+
+
+def drive(cost_seconds, hops=60_000, pace=None):
+    """Let scoring one window cost so long; return (ends of the scored ones, their lags, pace).
+
+    Samples come at their time; a machine that is behind finds them waiting.
+    """
+    pace = pace or Pace(LIMIT, HOP, WIDEST, RATE)
+    free_at, scored, lags = 0.0, [], []
+    for index in range(1, hops):
+        end = index * HOP
+        start = max(free_at, end / RATE)
+        if pace.takes(window(end), start - end / RATE):
+            free_at = start + cost_seconds
+            scored.append(end)
+            lags.append(free_at - end / RATE)
+    return scored, lags, pace
+
+
+def test_a_machine_that_keeps_up_scores_all():
+    """Nothing is left out, the hop stays."""
+    scored, _, pace = drive(0.09)
+    assert len(scored) == 59_999
+    assert (pace.skipped, pace.factor) == (0, 1)
+
+
+@pytest.mark.parametrize("cost_seconds", [0.11, 0.25, 1.0, 9.0])
+def test_lag_is_bounded_whatever_a_window_costs(cost_seconds):
+    """The limit, one window's cost, and never growing; every window is scored or counted."""
+    scored, lags, pace = drive(cost_seconds)
+    assert max(lags) <= LIMIT + 2 * cost_seconds
+    assert pace.skipped == 59_999 - len(scored)
+    assert max(np.diff(scored)) <= WIDEST
+
+
+def test_what_is_scored_is_evenly_spread():
+    """Once the hop has settled, windows lie a whole number of hops apart, not in bursts."""
+    scored, _, _ = drive(0.35)
+    steps = np.diff(scored[len(scored) // 2 :])
+    assert np.mean(steps == np.median(steps)) > 0.9
+
+
+def test_the_hop_narrows_again():
+    """A load that passes leaves no trace."""
+    _, _, pace = drive(0.5, 6000)
+    assert pace.factor > 1
+    for index in range(6000, 60_000):
+        pace.takes(window(index * HOP), 0.0)
+    assert pace.factor == 1
+
+
+def test_the_ends_of_segments_are_always_scored():
+    """However late: nothing would look at their last samples again."""
+    pace = Pace(LIMIT, HOP, WIDEST, RATE)
+    assert pace.takes(window(1000), 99.0)
+    assert not pace.takes(window(1010), 99.0)
+    assert pace.takes(window(1017, closes=True), 99.0)
+    assert pace.takes(window(9000, segment=2), 99.0)
+
+
+def test_the_same_lags_leave_out_the_same_windows():
+    """The rule reads no clock and draws no lots."""
+    lags = deque(np.random.default_rng(22).uniform(0, 4, 3000))
+    choices = []
+    for _ in range(2):
+        pace = Pace(LIMIT, HOP, WIDEST, RATE)
+        choices.append([pace.takes(window((i + 1) * HOP), lag) for i, lag in enumerate(lags)])
+    assert choices[0] == choices[1]
+    assert 0 < sum(choices[0]) < 3000
