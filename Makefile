@@ -11,7 +11,7 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check test bench clean
+.PHONY: help demo setup apt check test bench soak clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
@@ -19,6 +19,7 @@ help:
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
 	@echo 'make check   ruff, mypy --strict, import-linter'
 	@echo 'make bench   what each stage of the chain costs on this machine'
+	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=200 SEED=1 (default 24 h)'
 	@echo 'make clean   remove virtual environments and caches'
 
 demo: $(NODE)/.installed
@@ -60,6 +61,12 @@ test: setup check
 
 bench: $(NODE)/.installed
 	$(NODE)/bin/eqedge bench
+
+HOURS ?= 24
+SPEED ?= 200
+SEED  ?= 1
+soak: setup
+	$(BIN)/python -m tests.soak --hours $(HOURS) --speed $(SPEED) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

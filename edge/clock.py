@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from .records import NANOSECONDS, ClockState
@@ -21,8 +22,6 @@ STALL_NS = 10_000_000_000
 """Blocks that stay this late for this long are not late: the sensor's counter stood still."""
 CLOSED_AT_LEAST = 4
 """Buckets before a rate is fitted: over less time, jitter would pass for drift."""
-REPLAY_EPOCH_NS = 1_767_225_600 * NANOSECONDS
-"""2026-01-01, where the time of a replay and of the host agree, whatever the speed."""
 _TIME_ERROR = 5
 """What adjtimex returns while the kernel's clock is not synchronised."""
 
@@ -197,8 +196,11 @@ class ReplayClock:
 
 
 def replayed_ns(utc_ns: int, speed: float) -> int:
-    """Return what time it is in a replay that began with 2026."""
-    return REPLAY_EPOCH_NS + round((utc_ns - REPLAY_EPOCH_NS) * speed)
+    """Return what time it is in a replay that began with this month, for whoever asks when."""
+    now = datetime.fromtimestamp(utc_ns // NANOSECONDS, UTC)
+    month = datetime(now.year, now.month, 1, tzinfo=UTC)
+    month_ns = round(month.timestamp()) * NANOSECONDS
+    return month_ns + round((utc_ns - month_ns) * speed)
 
 
 _Arrived = tuple[int, float]

@@ -51,12 +51,12 @@ class SensorSettings:
     """Speed of a serial port, bits a second."""
     speed: float = 1.0
     """How much faster than life the port delivers: other than 1 only where a recording is played
-    on it. Time then runs as much faster, from 2026-01-01 on."""
+    on it. Time then runs as much faster, since the month began."""
 
     def __post_init__(self) -> None:
         """Refuse speeds no port has."""
         _check(50 <= self.baud <= 20_000_000, f"baud {self.baud}: use 50 to 20000000")
-        _check(0 < self.speed <= 5000, f"sensor speed {self.speed}: use more than 0, to 5000")
+        _check(0 < self.speed <= 2000, f"sensor speed {self.speed}: use more than 0, to 2000")
 
 
 @dataclass(frozen=True)

@@ -400,7 +400,7 @@ class Soak:
         spool = Spool(self.node.output.with_name(self.node.output.name + ".spool"))
         account.left_in_spool = len(spool)
         spool.close()
-        starts = np.array([m["start_time_ns"] for m in lines], dtype=np.int64)
+        starts = {m["start_time_ns"] for m in lines}
         broken = np.array(self.sensor.disturbed)
         account.played = len(self.quakes)
         for quake in self.quakes:
@@ -408,8 +408,7 @@ class Soak:
             if first < 0 or np.any((broken >= first) & (broken <= last)):
                 continue
             account.expected += 1
-            late_s = (starts - quake.p_time_ns) / 1e9
-            account.missed += not np.any((late_s > -30) & (late_s < 60))
+            account.missed += not any(-30e9 < at - quake.p_time_ns < 60e9 for at in starts)
         account.frames, account.frames_damaged = self.sensor.frames, self.sensor.damaged
         account.starts, account.exits_of_its_own = self.node.starts, self.node.exits
         self._measure()

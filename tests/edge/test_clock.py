@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from eqedge.edge.clock import Arrival, HostClock, SimClock, host_synchronised
+from eqedge.edge.clock import (
+    Arrival,
+    HostClock,
+    ReplayClock,
+    SimClock,
+    host_synchronised,
+    replayed_ns,
+)
 from eqedge.edge.records import NANOSECONDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,3 +172,20 @@ def test_state_names_the_source():
     sim = SimClock(5, RATE)
     assert (sim.state.source, sim.state.synced) == ("sim", True)
     assert sim.time_ns(150) == 5 + 1_500_000_000
+
+
+def test_a_replay_runs_as_much_faster():
+    """Played 200 times too fast, samples lie in the recording's own time; two clocks agree."""
+    utc_ns, speed = 1_790_000_000 * NANOSECONDS, 200.0
+    one, other = ReplayClock(RATE, speed), ReplayClock(RATE, speed)
+    for packet in range(1, 4001):
+        at = round(packet * CHUNK / RATE / speed * NANOSECONDS)
+        one.observe(packet * CHUNK, Arrival(at, utc_ns + at))
+        if packet > 2000:  # started later, with a count of its own
+            other.observe((packet - 2000) * CHUNK, Arrival(at, utc_ns + at))
+    last = 4000 * CHUNK
+    assert one.time_ns(last) - one.time_ns(last - 6000) == pytest.approx(60e9, abs=1e6)
+    played = round(last / RATE / speed * NANOSECONDS)
+    assert one.time_ns(last) == pytest.approx(replayed_ns(utc_ns + played, speed), abs=1e6)
+    assert other.time_ns(2000 * CHUNK) == pytest.approx(one.time_ns(last), abs=1e6)
+    assert one.state.error_s < 0.01
