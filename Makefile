@@ -40,7 +40,7 @@ setup: apt $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	@echo '== installing the workstation (TensorFlow) and the tools for tests into $(VENV)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[convert,plot,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[convert,plot,mseed,dev]'
 	@touch $@
 
 apt:

@@ -39,14 +39,23 @@ class Watch(Protocol):
         """The chain is about to wait for bytes; comes twice a second at least, if all is well."""
 
 
-class Unwatched:
-    """Looks away."""
+class Watches:
+    """Passes what it is told on, to all of several or to nobody."""
+
+    def __init__(self, *watches: Watch) -> None:
+        self._watches = watches
 
     def sampled(self, block: Block) -> None:
-        """Do nothing."""
+        """Pass it on."""
+        for watch in self._watches:
+            watch.sampled(block)
 
     def inferred(self, probabilities: Probabilities, lag_seconds: float) -> None:
-        """Do nothing."""
+        """Pass it on."""
+        for watch in self._watches:
+            watch.inferred(probabilities, lag_seconds)
 
     def tick(self, account: Account) -> None:
-        """Do nothing."""
+        """Pass it on."""
+        for watch in self._watches:
+            watch.tick(account)

@@ -223,10 +223,13 @@ def _spare_inputs(settings: Settings, flags: dict[str, Any]) -> None:
 def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: ExitStack) -> None:
     from ..firmware_bridge.port import Port
     from ..models.shelf import open_model
+    from .account import Watches
     from .daemon import Daemon
     from .delivery import Delivery
     from .message import Node
     from .simulation import Simulation
+    from .sinks import Sink
+    from .snippets import Snippets
     from .sources import SerialSource, Source
     from .vitals import Vitals
 
@@ -265,9 +268,15 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     daemon = Daemon(settings, model, source, node, say, live=not waits)
     delivery = Delivery(settings, node, fresh=simulation is not None, notice=say)
     open_things.callback(delivery.close)
-    vitals = Vitals(settings.health, node.identity, source, delivery, say)
+    snippets: list[Snippets] = []
+    if settings.snippets.folder is not None:
+        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets, rate_hz, say)]
+        open_things.callback(snippets[0].close)
+    measures = [one.measure for one in snippets]
+    vitals = Vitals(settings.health, node.identity, source, delivery, say, also=measures)
     open_things.callback(vitals.close)
-    account = daemon.run([delivery, *([simulation] if simulation else [])], vitals)
+    sinks: list[Sink] = [delivery, *snippets, *([simulation] if simulation else [])]
+    account = daemon.run(sinks, Watches(vitals, *snippets))
     if simulation:
         for line in simulation.report(account):
             say(line)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..firmware_bridge.decoder import Decoder
 from ..models.shelf import Model
-from .account import Account, Unwatched, Watch
+from .account import Account, Watch, Watches
 from .assemble import Assembler
 from .detector import Detector
 from .introduction import Introduction
@@ -59,7 +59,7 @@ class Daemon:
         self._source = source
         self._node = node
         self._sinks: Sequence[Sink] = ()
-        self._watch: Watch = Unwatched()
+        self._watch: Watch = Watches()
         self._waiting_since_ns = 0
         self._decoder = Decoder()
         self._introduction = Introduction(self._decoder, source.ask_who, notice)

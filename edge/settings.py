@@ -284,6 +284,27 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True)
+class SnippetSettings:
+    """Waveforms of each event, kept as miniSEED; needs `pip install 'eqedge[mseed]'`."""
+
+    folder: str | None = None
+    """Where they go, one file an event; None keeps none."""
+    before_seconds: float = 30.0
+    """From before the first pick."""
+    after_seconds: float = 60.0
+    """To after it."""
+    max_bytes: int = 268_435_456
+    """All files together; beyond, the oldest goes first, and is counted."""
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that memory should not hold."""
+        for name in ("before_seconds", "after_seconds"):
+            value = getattr(self, name)
+            _check(0 <= value <= 600, f"snippets {name} {value}: use 0 to 600")
+        _check(self.max_bytes >= 65_536, f"snippets max_bytes {self.max_bytes}: use 65536 or more")
+
+
+@dataclass(frozen=True)
 class HealthSettings:
     """How the node tells how it is, and when it takes itself for stuck."""
 
@@ -348,5 +369,6 @@ class Settings:
     """JSON-lines file of triggers; None prints them."""
     file: FileSettings = field(default_factory=FileSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    snippets: SnippetSettings = field(default_factory=SnippetSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     mqtt: MqttSettings | None = None

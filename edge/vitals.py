@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,7 @@ class Vitals:
         source: Reopened when it falls silent.
         delivery: Measured, retried and, for the broker, told how the node is.
         notice: Told one line when a stage changes its state.
+        also: Fill in more of the metrics.
         notifier: Speaks to systemd.
         monotonic: Seconds.
 
@@ -65,6 +66,7 @@ class Vitals:
         delivery: Delivery,
         notice: Callable[[str], None],
         *,
+        also: Sequence[Callable[[Metrics], None]] = (),
         notifier: Notifier | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,6 +76,7 @@ class Vitals:
         self._source = source
         self._delivery = delivery
         self._notice = notice
+        self._measures = (delivery.measure, *also)
         self._notifier = notifier or Notifier()
         self._monotonic = monotonic
         now = monotonic()
@@ -196,7 +199,8 @@ class Vitals:
         if now > then:
             metrics.inference_rtf = round((account.inference_seconds - scoring) / (now - then), 5)
         metrics.resident_memory_bytes = _resident_bytes()
-        self._delivery.measure(metrics)
+        for measure in self._measures:
+            measure(metrics)
 
 
 def _resident_bytes() -> int | None:
