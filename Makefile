@@ -26,13 +26,13 @@ demo: $(NODE)/.installed
 	@echo '== eqedge run --sim: twelve synthetic records through the wire, the network and the trigger'
 	$(NODE)/bin/eqedge --version -v
 	$(NODE)/bin/eqedge run --sim edge/samples/demo.hdf5 --speed max --output triggers.jsonl
-	@echo '== triggers.jsonl, the first event:'
-	@head -n 1 triggers.jsonl
+	@echo '== eqedge events: what triggers.jsonl holds'
+	$(NODE)/bin/eqedge events triggers.jsonl
 
 $(NODE)/.installed: pyproject.toml
 	@echo '== installing the node (numpy, ai-edge-litert, h5py, pyserial, click, paho-mqtt) into $(NODE)'
 	$(PYTHON) -m venv $(NODE)
-	$(NODE)/bin/pip install --quiet --disable-pip-version-check --editable .
+	$(NODE)/bin/pip install --quiet --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 setup: apt $(VENV)/.installed
@@ -40,7 +40,7 @@ setup: apt $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	@echo '== installing the workstation (TensorFlow) and the tools for tests into $(VENV)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[convert,plot,mseed,dev]'
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[convert,plot,mseed,dev]'
 	@touch $@
 
 apt:

@@ -11,6 +11,7 @@ from .convert.train_cli import evaluate, train
 from .edge.bench_cli import bench
 from .edge.cli import run
 from .edge.doctor_cli import doctor
+from .edge.listing import events
 from .edge.sample_cli import sample
 from .firmware_bridge.cli import sensor
 from .models.cli import models
@@ -32,7 +33,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, doctor, sensor, models, sample, bench, convert, train, evaluate):
+for command in (run, events, doctor, sensor, models, sample, bench, convert, train, evaluate):
     cli.add_command(command)
 
 
