@@ -21,7 +21,7 @@ MAX_TRACES = 600
 """Traces read at most: more cost time and change no range."""
 VERIFY_SHARE = 3
 """Every third trace is kept from calibration, to verify on."""
-CALIBRATION_WINDOWS = 800
+CALIBRATION_WINDOWS = 1600
 VERIFICATION_WINDOWS = 400
 MAX_CROPS = 8
 """Windows cut from one trace at most."""

@@ -62,7 +62,7 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
 @click.option(
     "--tuning-steps",
     type=click.IntRange(0),
-    default=2000,
+    default=3000,
     help="Gradient steps that fit the encoder to int8; 0 leaves the weights as they are.",
 )
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")

@@ -23,7 +23,7 @@ Range = tuple[float, float]
 Tensor = Any
 Progress = Callable[[str, int, int], None]
 BATCH = 16
-STEPS_PER_WINDOW = 3
+STEPS_PER_WINDOW = 4
 """Gradient steps for each window there is: few windows must not be learned by heart."""
 WEIGHT_RATE = 2e-3
 RANGE_RATE = 1e-2
@@ -80,7 +80,9 @@ def tune_encoder(
     exact = _RoundedEncoder(encoder, {})
     run_exact, run_rounded = tf.function(exact.__call__), tf.function(rounded.__call__)
     target = np.concatenate([run_exact(windows[batch]).numpy() for batch in batches])
-    behind = tf.constant(projection / (target @ projection).std(axis=(0, 1)))
+    spread = (target @ projection).std(axis=(0, 1))
+    # what hardly varies must not weigh more than what does
+    behind = tf.constant(projection / np.maximum(spread, 0.05 * spread.mean()))
     power = float(np.square(target).mean())
 
     def consumed_error() -> float:
