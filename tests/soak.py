@@ -73,11 +73,19 @@ def plan(rng: random.Random, hours: float) -> Iterator[Fault]:
 
 @dataclass
 class Quake:
-    """One earthquake that was played: samples, and the replay's time when P was sent."""
+    """One earthquake that was played: samples, and the replay's time of its P.
+
+    The player can be late itself, and the node's clock then learns the later time, or not.
+    """
 
     p: int
     s: int
-    p_time_ns: int = 0
+    planned_ns: int = 0
+    sent_ns: int = 0
+
+    def is_at(self, time_ns: int) -> bool:
+        """Whether an event that begins then is this one; the next is minutes away."""
+        return any(-30e9 < time_ns - own < 60e9 for own in (self.planned_ns, self.sent_ns))
 
 
 @dataclass
@@ -254,6 +262,8 @@ json_file = "{self._health}"
             record = json.loads(self._health.read_text())
             if not self.records or record["time"] != self.records[-1]["time"]:
                 self.records.append(record)
+                with self._log.with_name("records.jsonl").open("a") as file:
+                    print(json.dumps(record), file=file)
         with suppress(OSError, StopIteration):
             lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
             peak = next(line for line in lines if line.startswith("VmHWM"))
@@ -321,7 +331,7 @@ class Soak:
         # the first samples of a run that starts with the program would only wait for it
         wait_until(self._is_called, "the node opens the port", 30)
         steps = list(self._steps())
-        begin = time.monotonic()
+        begin, begin_ns = time.monotonic(), time.time_ns()
         for cell in range(round(self._hours * 3600 / CELL_SECONDS)):
             first = cell * CELL_SECONDS * RATE
             counts, quake = self._cell(first)
@@ -336,7 +346,9 @@ class Soak:
                 self.node.look_after()
                 self.sensor.send(counts[at : at + PACKET], sample)
                 if sample <= quake.p < sample + PACKET:
-                    quake.p_time_ns = replayed_ns(time.time_ns(), self._speed)
+                    planned_ns = begin_ns + round(quake.p / RATE / self._speed * 1e9)
+                    quake.planned_ns = replayed_ns(planned_ns, self._speed)
+                    quake.sent_ns = replayed_ns(time.time_ns(), self._speed)
 
     def _is_called(self) -> bool:
         self.sensor._look_for_reader()
@@ -408,7 +420,7 @@ class Soak:
             if first < 0 or np.any((broken >= first) & (broken <= last)):
                 continue
             account.expected += 1
-            account.missed += not any(-30e9 < at - quake.p_time_ns < 60e9 for at in starts)
+            account.missed += not any(quake.is_at(start) for start in starts)
         account.frames, account.frames_damaged = self.sensor.frames, self.sensor.damaged
         account.starts, account.exits_of_its_own = self.node.starts, self.node.exits
         self._measure()
