@@ -224,7 +224,7 @@ def card(report: Report, result: Converted) -> dict[str, Any]:
         "calibration": {
             "files": [path.name for path in report.settings.calibration],
             "windows": report.calibration_windows,
-            "tuning_steps": report.settings.tuning_steps,
+            "tuning_steps": report.settings.tuning_steps if result.precision == "int8" else 0,
             "seed": report.settings.seed,
         },
         "operations": result.contents.operations,

@@ -82,6 +82,8 @@ def with_ranges(
     # of a pooled signal only what the pooling keeps matters
     pooled = {int(o.inputs[0]) for o in graph.operators if op_name(model, o) == "MAX_POOL_2D"}
     known = known or {}
+    if lost := set(known) - {point_of(graph.tensors[index]) for index in activations}:
+        raise ValueError(f"no activation is called {', '.join(sorted(lost))}")
     members: dict[int, list[int]] = {}
     for index in activations:
         members.setdefault(groups.of(index), []).append(index)

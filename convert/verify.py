@@ -38,7 +38,7 @@ class AgreementLimit:
     """
 
     kept_fraction: float = 0.95
-    added_fraction: float = 0.05
+    added_fraction: float = 0.10
     shift_median_samples: float = 5.0
     shift_p95_samples: float = 25.0
     noise_added: float = 0.02
