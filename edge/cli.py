@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -24,6 +24,9 @@ from .settings import (
     TriggerSettings,
     WindowSettings,
 )
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
 
 LONGEST_SECONDS = 3600.0
 """No duration on the command line is longer."""
@@ -227,7 +230,6 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     from .daemon import Daemon
     from .delivery import Delivery
     from .message import Node
-    from .simulation import Simulation
     from .sinks import Sink
     from .snippets import Snippets
     from .sources import SerialSource, Source
@@ -240,6 +242,8 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     source: Source
     simulation: Simulation | None = None
     if flags["sim"] is not None:
+        from .simulation import Simulation
+
         simulation = open_things.enter_context(
             Simulation(
                 flags["sim"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol
 
 from .records import NANOSECONDS, ClockState
@@ -247,10 +249,18 @@ def _least_squares(points: list[_Arrived]) -> _Line:
 
 def host_synchronised() -> bool:
     """Whether the kernel holds its clock to be synchronised; False where it cannot be asked."""
-    try:
-        adjtimex = ctypes.CDLL(None).adjtimex
-    except (OSError, AttributeError):
+    adjtimex = _adjtimex()
+    if adjtimex is None:
         return False
     # all zero means "only tell"; struct timex is 208 bytes on 64-bit Linux
     state = int(adjtimex(ctypes.create_string_buffer(512)))
     return 0 <= state < _TIME_ERROR
+
+
+@cache
+def _adjtimex() -> Callable[[object], int] | None:
+    """Look the kernel's call up once: each look-up makes a library object of its own."""
+    try:
+        return ctypes.CDLL(None).adjtimex
+    except (OSError, AttributeError):
+        return None

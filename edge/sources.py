@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..firmware_bridge.dialogue import Command, Verb
 from ..firmware_bridge.framing import frame
@@ -14,7 +14,9 @@ from ..firmware_bridge.port import Port, PortError, PortState
 from ..firmware_bridge.virtual import VirtualSensor
 from .clock import Arrival, Clock, HostClock, ReplayClock, SimClock
 from .records import NANOSECONDS
-from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from .timeline import Timeline  # brings h5py, 11 MB that a live node need not carry
 
 SIM_CHANNELS = ("HHE", "HHN", "HHZ")
 SIM_CHUNK_SECONDS = 0.5
