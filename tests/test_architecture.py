@@ -74,6 +74,14 @@ def test_the_bare_install_is_the_node():
     assert any("tensorflow" in name for name in project["optional-dependencies"]["convert"])
 
 
+def test_a_live_node_does_not_carry_hdf5():
+    """Only a simulation reads files; on a small board that is a seventh of its memory."""
+    parts = "daemon, delivery, flags, health, snippets, sources, vitals"
+    program = f"import sys, eqedge.__main__; from eqedge.edge import {parts}; "
+    program += "sys.exit('h5py' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
 def test_import_contracts():
     """The floors of pyproject.toml hold: data flows one way, the device stays light."""
     result = subprocess.run(
