@@ -19,7 +19,7 @@ help:
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
 	@echo 'make check   ruff, mypy --strict, import-linter'
 	@echo 'make bench   what each stage of the chain costs on this machine'
-	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=200 SEED=1 (default 24 h)'
+	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
 	@echo 'make clean   remove virtual environments and caches'
 
 demo: $(NODE)/.installed
@@ -63,7 +63,7 @@ bench: $(NODE)/.installed
 	$(NODE)/bin/eqedge bench
 
 HOURS ?= 24
-SPEED ?= 200
+SPEED ?= 100
 SEED  ?= 1
 soak: setup
 	$(BIN)/python -m tests.soak --hours $(HOURS) --speed $(SPEED) --seed $(SEED)
