@@ -26,10 +26,10 @@ from .conftest import write_records
 
 @pytest.fixture(scope="module")
 def weights(built, tmp_path_factory):
-    """Return weights with a training card beside them that names thresholds of their own."""
+    """Return weights whose training card names thresholds that no pick of theirs reaches."""
     path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
     built("leqnet-gru").network.save_weights(path)
-    spec = ModelSpec("tiny", "leqnet-gru", thresholds={"default": Thresholds(0.5, 0.25, 0.2)})
+    spec = ModelSpec("tiny", "leqnet-gru", thresholds={"default": Thresholds(0.5, 0.999, 0.999)})
     training = {"spec": spec.to_json(), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     (path.parent / "tiny.training.json").write_text(json.dumps(training))
     return path
@@ -37,7 +37,7 @@ def weights(built, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def forced(weights, records, tmp_path_factory):
-    """Convert once with --force: random weights pick nothing that could agree."""
+    """Convert once with --force: no picks, so nothing that could agree."""
     output = tmp_path_factory.mktemp("converted")
     settings = ConvertSettings(
         weights, (records,), output, precisions=("float32", "int8"), tuning_steps=20, force=True
@@ -56,7 +56,7 @@ def test_the_card_belongs_to_the_bytes(forced, weights):
     """The node opens the model by its card, with the thresholds the training found."""
     output, report = forced
     model = open_model(output / "tiny_int8.tflite")
-    assert model.spec.thresholds["default"].P_threshold == 0.25
+    assert model.spec.thresholds["default"].P_threshold == 0.999
     assert model.spec.name == "tiny"
     card = model.card
     assert card["size_bytes"] == len(model.data)
