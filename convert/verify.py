@@ -37,7 +37,7 @@ class AgreementLimit:
         picks_needed: P and S picks of the float model without which nothing can be said.
     """
 
-    kept_fraction: float = 0.95
+    kept_fraction: float = 0.90
     added_fraction: float = 0.10
     shift_median_samples: float = 5.0
     shift_p95_samples: float = 25.0

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import EqedgeError
 from ..firmware_bridge.counters import Unwrapper
-from ..firmware_bridge.packets import Hello, Packet, Samples
-from .clock import Arrival, Clock
+from ..firmware_bridge.packets import Hello, Packet, Samples, TimeReply
+from .clock import Arrival, Clock, Ticked
 from .records import Block
 
 ORIENTATIONS = {"E": "E", "2": "E", "X": "E", "N": "N", "1": "N", "Y": "N", "Z": "Z", "3": "Z"}
@@ -39,14 +39,14 @@ class Assembler:
 
     Args:
         rate_hz: What the model wants.
-        make_clock: Called with the sensor's rate once it is known.
+        make_clock: Called with the sensor's introduction.
 
     Attributes:
         hello: The sensor's latest introduction, or None.
         unannounced: Samples packets dropped because no Hello had come yet.
     """
 
-    def __init__(self, rate_hz: float, make_clock: Callable[[float], Clock]) -> None:
+    def __init__(self, rate_hz: float, make_clock: Callable[[Hello], Clock]) -> None:
         self.hello: Hello | None = None
         self.unannounced = 0
         self._rate_hz = rate_hz
@@ -72,6 +72,8 @@ class Assembler:
         if isinstance(packet, Hello):
             self._greet(packet)
             return None
+        if isinstance(packet, TimeReply) and self._clock is not None:
+            self._clock.answer(packet, arrival)
         if not isinstance(packet, Samples):
             return None
         hello, clock = self.hello, self._clock
@@ -84,10 +86,10 @@ class Assembler:
         first = self._base + self._counter(packet.first_sample)
         if first < self._next_sample - BACKWARDS_SECONDS * hello.rate_hz:
             self._restart(hello)
-            clock = self._clock = self._make_clock(hello.rate_hz)
+            clock = self._clock = self._make_clock(hello)
             first = self._base + self._counter(packet.first_sample)
         self._next_sample = max(self._next_sample, first + len(packet.counts))
-        clock.observe(first + len(packet.counts), arrival)
+        clock.observe(first + len(packet.counts), arrival, Ticked(first, packet.tick))
         return Block(
             first_sample=first,
             start_time_ns=clock.time_ns(first),
@@ -106,7 +108,7 @@ class Assembler:
         if self.hello is None or hello.boot_id != self.hello.boot_id:
             if self.hello is not None:
                 self._restart(hello)
-            self._clock = self._make_clock(hello.rate_hz)
+            self._clock = self._make_clock(hello)
         self._layout = _layout(hello)
         self._strange = False
         self.hello = hello

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Protocol
 
+from ..firmware_bridge.packets import TimeReply
 from .records import NANOSECONDS, ClockState
 
 BUCKET_SECONDS = 10.0
@@ -36,11 +37,22 @@ class Arrival:
     utc_ns: int
 
 
+@dataclass(frozen=True)
+class Ticked:
+    """A sample and the sensor's tick (32 bits, wrapping) at which it was taken."""
+
+    sample: int
+    tick: int
+
+
 class Clock(Protocol):
     """Dates samples."""
 
-    def observe(self, next_sample: int, arrival: Arrival) -> None:
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn that all samples before `next_sample` had been taken by `arrival`."""
+
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """Learn what the sensor's tick was when it was asked."""
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
@@ -58,8 +70,11 @@ class SimClock:
         self._rate_hz = rate_hz
         self.state = ClockState(source="sim", synced=True)
 
-    def observe(self, next_sample: int, arrival: Arrival) -> None:
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Arrival says nothing of a recording."""
+
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """Nor does the player's tick."""
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
@@ -90,7 +105,15 @@ class HostClock:
         self._delay_ns = 0.0
         self._line = _Line(0.0, 0.0, 0.0)
 
-    def observe(self, next_sample: int, arrival: Arrival) -> None:
+    @property
+    def utc_less_monotonic_ns(self) -> int:
+        """What turns the host's monotonic time into UTC, steps followed and slews smoothed."""
+        return self._utc_less_monotonic_ns
+
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """Ticks are not this clock's matter."""
+
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn from one block's arrival; one that is older than another seen tells nothing."""
         self._follow_utc(arrival)
         if self._buckets and next_sample <= self._newest:
@@ -180,7 +203,10 @@ class ReplayClock:
         self._clock = HostClock(rate_hz)
         self._speed = speed
 
-    def observe(self, next_sample: int, arrival: Arrival) -> None:
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """The player's tick is not the recording's."""
+
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn from an arrival as if it had been in the recording's own time."""
         monotonic_ns = round(arrival.monotonic_ns * self._speed)
         self._clock.observe(

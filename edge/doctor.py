@@ -123,7 +123,7 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
         yield Check("port", True, f"{url} opens and is not in use")
         decoder = Decoder()
         rate_hz = model.spec.sampling_rate_hz if model else 100.0
-        assembler = Assembler(rate_hz, HostClock)
+        assembler = Assembler(rate_hz, lambda hello: HostClock(hello.rate_hz))
         try:
             heard = _listen(port, decoder, assembler)
         except EqedgeError as error:

@@ -126,6 +126,7 @@ class Node:
             "phase": pick.phase,
             "time": utc_text(pick.time_ns),
             "time_ns": pick.time_ns,
+            "sample": pick.sample,
             "probability": round(pick.probability, 4),
             "start_time": utc_text(window.time_ns(pick.start_sample)),
             "end_time": utc_text(window.time_ns(pick.end_sample)),

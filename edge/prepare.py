@@ -23,7 +23,8 @@ def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDAr
 
     Args:
         samples: (n, 3) counts at the model's rate, E, N, Z, n <= window_samples. A shorter one is
-            the end of a window whose beginning was never recorded: that part is zero.
+            the end of a window whose beginning was never recorded: it is continued backwards by
+            its mirror image, since from silence to noise would look like an arrival.
         spec: The model's contract.
 
     Returns:
@@ -32,16 +33,16 @@ def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDAr
     """
     steps = spec.preparation
     x = np.asarray(samples, dtype=np.float64)
-    mean: NDArray[np.float64] = (
-        np.ones(len(x)) @ x / len(x)
-    )  # a product: five times quicker than mean(axis=0)
+    # a product: five times quicker than mean(axis=0)
+    mean: NDArray[np.float64] = np.ones(len(x)) @ x / len(x)
     x = x - mean
     if steps.detrend == "linear":
         x = _without_trend(x)
     if steps.filter is not None:
         x = _band_pass(x, steps.filter, spec.sampling_rate_hz)
-    prepared = np.zeros((spec.window_samples, x.shape[1]), dtype=np.float32)
-    prepared[spec.window_samples - len(x) :] = x / _scale(x, steps, mean)
+    prepared = (x / _scale(x, steps, mean)).astype(np.float32)
+    if len(x) < spec.window_samples:
+        prepared = np.pad(prepared, ((spec.window_samples - len(x), 0), (0, 0)), mode="reflect")
     if spec.component_order != COMPONENTS:
         prepared = prepared[:, [COMPONENTS.index(c) for c in spec.component_order]]
     return prepared

@@ -12,8 +12,9 @@ from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortError, PortState
 from ..firmware_bridge.virtual import VirtualSensor
-from .clock import Arrival, Clock, HostClock, ReplayClock, SimClock
+from .clock import Arrival, Clock, ReplayClock, SimClock
 from .records import NANOSECONDS
+from .tick_dating import Questions, TickDatedClock
 
 if TYPE_CHECKING:
     from .timeline import Timeline  # brings h5py, 11 MB that a live node need not carry
@@ -29,8 +30,8 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what came and when, empty bytes when nothing has for a while; end at `stop`."""
 
-    def clock(self, rate_hz: float) -> Clock:
-        """Make the clock that dates this source's samples."""
+    def clock(self, hello: Hello) -> Clock:
+        """Make the clock that dates the samples of a sensor."""
 
     def ask_who(self) -> None:
         """Ask the sensor to introduce itself."""
@@ -61,15 +62,19 @@ class SerialSource:
         self._stop = stop
         self._notice = notice
         self._speed = speed
+        self._questions = Questions()
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
-        """Yield what the port delivers."""
+        """Yield what the port delivers, and ask for the sensor's tick in between."""
         self._port.open()
         state = self._port.state
         try:
             while not self._stop.is_set():
                 if self._port.state is PortState.CLOSED:
                     self._try_again()
+                question = self._questions.due(now())
+                if question:
+                    self._port.write(question)
                 data = self._port.read(READ_SECONDS)
                 if self._port.state is not state:
                     state = self._port.state
@@ -83,9 +88,11 @@ class SerialSource:
             return f"port lost ({self._port.last_fault}); looking for it again"
         return f"port {self._port.opened_url} is back"
 
-    def clock(self, rate_hz: float) -> Clock:
+    def clock(self, hello: Hello) -> Clock:
         """Return a clock that follows the host's."""
-        return HostClock(rate_hz) if self._speed == 1.0 else ReplayClock(rate_hz, self._speed)
+        if self._speed != 1.0:
+            return ReplayClock(hello.rate_hz, self._speed)
+        return TickDatedClock(hello, self._questions)
 
     def ask_who(self) -> None:
         """Send an Identify command."""
@@ -152,9 +159,9 @@ class SimSource:
                 yield self._sensor.push(part), arrival
         yield self._sensor.flush(), now()
 
-    def clock(self, rate_hz: float) -> Clock:
+    def clock(self, hello: Hello) -> Clock:
         """Return the timeline's own time."""
-        return SimClock(self._start_ns, rate_hz)
+        return SimClock(self._start_ns, hello.rate_hz)
 
     def ask_who(self) -> None:
         """Say nothing: the greeting cannot be lost here."""

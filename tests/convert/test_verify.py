@@ -61,7 +61,7 @@ def test_agreement_within_the_limit():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"heads": {"P": {"kept": 90, "lost": 10}}}, r"P: 90 of 100 kept \(90.0%\)"),
+        ({"heads": {"P": {"kept": 80, "lost": 20}}}, r"P: 80 of 100 kept \(80.0%\)"),
         ({"heads": {"detection": {"kept": 50, "lost": 50}}}, "detection: 50 of 100"),
         ({"heads": {"S": {"added": 20}}}, "S: 20 added to 100"),
         ({"heads": {"S": {"shift_median_samples": 9.0}}}, "S: median shift 9 samples"),

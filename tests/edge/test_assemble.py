@@ -27,7 +27,7 @@ def samples(first, n=10, boot=0, channels=3, sequence=0):
 
 def assembler():
     """Return an assembler for a model at 100 Hz, with the record's own time."""
-    return Assembler(RATE, lambda rate_hz: SimClock(0, rate_hz))
+    return Assembler(RATE, lambda hello: SimClock(0, hello.rate_hz))
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ class Bytes:
         for index, data in enumerate(self.portions):
             yield data, Arrival(index * self._gap_ns, index * self._gap_ns)
 
-    def clock(self, rate_hz):
+    def clock(self, hello):
         """Sample 0 was taken at 0."""
-        return SimClock(0, rate_hz)
+        return SimClock(0, hello.rate_hz)
 
     def ask_who(self):
         """Count the questions."""
@@ -265,9 +265,9 @@ class Live(Bytes):
             utc = self._utc_ns[index * 50 > self._step_sample]
             yield data, Arrival(monotonic, utc + monotonic)
 
-    def clock(self, rate_hz):
+    def clock(self, hello):
         """As a sensor on a port has it."""
-        return HostClock(rate_hz)
+        return HostClock(hello.rate_hz)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ import tty
 
 import numpy as np
 import pytest
-from eqedge.edge.clock import HostClock, SimClock
+from eqedge.edge.clock import SimClock
 from eqedge.edge.sources import SerialSource, SimSource
 from eqedge.edge.stead import Trace
+from eqedge.edge.tick_dating import TickDatedClock
 from eqedge.edge.timeline import Timeline
 from eqedge.firmware_bridge.decoder import Decoder
-from eqedge.firmware_bridge.dialogue import Command, Verb
+from eqedge.firmware_bridge.dialogue import Command, TimeRequest, Verb
 from eqedge.firmware_bridge.packets import Hello, Samples
 from eqedge.firmware_bridge.port import Port, PortError
+
+HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"))
 
 
 def timeline(rng_seed=1, length=3000):
@@ -66,7 +69,7 @@ def test_stop_ends_a_simulation_at_once():
 
 def test_a_simulation_has_its_own_time():
     """Sample zero is at the start, whenever it is played."""
-    clock = SimSource(timeline(), 100.0, 5_000, None, threading.Event()).clock(100.0)
+    clock = SimSource(timeline(), 100.0, 5_000, None, threading.Event()).clock(HELLO)
     assert isinstance(clock, SimClock)
     assert clock.time_ns(100) == 5_000 + 1_000_000_000
 
@@ -105,10 +108,11 @@ def test_a_port_is_read_and_asked(device):
     assert abs(time.time_ns() - arrival.utc_ns) < 1e9
     assert abs(time.monotonic_ns() - arrival.monotonic_ns) < 1e9
     source.ask_who()
-    (packet,) = Decoder().feed(os.read(ours, 100))
+    asked_tick, packet = Decoder().feed(os.read(ours, 100))
+    assert isinstance(asked_tick, TimeRequest)
     assert isinstance(packet, Command)
     assert packet.verb == Verb.IDENTIFY
-    assert isinstance(source.clock(100.0), HostClock)
+    assert isinstance(source.clock(HELLO), TickDatedClock)
     stop.set()
     assert list(reading) == []
 

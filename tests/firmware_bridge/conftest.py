@@ -142,7 +142,7 @@ class Board:
         """Resets the board as its button would."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self._monitor))
-            monitor.settimeout(5)
+            monitor.settimeout(30)
             for order in (b"system_reset\n", b"info status\n"):
                 answer = b""
                 while not answer.endswith(b"(qemu) "):

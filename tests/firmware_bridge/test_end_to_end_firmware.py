@@ -27,6 +27,7 @@ from eqedge.models.shelf import DEFAULT_MODEL
 P_SAMPLE = 4500
 """Sample of the P wave in the board's waveform."""
 MODEL = DEFAULT_MODEL
+RATES_HZ = {"calm": 100.0, "rough": 100.02}
 
 
 def quake():
@@ -52,9 +53,9 @@ class Cable(threading.Thread):
         self._ended = False
         self._random = random.Random(6)
         self.decoder = Decoder()
-        self.assembler = Assembler(100.0, HostClock)
+        self.assembler = Assembler(100.0, lambda hello: HostClock(hello.rate_hz))
         self.dated = []
-        """(sample number of this boot, boot mark, time it was dated to)."""
+        """(sample number of this boot, boot mark, number the daemon gives it, arrival's date)."""
 
     def cut(self):
         """Hangs up on both sides; they find each other again after a second."""
@@ -96,7 +97,9 @@ class Cable(threading.Thread):
         for packet in self.decoder.feed(data):
             block = self.assembler.push(packet, arrival)
             if block is not None:
-                self.dated.append((packet.first_sample, packet.boot, block.start_time_ns))
+                self.dated.append(
+                    (packet.first_sample, packet.boot, block.first_sample, block.start_time_ns)
+                )
 
     def _spoil(self, data):
         if not self.damage:
@@ -197,19 +200,35 @@ def test_the_earthquake_is_found_at_its_time(stations, name):
     assert times[0] == pytest.approx(truth, abs=0.5)
     first = station.events()[0]
     assert first["type"] == "new" and first["channels"] == ["HHE", "HHN", "HHZ"]
-    assert first["clock"]["source"] == "host"
 
 
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_samples_are_dated_within_20_ms(stations, name):
-    """The daemon's dating, on the stream as it arrived, puts the P sample where the mark was."""
+    """Arrivals alone, without asking the sensor, date the P sample to where the mark was."""
     station, truth, _ = stations[name]
     boot = station.cable.assembler.hello.boot
     at, when = next(
-        (n, ns) for n, b, ns in station.cable.dated if b == boot and n <= P_SAMPLE < n + 25
+        (n, ns) for n, b, _, ns in station.cable.dated if b == boot and n <= P_SAMPLE < n + 25
     )
-    rate_hz = 100.0 * (1.0002 if name == "rough" else 1.0)
-    assert when / 1e9 + (P_SAMPLE - at) / rate_hz == pytest.approx(truth, abs=0.020)
+    assert when / 1e9 + (P_SAMPLE - at) / RATES_HZ[name] == pytest.approx(truth, abs=0.020)
+
+
+@pytest.mark.parametrize("name", ["calm", "rough"])
+def test_the_event_is_stamped_within_20_ms(stations, name):
+    """By its ticks the daemon's own event says when the sample of the P was taken."""
+    station, truth, _ = stations[name]
+    boot = station.cable.assembler.hello.boot
+    marked = next(
+        number + P_SAMPLE - n
+        for n, b, number, _ in station.cable.dated
+        if b == boot and n <= P_SAMPLE < n + 25
+    )
+    event = station.events()[0]
+    assert event["clock"]["source"] == "ticks"
+    assert event["clock"]["error_s"] < 0.020
+    pick = next(pick for pick in event["picks"] if pick["phase"] == "P")
+    stamped = pick["time_ns"] / 1e9 + (marked - pick["sample"]) / RATES_HZ[name]
+    assert stamped == pytest.approx(truth, abs=0.020)
 
 
 def test_the_rough_station_had_a_rough_time(stations):

@@ -1,0 +1,109 @@
+"""Ticks the sensor put on its samples -> UTC, by asking it now and then what its tick is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from ..firmware_bridge.dialogue import TimeReply, TimeRequest
+from ..firmware_bridge.framing import frame
+from ..firmware_bridge.telemetry import Hello
+from ..firmware_bridge.tickclock import TickClock
+from .clock import Arrival, HostClock, Ticked
+from .records import NANOSECONDS, ClockState
+
+EAGER_REQUESTS = 6
+EAGER_SECONDS = 1.0
+"""The first requests follow each other quickly, so that a new sensor is soon dated well."""
+CALM_SECONDS = 10.0
+UNANSWERED = 16
+"""Requests that are waited for; older ones are given up."""
+STALE_SECONDS = 600.0
+"""Without an answer for so long, arrivals date better than a line into the past; a 32-bit tick of
+a megahertz turns over after 71 minutes."""
+
+
+class Questions:
+    """What the sensor was asked and when; pure of I/O, the source sends what `due` gives."""
+
+    def __init__(self) -> None:
+        self._asked_ns: OrderedDict[int, int] = OrderedDict()
+        self._next_id = 0
+        self._next_ns = 0
+
+    def due(self, now: Arrival) -> bytes:
+        """Return a framed request if it is time for one, else nothing."""
+        if now.monotonic_ns < self._next_ns:
+            return b""
+        pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else CALM_SECONDS
+        self._next_ns = now.monotonic_ns + round(pause * NANOSECONDS)
+        self._next_id = self._next_id + 1 & 0xFFFF_FFFF
+        self._asked_ns[self._next_id] = now.monotonic_ns
+        while len(self._asked_ns) > UNANSWERED:
+            self._asked_ns.popitem(last=False)
+        return frame(TimeRequest(self._next_id).to_bytes())
+
+    def asked_ns(self, reply: TimeReply) -> int | None:
+        """Return when the reply's question was asked, once; None if nobody asked."""
+        return self._asked_ns.pop(reply.request_id, None)
+
+
+class TickDatedClock:
+    """Dates samples by the sensor's ticks once it has answered, by arrival until then.
+
+    A round trip bounds the host's time of a tick from both sides, so nothing of the packet's own
+    length or of the line's delay is left in the date, as it is when arrivals are all there is.
+
+    Args:
+        hello: The sensor's introduction: rate and tick rate.
+        questions: Asked of this sensor.
+    """
+
+    def __init__(self, hello: Hello, questions: Questions) -> None:
+        self._by_arrival = HostClock(hello.rate_hz)
+        self._ticks = TickClock(hello.tick_hz)
+        self._ticks_per_sample = hello.tick_hz / hello.rate_hz
+        self._questions = questions
+        self._newest: Ticked | None = None
+        self._now_ns = 0
+        self._answered_ns: int | None = None
+
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
+        """Learn from one block: when it came, and the tick of its first sample."""
+        self._by_arrival.observe(next_sample, arrival)
+        self._now_ns = arrival.monotonic_ns
+        if ticked is not None:
+            self._newest = ticked
+
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """Learn from a reply; one that nobody asked for tells nothing."""
+        asked_ns = self._questions.asked_ns(reply)
+        if asked_ns is None:
+            return
+        self._ticks.note(reply, asked_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
+        self._answered_ns = arrival.monotonic_ns
+
+    def time_ns(self, sample: int) -> int:
+        """UTC of a sample."""
+        newest = self._newest
+        if newest is None or not self._answers:
+            return self._by_arrival.time_ns(sample)
+        host_seconds = self._ticks.host_seconds(newest.tick)
+        assert host_seconds is not None
+        period_seconds = self._ticks_per_sample / self._ticks.ticks_per_second
+        monotonic_seconds = host_seconds + (sample - newest.sample) * period_seconds
+        return round(monotonic_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
+
+    @property
+    def state(self) -> ClockState:
+        """Of the ticks: half of the quickest round trip as error; of the arrivals before that."""
+        state = self._by_arrival.state
+        quickest = self._ticks.quickest_seconds
+        if not self._answers or quickest is None:
+            return state
+        return ClockState("ticks", state.synced, state.offset_s, quickest / 2)
+
+    @property
+    def _answers(self) -> bool:
+        """Whether the sensor has answered lately."""
+        since = self._answered_ns
+        return since is not None and self._now_ns - since < STALE_SECONDS * NANOSECONDS

@@ -1,0 +1,87 @@
+"""Dates by the sensor's own ticks: asked, answered, and when no answers come."""
+
+import numpy as np
+from eqedge.edge.clock import Arrival, Ticked
+from eqedge.edge.tick_dating import STALE_SECONDS, UNANSWERED, Questions, TickDatedClock
+from eqedge.firmware_bridge.decoder import Decoder
+from eqedge.firmware_bridge.dialogue import TimeReply, TimeRequest
+from eqedge.firmware_bridge.telemetry import Hello
+
+HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"), tick_hz=1_000_000)
+UTC_NS = 1_700_000_000_000_000_000
+BOOT_SECONDS = 50.0
+"""Host's monotonic time at the sensor's tick 0."""
+
+
+def arrival(seconds: float) -> Arrival:
+    """An arrival at a monotonic time on a host whose UTC is UTC_NS later."""
+    return Arrival(round(seconds * 1e9), UTC_NS + round(seconds * 1e9))
+
+
+def tick_at(seconds: float, ppm: float = 0.0) -> int:
+    """The sensor's wrapping tick at a monotonic time of the host."""
+    return round((seconds - BOOT_SECONDS) * 1e6 * (1 + ppm * 1e-6)) & 0xFFFF_FFFF
+
+
+def ask(questions: Questions, clock: TickDatedClock, at: float, way: float, ppm: float = 0.0):
+    """One round trip whose two ways take `way` seconds each."""
+    (request,) = Decoder().feed(questions.due(arrival(at)))
+    assert isinstance(request, TimeRequest)
+    tick = tick_at(at + way, ppm)
+    clock.answer(TimeReply(request.request_id, tick, tick), arrival(at + 2 * way))
+
+
+def test_blocks_are_dated_by_ticks_whatever_their_delay():
+    """Blocks that come 0.3 s late are dated to a millisecond once the sensor has answered."""
+    questions = Questions()
+    clock = TickDatedClock(HELLO, questions)
+    rng = np.random.default_rng(3)
+    for second in range(120):
+        taken = BOOT_SECONDS + 10 + second
+        if second < 6 or second % 10 == 0:
+            ask(questions, clock, taken, float(rng.uniform(0.001, 0.01)), ppm=80.0)
+        ticked = Ticked(100 * second, tick_at(taken, ppm=80.0))
+        clock.observe(100 * second + 100, arrival(taken + 1.3), ticked)
+        off = clock.time_ns(100 * second) - (UTC_NS + round(taken * 1e9))
+        assert abs(off) < 10e6 if second < 20 else abs(off) < 2e6
+    assert clock.state.source == "ticks"
+    assert 0 < clock.state.error_s < 0.01
+
+
+def test_without_answers_arrivals_date():
+    """A sensor that does not answer is dated by when its blocks come, and the event says so."""
+    clock = TickDatedClock(HELLO, Questions())
+    clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
+    assert clock.time_ns(100) == UTC_NS + 61_000_000_000
+    assert clock.state.source == "host"
+
+
+def test_answers_go_stale():
+    """Ticks are not trusted for ever: without answers for ten minutes arrivals date again."""
+    questions = Questions()
+    clock = TickDatedClock(HELLO, questions)
+    clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
+    ask(questions, clock, 61.0, 0.002)
+    assert clock.state.source == "ticks"
+    late = 62.0 + STALE_SECONDS
+    clock.observe(62_100, arrival(late), Ticked(62_000, tick_at(late - 1)))
+    assert clock.state.source == "host"
+
+
+def test_a_reply_to_nobody_tells_nothing():
+    """An answer that was not asked for, or comes twice, is left out."""
+    questions = Questions()
+    clock = TickDatedClock(HELLO, questions)
+    clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
+    clock.answer(TimeReply(99, 5, 5), arrival(61.0))
+    assert clock.state.source == "host"
+
+
+def test_questions_come_quickly_then_calmly_and_are_given_up():
+    """Six questions a second apart, then one in ten seconds; unanswered ones do not pile up."""
+    questions = Questions()
+    times = [s for s in range(200) if questions.due(arrival(float(s)))]
+    assert times[:6] == [0, 1, 2, 3, 4, 5]
+    assert set(np.diff(times[6:])) == {10}
+    known = [n for n in range(1, len(times) + 1) if questions.asked_ns(TimeReply(n, 0, 0))]
+    assert len(known) <= UNANSWERED
