@@ -25,7 +25,7 @@ help:
 demo: $(NODE)/.installed
 	@echo '== eqedge run --sim: twelve synthetic records through the wire, the network and the trigger'
 	$(NODE)/bin/eqedge --version -v
-	$(NODE)/bin/eqedge run --sim edge/samples/demo.hdf5 --speed max --output triggers.jsonl
+	$(NODE)/bin/eqedge run --sim edge/replay/samples/demo.hdf5 --speed max --output triggers.jsonl
 	@echo '== eqedge events: what triggers.jsonl holds'
 	$(NODE)/bin/eqedge events triggers.jsonl
 

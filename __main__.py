@@ -8,11 +8,11 @@ import click
 from . import EqedgeError
 from .convert.cli import convert
 from .convert.train_cli import evaluate, train
-from .edge.bench_cli import bench
 from .edge.cli import run
-from .edge.doctor_cli import doctor
-from .edge.listing import events
-from .edge.sample_cli import sample
+from .edge.operation.bench_cli import bench
+from .edge.operation.doctor_cli import doctor
+from .edge.operation.listing import events
+from .edge.replay.sample_cli import sample
 from .firmware_bridge.cli import sensor
 from .models.cli import models
 
@@ -26,7 +26,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
     if version:
         click.echo(f"eqedge {metadata.version('eqedge')}")
         if verbose:
-            from .edge.about import about
+            from .edge.operation.about import about
 
             click.echo("\n".join(about()))
     elif context.invoked_subcommand is None:

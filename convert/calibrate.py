@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import EqedgeError
 from ..edge.prepare import prepare
-from ..edge.stead import SteadFile, Trace, TraceError
+from ..edge.replay.stead import SteadFile, Trace, TraceError
 from ..models.spec import ModelSpec
 
 MIN_TRACES = 10

@@ -26,7 +26,7 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from .simulation import Simulation
+    from .replay.simulation import Simulation
 
 LONGEST_SECONDS = 3600.0
 """No duration on the command line is longer."""
@@ -61,7 +61,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
 def _print_config(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print every setting and leave."""
     if value and not context.resilient_parsing:
-        from .config import reference
+        from .operation.config import reference
 
         click.echo(reference(), nl=False)
         context.exit()
@@ -194,7 +194,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
     looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
     `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
-    from .flags import settings_of, warnings
+    from .operation.flags import settings_of, warnings
 
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
@@ -226,14 +226,14 @@ def _spare_inputs(settings: Settings, flags: dict[str, Any]) -> None:
 def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: ExitStack) -> None:
     from ..firmware_bridge.port import Port
     from ..models.shelf import open_model
-    from .account import Watches
     from .daemon import Daemon
-    from .delivery import Delivery
+    from .delivery.outputs import Delivery
+    from .delivery.sinks import Sink
+    from .delivery.snippets import Snippets
     from .message import Node
-    from .sinks import Sink
-    from .snippets import Snippets
+    from .operation.account import Watches
+    from .operation.vitals import Vitals
     from .sources import SerialSource, Source
-    from .vitals import Vitals
 
     # A crash inside a library, or systemd's SIGABRT to a hung node, says where.
     faulthandler.enable()
@@ -242,7 +242,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     source: Source
     simulation: Simulation | None = None
     if flags["sim"] is not None:
-        from .simulation import Simulation
+        from .replay.simulation import Simulation
 
         simulation = open_things.enter_context(
             Simulation(

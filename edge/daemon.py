@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..firmware_bridge.decoder import Decoder
 from ..models.shelf import Model
-from .account import Account, Watch, Watches
 from .assemble import Assembler
+from .delivery.sinks import Sink
 from .detector import Detector
 from .introduction import Introduction
 from .message import Node
+from .operation.account import Account, Watch, Watches
 from .pace import Pace
 from .prepare import prepare
 from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
 from .settings import Settings, SettingsError
-from .sinks import Sink
 from .sources import Source
 from .stack import Stack
 from .trigger import Associator, thresholds_of

@@ -17,7 +17,7 @@ from .records import NANOSECONDS
 from .tick_dating import Questions, TickDatedClock
 
 if TYPE_CHECKING:
-    from .timeline import Timeline  # brings h5py, 11 MB that a live node need not carry
+    from .replay.timeline import Timeline  # brings h5py, 11 MB that a live node need not carry
 
 SIM_CHANNELS = ("HHE", "HHN", "HHZ")
 SIM_CHUNK_SECONDS = 0.5

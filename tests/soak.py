@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 from eqedge.edge.clock import replayed_ns
-from eqedge.edge.spool import Spool
-from eqedge.edge.synthetic import earthquake
+from eqedge.edge.delivery.spool import Spool
+from eqedge.edge.replay.synthetic import earthquake
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from eqedge.__main__ import cli
-from eqedge.edge.sample import DEMO_FILE
+from eqedge.edge.replay.sample import DEMO_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("tensorflow", "keras", "scipy", "obspy", "matplotlib", "jsonschema", "hypothesis")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from eqedge.edge.sample import DEMO_FILE
-from eqedge.edge.stead import SteadFile
+from eqedge.edge.replay.sample import DEMO_FILE
+from eqedge.edge.replay.stead import SteadFile
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
 from .broker import broker  # noqa: F401

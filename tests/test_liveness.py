@@ -14,7 +14,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from eqedge.edge.sample import DEMO_FILE
+from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 

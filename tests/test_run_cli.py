@@ -13,9 +13,9 @@ import time
 import h5py
 import numpy as np
 import pytest
-from eqedge.edge.sample import DEMO_FILE, write_sample
-from eqedge.edge.stead import SteadFile
-from eqedge.edge.timeline import Timeline
+from eqedge.edge.replay.sample import DEMO_FILE, write_sample
+from eqedge.edge.replay.stead import SteadFile
+from eqedge.edge.replay.timeline import Timeline
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.shelf import DEFAULT_MODEL, open_model

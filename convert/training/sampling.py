@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.prepare import prepare
-from ...edge.synthetic import earthquake, noise
+from ...edge.replay.synthetic import earthquake, noise
 from ...models.spec import ModelSpec
 from .augment import AugmentOptions, add_event, add_noise, corrupt, seen
 from .example import NO_ONSETS, Example, nothing_in, onsets

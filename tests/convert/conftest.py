@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from eqedge.convert.networks import Variant, build_network
-from eqedge.edge.synthetic import earthquake, noise
+from eqedge.edge.replay.synthetic import earthquake, noise
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SMALL = Variant(cnn_blocks=1, lstm_blocks=1)

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.calibrate import MIN_TRACES, CalibrationError, crop, load_windows
-from eqedge.edge.stead import SteadError, Trace
+from eqedge.edge.replay.stead import SteadError, Trace
 from eqedge.models.spec import ModelSpec
 
 from .conftest import write_records

@@ -12,7 +12,7 @@ from eqedge.convert.networks import Variant
 from eqedge.convert.stored import WeightsError
 from eqedge.convert.weights import load_network
 from eqedge.edge.prepare import prepare
-from eqedge.edge.stead import SteadFile
+from eqedge.edge.replay.stead import SteadFile
 from eqedge.models.architectures import ARCHITECTURES
 from eqedge.models.spec import BandPass, ModelSpec, Preparation
 

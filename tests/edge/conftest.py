@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from eqedge.edge.synthetic import earthquake, noise
+from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
 

@@ -9,10 +9,10 @@ import tty
 import numpy as np
 import pytest
 from eqedge.edge.clock import SimClock
+from eqedge.edge.replay.stead import Trace
+from eqedge.edge.replay.timeline import Timeline
 from eqedge.edge.sources import SerialSource, SimSource
-from eqedge.edge.stead import Trace
 from eqedge.edge.tick_dating import TickDatedClock
-from eqedge.edge.timeline import Timeline
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.dialogue import Command, TimeRequest, Verb
 from eqedge.firmware_bridge.packets import Hello, Samples

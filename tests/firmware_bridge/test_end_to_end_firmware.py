@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from eqedge.edge.assemble import Assembler
 from eqedge.edge.clock import HostClock
+from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.edge.sources import now
-from eqedge.edge.synthetic import earthquake, noise
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.waveform import waveform_bytes

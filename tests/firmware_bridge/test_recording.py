@@ -60,7 +60,7 @@ def test_mini_seed_holds_what_was_added(tmp_path, waves, rate_hz):
 
 def test_hdf5_is_steads_layout(tmp_path, waves):
     """Columns are E, N, Z whatever the sensor's order, and edge's own reader takes the file."""
-    from eqedge.edge.stead import SteadFile
+    from eqedge.edge.replay.stead import SteadFile
 
     hello = Hello("d", "f", 100.0, ("HNZ", "HNN", "HNE"), units_per_count=2e-6, unit="M/S**2")
     counts = waves(100)

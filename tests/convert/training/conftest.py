@@ -3,7 +3,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from eqedge.edge.synthetic import earthquake, noise
+from eqedge.edge.replay.synthetic import earthquake, noise
 
 STATIONS = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"]
 

@@ -3,7 +3,7 @@ import pytest
 from eqedge.convert.training import augment
 from eqedge.convert.training.augment import AugmentOptions, add_event, add_noise, corrupt
 from eqedge.convert.training.example import Example, onsets
-from eqedge.edge.synthetic import earthquake, noise
+from eqedge.edge.replay.synthetic import earthquake, noise
 
 EVERYTHING = AugmentOptions(
     add_gap_r=1.0, drop_channel_r=1.0, scale_amplitude_r=1.0, rotate_r=1.0, sensor_r=1.0,

@@ -12,7 +12,7 @@ from eqedge.convert.training.records import DataError, index_continuous, index_s
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.convert.training.stream import StreamError, StreamSettings, batches
 from eqedge.edge.prepare import prepare
-from eqedge.edge.synthetic import earthquake
+from eqedge.edge.replay.synthetic import earthquake
 from eqedge.models.spec import ModelSpec
 
 SPEC = ModelSpec("leqnet_gru", "leqnet-gru")

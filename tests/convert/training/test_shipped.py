@@ -11,7 +11,7 @@ from eqedge.convert.training.records import held_out
 from eqedge.convert.training.score import EventWindow, Trial, predictor, score
 from eqedge.convert.training.student import build
 from eqedge.edge.prepare import prepare
-from eqedge.edge.synthetic import earthquake, noise
+from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
 
 WEIGHTS = Path(eqedge.__file__).parent / "models" / "weights" / "leqnet_gru.weights.h5"

@@ -1,0 +1,288 @@
+"""Messages to an MQTT broker: spool first, then one connection at a time, until acknowledged."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ..records import Message
+from ..settings import CODE, MqttSettings, SettingsError
+from .home_assistant import announcements
+from .link import Link, LinkLost, read_credentials, reason_of, tls_context
+from .pick_log import PickLog, mark_historical
+from .sinks import to_line
+from .spool import Entry, Spool
+
+TURN_SECONDS = 1.0
+"""Longest sleep of the thread while connected: it looks after the keepalive in between."""
+NAP_SECONDS = 5.0
+"""Longest sleep while not connected, so that `progress_time` proves the thread alive."""
+STABLE_SECONDS = 10.0
+"""A connection that lasted this long starts the back-off anew; a shorter one prolongs it."""
+REPEAT_SECONDS = 3600.0
+"""A trouble that goes on is told again this often."""
+REFUSED_FOR_GOOD = {0x90, 0x95, 0x99}
+"""Reason codes of MQTT 5 (topic, size, format) after which the same message is never taken."""
+
+
+@dataclass
+class MqttCounts:
+    """What happened at the broker's door.
+
+    Attributes:
+        connected: Now.
+        connects: Connections that the broker accepted.
+        failures: Connections lost, and attempts that failed.
+        delivered: Spooled messages acknowledged.
+        refused: Messages the broker will never take; they are in the file only.
+        oversized: Messages longer than `max_payload_bytes`; they are in the file only.
+    """
+
+    connected: bool = False
+    connects: int = 0
+    failures: int = 0
+    delivered: int = 0
+    refused: int = 0
+    oversized: int = 0
+
+
+class Mqtt:
+    """A sink that is never in the way: `write` stores, a thread of its own delivers.
+
+    At least once, in order, with the event's own id. A clean end leaves `stopped` on the status
+    topic, any other one the will, `offline`.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        *,
+        network: str,
+        station: str,
+        info: Message,
+        spool: Spool,
+        on_state: Callable[[str], None],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Start the thread; the broker need not be there.
+
+        Args:
+            settings: Of the broker.
+            network: FDSN code, third last level of all topics.
+            station: Station code, second last level.
+            info: What `<prefix>/<net>/<sta>/info` says, retained.
+            spool: Keeps messages until they are acknowledged; `close` closes it.
+            on_state: Told one line when something changes; called from another thread.
+            environ: Where EQEDGE_MQTT_USERNAME and EQEDGE_MQTT_PASSWORD may stand.
+
+        Raises:
+            SettingsError: Codes, certificates or credentials cannot be used.
+        """
+        for code in (network, station):
+            if not CODE.fullmatch(code):
+                raise SettingsError(f"code {code!r}: use 1 to 8 capital letters or digits")
+        self.counts = MqttCounts()
+        self._settings = settings
+        self._base = f"{settings.topic_prefix}/{network}/{station}"
+        # The same at each start, so that the broker drops a half-dead connection of ours, and its
+        # will with it, before it can call the new one offline.
+        self._client_id = f"eqedge-{network}-{station}"
+        self._info = to_line(info)
+        self._announcements = announcements(settings.home_assistant_prefix, self._base)
+        self._spool = spool
+        self._on_state = on_state
+        self._credentials = read_credentials(settings, environ, on_state)
+        self._tls = tls_context(settings)
+        self._picks = PickLog()
+        self._health: bytes | None = None
+        self._said = ("", 0.0)
+        self._stop = threading.Event()
+        self._deadline = float("inf")
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._progress_time = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
+
+    def write(self, message: Message) -> None:
+        """Store the message, and its new picks, for the broker."""
+        self._store(message, age_known=True)
+
+    def catch_up(self, message: Message | None) -> None:
+        """Store a message of an earlier run unless it was the last one stored.
+
+        A kill between the file and the spool leaves one such message, the file's last.
+        """
+        if message is not None and _key(message) != self._spool.newest_key:
+            self._store(message, age_known=False)
+
+    def publish_health(self, record: Message) -> None:
+        """Publish a health record if connected; an old one is of no use, so none is kept."""
+        self._health = to_line(record)
+        self._wake()
+
+    @property
+    def progress_time(self) -> float:
+        """When the thread last proved alive, on the monotonic clock."""
+        return self._progress_time
+
+    def close(self) -> None:
+        """Deliver what can be delivered within `drain_seconds`, say `stopped`, close the spool."""
+        self._deadline = time.monotonic() + self._settings.drain_seconds
+        self._stop.set()
+        self._wake()
+        self._thread.join(self._settings.drain_seconds + 2)
+        if len(self._spool):
+            where = f"kept in {self._spool.path}" if self._spool.path else "lost, without a spool"
+            self._on_state(f"broker {self._settings.address}: {len(self._spool)} messages {where}")
+        self._spool.close()
+
+    def _store(self, message: Message, *, age_known: bool) -> None:
+        told = [("event", message), *(("pick", pick) for pick in self._picks.news(message))]
+        items = [(kind, to_line(body)) for kind, body in told]
+        fitting = [item for item in items if len(item[1]) <= self._settings.max_payload_bytes]
+        if len(fitting) < len(items):
+            self.counts.oversized += len(items) - len(fitting)
+            self._say(f"a message of event {message['event_id']} is too long to be published")
+        self._spool.put(fitting, key=_key(message), age_known=age_known)
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # so many calls wait already
+            self._wake_write.send(b"!")
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            link = Link(self._settings, self._client_id, f"{self._base}/status", self._wake_read)
+            try:
+                self._serve(link)
+                return
+            # Whatever a broken or hostile broker makes the client library raise, the next
+            # connection starts afresh; a thread that ends would be worse than any of it.
+            except Exception as error:
+                link.drop()
+                reason = str(error) if isinstance(error, LinkLost) else reason_of(error)
+            self.counts.connected = False
+            self.counts.failures += 1
+            if self._stop.is_set() and self._is_over():
+                return
+            self._say(f"{reason}; events are kept and the connection is tried again")
+            failures = 0 if time.monotonic() - began > STABLE_SECONDS else failures + 1
+            if not self._wait(self._backoff(failures)):
+                return
+
+    def _backoff(self, failures: int) -> float:
+        """Seconds to the next attempt, scattered, so that a hundred nodes do not come as one."""
+        longest = self._settings.retry_max_seconds
+        seconds = min(longest, self._settings.retry_min_seconds * 2.0 ** min(failures, 30))
+        return seconds * random.uniform(0.5, 1.0)
+
+    def _wait(self, seconds: float) -> bool:
+        """Sleep; when stopping, only shortly. Return whether to try again."""
+        until = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            self._progress_time = time.monotonic()
+            self._stop.wait(min(left, NAP_SECONDS))
+        if self._stop.is_set():
+            time.sleep(min(0.2, self._settings.retry_min_seconds))
+            return not self._is_over()
+        return True
+
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._deadline or not len(self._spool)
+
+    def _serve(self, link: Link) -> None:
+        """Deliver over one connection until it is lost, or all is told and the node stops."""
+        link.open(self._tls, self._credentials, self._announcements.status_topic)
+        self.counts.connected = True
+        self.counts.connects += 1
+        self._say("connected")
+        self._greet(link)
+        on_the_way: dict[int, int] = {}
+        newest = 0
+        while True:
+            self._progress_time = time.monotonic()
+            self._acknowledge(link, on_the_way)
+            for entry in self._spool.pending(after=newest, limit=link.room) if link.room else ():
+                newest = entry.id
+                number = self._send(link, entry)
+                if number is not None:
+                    on_the_way[number] = entry.id
+            if self._stop.is_set() and self._is_over():
+                link.publish(f"{self._base}/status", b"stopped", retain=True)
+                link.close()
+                return
+            self._tell_health(link)
+            link.turn(0.05 if self._stop.is_set() else TURN_SECONDS)
+            if link.home_assistant_started:
+                link.home_assistant_started = False
+                self._announce(link)
+
+    def _greet(self, link: Link) -> None:
+        link.publish(f"{self._base}/status", b"online", retain=True)
+        link.publish(f"{self._base}/info", self._info, retain=True)
+        self._announce(link)
+
+    def _announce(self, link: Link) -> None:
+        for topic, payload in self._announcements.payloads.items():
+            link.publish(topic, payload, retain=True)
+
+    def _tell_health(self, link: Link) -> None:
+        health, self._health = self._health, None
+        if health is not None:
+            link.publish(f"{self._base}/health", health, qos=0)
+
+    def _send(self, link: Link, entry: Entry) -> int | None:
+        """Publish one message; return its packet number, or None if the broker can't take it."""
+        payload = entry.payload
+        if entry.is_older_than(self._settings.historical_seconds):
+            payload = mark_historical(payload)
+        topic = f"{self._base}/{entry.kind}"
+        if len(topic.encode()) + len(payload) + 16 > link.max_packet_bytes:
+            self._give_up(entry.id, "longer than the broker allows")
+            return None
+        return link.publish(topic, payload)
+
+    def _acknowledge(self, link: Link, on_the_way: dict[int, int]) -> None:
+        arrived = []
+        refusal: ReasonCode | None = None
+        for number, reason in link.take_acknowledgements():
+            identifier = on_the_way.pop(number, None)
+            if not reason.is_failure:
+                arrived += [identifier] if identifier is not None else []
+            elif identifier is not None and reason.value in REFUSED_FOR_GOOD:
+                self._give_up(identifier, str(reason))
+            else:
+                refusal = reason
+        if arrived:
+            self._spool.remove(arrived)
+            self.counts.delivered += len(arrived)
+        if refusal is not None:
+            raise LinkLost(f"the broker refuses a message: {refusal}")
+
+    def _give_up(self, identifier: int, reason: str) -> None:
+        self._spool.remove([identifier])
+        self.counts.refused += 1
+        self._say(f"a message is not taken ({reason}); it is left out")
+
+    def _say(self, text: str) -> None:
+        """Tell news; the same again only once an hour."""
+        said, when = self._said
+        if text != said or time.monotonic() - when > REPEAT_SECONDS:
+            self._said = (text, time.monotonic())
+            self._on_state(f"broker {self._settings.address}: {text}")
+
+
+def _key(message: Message) -> str:
+    return f"{message.get('event_id')} {message.get('sequence')}"

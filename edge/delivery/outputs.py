@@ -1,0 +1,127 @@
+"""Messages -> file -> broker: in this order, so that each is on disk before any network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..message import Node
+from ..operation.health import Metrics
+from ..records import Message
+from ..settings import Settings
+from .mqtt import Mqtt
+from .sinks import JsonLines, last_message
+from .spool import Spool
+
+SPOOL_SUFFIX = ".spool"
+"""A live node keeps what the broker has not acknowledged beside its output."""
+
+
+class Delivery:
+    """All ways out that the settings name, as one sink.
+
+    Args:
+        settings: Of the node.
+        node: Its description, for the broker's `info`.
+        fresh: Start the output anew and leave no spool behind, as a simulation does.
+        notice: Told one line when the disk or the broker changes state.
+
+    Raises:
+        OutputError: The output or the spool cannot be written.
+        SettingsError: The broker's settings contradict themselves.
+    """
+
+    def __init__(
+        self, settings: Settings, node: Node, *, fresh: bool, notice: Callable[[str], None]
+    ) -> None:
+        path = Path(settings.output) if settings.output else None
+        self._folder = path.parent if path else None
+        # Before the file is opened: opening cuts off a torn line, and rotation may have left none.
+        left = None if fresh or path is None else _left_by_earlier_run(path)
+        self._file = JsonLines(
+            path,
+            append=not fresh,
+            fsync=settings.file.fsync,
+            rotate_bytes=0 if fresh else settings.file.rotate_bytes,
+            keep_files=settings.file.keep_files,
+            on_state=notice,
+        )
+        self._spool: Spool | None = None
+        self._broker: Mqtt | None = None
+        if settings.mqtt is None:
+            return
+        keep = None if fresh or path is None else path.with_name(path.name + SPOOL_SUFFIX)
+        self._spool = Spool(keep, settings.spool, on_state=notice)
+        self._broker = Mqtt(
+            settings.mqtt,
+            network=settings.station.network,
+            station=settings.station.station,
+            info=node.info(settings),
+            spool=self._spool,
+            on_state=notice,
+        )
+        self._broker.catch_up(left)
+
+    def write(self, message: Message) -> None:
+        """Write the message to the file, then store it for the broker."""
+        self._file.write(message)
+        if self._broker is not None:
+            self._broker.write(message)
+
+    def retry(self) -> None:
+        """Offer the disk what it refused: the next message may be days away."""
+        self._file.retry()
+
+    def publish_health(self, record: Message) -> None:
+        """Tell the broker how the node is."""
+        if self._broker is not None:
+            self._broker.publish_health(record)
+
+    def proved_alive(self, now: float) -> float:
+        """Monotonic time at which the last of the ways out was not stuck.
+
+        The file is written by the caller's own thread: as long as that asks, the file is not.
+        """
+        return now if self._broker is None else min(now, self._broker.progress_time)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Fill in what is known of the ways out."""
+        lines = self._file.counts
+        metrics.output_waiting_lines = lines.waiting
+        metrics.output_errors_total = lines.failed
+        metrics.output_lost_total = lines.lost
+        if self._folder is not None:
+            metrics.disk_free_bytes = _free_bytes(self._folder)
+        if self._broker is None or self._spool is None:
+            return
+        metrics.spool_messages = len(self._spool)
+        metrics.spool_oldest_seconds = round(self._spool.oldest_seconds(), 3)
+        metrics.spool_purged_total = self._spool.counts.purged
+        metrics.spool_errors_total = self._spool.counts.disk_errors
+        counts = self._broker.counts
+        metrics.mqtt_connected = counts.connected
+        metrics.mqtt_connects_total = counts.connects
+        metrics.mqtt_failures_total = counts.failures
+        metrics.mqtt_delivered_total = counts.delivered
+        metrics.mqtt_refused_total = counts.refused + counts.oversized
+
+    def close(self) -> None:
+        """Bring out what can be brought out, first to the file."""
+        try:
+            self._file.close()
+        finally:
+            if self._broker is not None:
+                self._broker.close()
+
+
+def _left_by_earlier_run(path: Path) -> Message | None:
+    """Return the newest whole line; right after a rotation it stands in FILE.1."""
+    return last_message(path) or last_message(path.with_name(f"{path.name}.1"))
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

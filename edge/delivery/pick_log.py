@@ -1,0 +1,51 @@
+"""Which picks of an event have been published, and what a late message says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import Any
+
+from ..records import Message
+from .sinks import to_line
+
+REMEMBERED_EVENTS = 64
+"""Events whose picks are known to be published."""
+
+
+class PickLog:
+    """Tells which picks of a message are new: each is published once, and again if it moves."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._times: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def news(self, message: Message) -> list[Message]:
+        """Return a message for each pick not seen before, with an id that outlives a restart."""
+        event_id = str(message.get("event_id"))
+        known = self._times.pop(event_id, {})
+        numbers: dict[Any, int] = {}
+        told = []
+        for pick in message.get("picks", ()):
+            phase = pick.get("phase")
+            numbers[phase] = numbers.get(phase, 0) + 1
+            pick_id = f"{event_id}-{phase}{numbers[phase]}"
+            if known.get(pick_id) != pick.get("time"):
+                head = {name: message[name] for name in PICK_HEAD if name in message}
+                kind = "update" if pick_id in known else "new"
+                told.append({**head, "type": kind, "pick_id": pick_id, **pick})
+                known[pick_id] = pick.get("time")
+        if message.get("type") != "end":
+            self._times[event_id] = known
+            while len(self._times) > REMEMBERED_EVENTS:
+                self._times.popitem(last=False)
+        return told
+
+
+PICK_HEAD = ("schema", "event_id", "sequence", "network", "station", "location", "trace_id")
+"""What a pick's message takes over from its event's, besides `historical`."""
+
+
+def mark_historical(payload: bytes) -> bytes:
+    """Return the message with `historical` set."""
+    return to_line({**json.loads(payload), "historical": True})

@@ -1,0 +1,1 @@
+"""Running a node for a year: settings file, health, watchdog, doctor, benchmark."""

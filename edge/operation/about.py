@@ -1,0 +1,31 @@
+"""What this node is made of, for `eqedge --version -v`."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+from ... import EqedgeError
+from ...models.shelf import DEFAULT_MODEL, open_model
+from ..runtime import RuntimeMissing, find_runtime
+
+
+def about() -> list[str]:
+    """Return lines for people; what is missing is said, not raised."""
+    try:
+        runtime = find_runtime()
+        interpreter = f"{runtime.name} {runtime.version}"
+    except RuntimeMissing as error:
+        interpreter = str(error)
+    try:
+        model = open_model(DEFAULT_MODEL)
+        shelf = f"{model.name}, sha256 {model.sha256}"
+    except EqedgeError as error:
+        shelf = str(error)
+    packages = ("numpy", "pyserial", "h5py", "paho-mqtt")
+    return [
+        f"runtime   {interpreter}",
+        f"model     {shelf}",
+        f"packages  {', '.join(f'{name} {metadata.version(name)}' for name in packages)}",
+        f"python    {platform.python_version()} on {platform.machine()}, {platform.platform()}",
+    ]

@@ -1,0 +1,144 @@
+"""A simulation's triggers against the labels of its traces: found, missed, false, residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..records import Message
+from .timeline import Placement
+
+TOLERANCE_SECONDS = 0.5
+"""A pick is right within this of its label."""
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Picks of one phase against its labels, seconds, later than the label positive."""
+
+    labelled: int
+    found: int
+    mean: float
+    mae: float
+    p95: float
+
+    @classmethod
+    def of(cls, labelled: int, residuals: Sequence[float]) -> Residuals:
+        """Summarise; NaN where nothing was found."""
+        if not residuals:
+            return cls(labelled, 0, float("nan"), float("nan"), float("nan"))
+        r = np.asarray(residuals)
+        p95 = float(np.percentile(np.abs(r), 95))
+        return cls(labelled, len(r), float(r.mean()), float(np.abs(r).mean()), p95)
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """The account of one run.
+
+    Attributes:
+        traces: Played.
+        events: Traces with a labelled P or S.
+        found: Of these, with a trigger that has a right pick.
+        missed: The others.
+        false: Triggers that belong to no labelled event and do not lie on an unlabelled one.
+        unscored: Triggers on traces that hold an event but no label.
+        p: P picks.
+        s: S picks.
+    """
+
+    traces: int
+    events: int
+    found: int
+    missed: int
+    false: int
+    unscored: int
+    p: Residuals
+    s: Residuals
+
+    def lines(self, data_seconds: float) -> list[str]:
+        """Say it for people."""
+        hours = data_seconds / 3600
+        rate = f", {self.false / hours:.2f} an hour" if hours > 0 else ""
+        unscored = f", {self.unscored} on traces without labels" if self.unscored else ""
+        return [
+            f"events   {self.found} of {self.events} found, {self.missed} missed; "
+            f"{self.false} false{rate}{unscored}",
+            *(
+                f"{name} picks  {r.found} of {r.labelled} within {TOLERANCE_SECONDS} s"
+                + (
+                    f"; residual mean {r.mean:+.3f} s, MAE {r.mae:.3f} s, p95 {r.p95:.3f} s"
+                    if r.found
+                    else ""
+                )
+                for name, r in (("P", self.p), ("S", self.s))
+            ),
+        ]
+
+
+def score(
+    placements: Sequence[Placement], messages: Iterable[Message], rate_hz: float
+) -> Scoreboard:
+    """Score each event's last word.
+
+    Args:
+        placements: Of the timeline.
+        messages: All messages of the run, in order, with `sim` on their picks.
+        rate_hz: Of the timeline.
+    """
+    last_words: dict[str, Message] = {}
+    for message in messages:
+        last_words[message["event_id"]] = message
+    by_trace: dict[str, list[dict[str, int]]] = {}
+    for message in last_words.values():
+        picks = {pick["phase"]: pick["sim"] for pick in message["picks"]}
+        name = message["picks"][0]["sim"]["trace_name"]
+        samples = {k: v["sample"] for k, v in picks.items() if v["trace_name"] == name}
+        by_trace.setdefault(name, []).append(samples)
+    residuals: dict[str, list[float]] = {"P": [], "S": []}
+    events = found = false = unscored = 0
+    for placed in placements:
+        triggers = by_trace.get(placed.trace_name, [])
+        labels = _labels(placed)
+        if not labels:
+            if placed.is_noise:
+                false += len(triggers)
+            else:
+                unscored += len(triggers)
+            continue
+        events += 1
+        right = False
+        for picks in triggers:
+            hits = {
+                phase: (picks[phase] - label) / rate_hz
+                for phase, label in labels.items()
+                if phase in picks and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
+            }
+            if hits and not right:
+                right = True
+                for phase, residual in hits.items():
+                    residuals[phase].append(residual)
+            else:  # wrong, or a second trigger for the same event
+                false += 1
+        found += right
+    labelled = {
+        phase: sum(phase in _labels(placed) for placed in placements) for phase in residuals
+    }
+    return Scoreboard(
+        traces=len(placements),
+        events=events,
+        found=found,
+        missed=events - found,
+        false=false,
+        unscored=unscored,
+        p=Residuals.of(labelled["P"], residuals["P"]),
+        s=Residuals.of(labelled["S"], residuals["S"]),
+    )
+
+
+def _labels(placed: Placement) -> dict[str, float]:
+    """Labels of a trace, as samples within it."""
+    arrivals = {"P": placed.p_arrival_sample, "S": placed.s_arrival_sample}
+    return {k: v - placed.first_sample for k, v in arrivals.items() if v is not None}

@@ -1,0 +1,118 @@
+"""`--sim`: a STEAD file as a live station, and the account of how its labels were met."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+from ..operation.account import Account
+from ..records import NANOSECONDS, Message
+from ..sources import SimSource
+from .playlist import Playlist, choose
+from .scoreboard import Scoreboard, score
+from .stead import SteadError, SteadFile, TraceError, parse_time
+from .timeline import Timeline
+
+DEFAULT_START_NS = parse_time("2000-01-01 00:00:00") or 0
+"""Time of the first trace if it has none."""
+LEAD_SECONDS = 60.0
+"""Noise before the first trace, so that a window is full when it begins."""
+
+
+class Simulation:
+    """Owns the open file, the timeline and, as a sink, the messages that are to be scored.
+
+    Args:
+        path: STEAD-layout HDF5.
+        labels: CSV of labels, or None for the one beside the file.
+        traces: Replay this many at random; None for all.
+        seed: Of the choice, and of the noise between traces.
+        spacing_seconds: Noise between traces.
+        speed: Multiple of real time, None for as fast as possible.
+        rate_hz: What the model wants.
+        stop: Set to end it.
+
+    Raises:
+        SteadError: The file cannot be read, or not one of its traces can be played.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        labels: Path | None,
+        traces: int | None,
+        seed: int,
+        spacing_seconds: float,
+        speed: float | None,
+        rate_hz: float,
+        stop: Event,
+    ) -> None:
+        self._rate_hz = rate_hz
+        self._messages: list[Message] = []
+        self._file = SteadFile(path, labels)
+        names = choose(self._file.names, traces, seed)
+        self.playlist = Playlist(self._file, names, rate_hz)
+        try:
+            start_ns = self._start(names) - round(LEAD_SECONDS * NANOSECONDS)
+        except SteadError:
+            self._file.close()
+            raise
+        self.timeline = Timeline(
+            self.playlist,
+            rate_hz,
+            spacing_seconds=spacing_seconds,
+            lead_seconds=LEAD_SECONDS,
+            seed=seed,
+        )
+        self.source = SimSource(self.timeline, rate_hz, start_ns, speed, stop)
+
+    def _start(self, names: list[str]) -> int:
+        """Time of the first trace that can be played; proves that there is one."""
+        reason = ""
+        for name in names:
+            try:
+                start_ns = self.playlist.read(name).start_time_ns
+            except TraceError as error:
+                reason = reason or str(error)
+                continue
+            return DEFAULT_START_NS if start_ns is None else start_ns
+        raise SteadError(f"{self._file.path}: no trace can be played; {reason}")
+
+    def __enter__(self) -> Simulation:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def write(self, message: Message) -> None:
+        """Keep a message for the scoreboard."""
+        self._messages.append(message)
+
+    def close(self) -> None:
+        """Nothing is pending."""
+
+    def scoreboard(self, samples: int) -> Scoreboard:
+        """Score the traces that lie wholly in the samples played: the rest was not missed."""
+        played = [p for p in self.timeline.placements if p.end_sample <= samples]
+        return score(played, self._messages, self._rate_hz)
+
+    def report(self, account: Account) -> list[str]:
+        """Say for people what was played, found and how fast."""
+        seconds = account.stream.samples / self._rate_hz
+        board = self.scoreboard(account.stream.samples)
+        odd = [*self.playlist.passed_over, *self.playlist.remarks]
+        windows = max(account.windows_scored, 1)
+        return [
+            *odd[:10],
+            *([f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []),
+            f"played {board.traces} traces, {seconds / 3600:.2f} h of data, through "
+            f"{account.losses.frames_ok} frames ({account.losses.frames_bad} bad, "
+            f"{account.losses.sequence_lost} lost), {account.stream.gaps} gaps",
+            *board.lines(seconds),
+            f"speed    {seconds / max(account.wall_seconds, 1e-9):.0f} times real time; "
+            f"{account.windows_scored} windows ({account.windows_skipped} left out to keep up), "
+            f"{account.inference_seconds / windows * 1000:.2f} ms each for preparation and network",
+        ]

@@ -1,0 +1,259 @@
+"""STEAD-layout HDF5 -> traces with their labels: `data/<trace_name>` (n, 3), components E, N, Z."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import EqedgeError
+from ..records import NANOSECONDS
+
+RATE_HZ = 100.0
+"""STEAD's sampling rate; its files do not state it."""
+RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
+LONGEST_SAMPLES = 10_000_000
+"""More than a day: a damaged header, or a record that should be cut before it fills the memory."""
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+"""What h5py raises on damage, and on things that are no array of numbers."""
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+class SteadError(EqedgeError):
+    """The file cannot be read as STEAD."""
+
+
+class TraceError(EqedgeError):
+    """One trace of a file cannot be used; the others can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One record.
+
+    Attributes:
+        name: STEAD's `trace_name`.
+        waveform: (n, 3) in the file's own unit, E, N, Z.
+        rate_hz: Samples a second.
+        category: `trace_category`; noise is `noise`, whatever else is an event.
+        start_time_ns: UTC of the first sample, or None.
+        p_arrival_sample: Label, or None.
+        s_arrival_sample: Label, or None.
+        coda_end_sample: Label, or None.
+        attributes: All attributes, HDF5's over the CSV's.
+        remark: What is odd about the trace though it can be used, or empty.
+    """
+
+    name: str
+    waveform: NDArray[np.float32]
+    rate_hz: float
+    category: str
+    start_time_ns: int | None
+    p_arrival_sample: float | None
+    s_arrival_sample: float | None
+    coda_end_sample: float | None
+    attributes: Mapping[str, Any] = field(repr=False)
+    remark: str = ""
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the record is labelled to hold no earthquake."""
+        return self.category == "noise"
+
+
+class SteadFile:
+    """An open file; read trace by trace, so that 85 GB need no more memory than one record.
+
+    Args:
+        path: The HDF5 file.
+        labels: CSV with a `trace_name` column; by default the one beside the file under the same
+            name, if there is one. Attributes in the HDF5 go first.
+
+    Raises:
+        SteadError: The file is missing, cut short, not HDF5, or has no `data` group; or the CSV
+            cannot be read.
+    """
+
+    def __init__(self, path: str | Path, labels: str | Path | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise SteadError(f"{path}: no such file; name a STEAD-layout HDF5 file")
+        try:
+            self._file = h5py.File(self.path, "r")
+            group = self._file.get("data")
+            empty = not isinstance(group, h5py.Group) or len(group) == 0
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise self._unreadable(error) from error
+        if empty:
+            self._file.close()
+            raise SteadError(
+                f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name>"
+            )
+        self._group = group
+        beside = self.path.with_suffix(".csv")
+        self._labels_path = Path(labels) if labels else beside if beside.is_file() else None
+        self._labels: dict[str, dict[str, str]] | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of all traces, in the file's order (alphabetical).
+
+        Raises:
+            SteadError: The file's index is damaged.
+        """
+        try:
+            # a name that is no text comes as bytes; it can be told of, not read
+            return [
+                name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+                for name in self._group
+            ]
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise self._unreadable(error) from error
+
+    def read(self, name: str) -> Trace:
+        """Read one trace.
+
+        Raises:
+            TraceError: It is missing, has another shape, holds NaN, or its chunk is damaged.
+        """
+        try:
+            dataset = self._group[name]
+            _check_shape(name, tuple(dataset.shape or ()))
+            waveform = np.asarray(dataset[()], dtype=np.float32)
+            attributes = {**self._row(name), **{k: _plain(v) for k, v in dataset.attrs.items()}}
+        except KeyError as error:
+            raise TraceError(
+                f"trace {name}: not in {self.path.name}, or its header is damaged; "
+                "download or copy the file again"
+            ) from error
+        except _UNREADABLE as error:
+            raise TraceError(
+                f"trace {name}: cannot be read ({_first_line(error)}); "
+                "download or copy the file again"
+            ) from error
+        if not np.isfinite(waveform).all():
+            raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
+        still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
+        if len(still) == 3:
+            raise TraceError(f"trace {name}: all three components are constant")
+        return Trace(
+            name=name,
+            waveform=waveform,
+            rate_hz=_rate(name, attributes),
+            category=str(attributes.get("trace_category") or "") or _category_of(name),
+            start_time_ns=parse_time(attributes.get("trace_start_time")),
+            p_arrival_sample=_arrival(attributes, "p_arrival_sample", len(waveform)),
+            s_arrival_sample=_arrival(attributes, "s_arrival_sample", len(waveform)),
+            coda_end_sample=number(attributes.get("coda_end_sample")),
+            attributes=attributes,
+            remark=f"constant component {', '.join(still)}" if still else "",
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.names)
+
+    def __enter__(self) -> SteadFile:
+        """Return the file itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _unreadable(self, error: Exception) -> SteadError:
+        return SteadError(
+            f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy it again"
+        )
+
+    def _row(self, name: str) -> dict[str, str]:
+        if self._labels_path is None:
+            return {}
+        if self._labels is None:
+            self._labels = _read_labels(self._labels_path)
+        return self._labels.get(name, {})
+
+
+def _check_shape(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
+        raise TraceError(f"trace {name}: shape {shape}, expected (samples, 3) as E, N, Z")
+    if shape[0] > LONGEST_SAMPLES:
+        raise TraceError(f"trace {name}: {shape[0]} samples; cut it to {LONGEST_SAMPLES} at most")
+
+
+def number(value: Any) -> float | None:
+    """Read a number as STEAD writes them: 700.0, '700', '[[2896.]]', [[2896.]]; None if none."""
+    if isinstance(value, str):
+        found = _NUMBER.search(value)
+        value = found.group() if found else math.nan
+    try:
+        first = np.asarray(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        return None
+    return float(first[0]) if first.size and math.isfinite(first[0]) else None
+
+
+def parse_time(value: Any) -> int | None:
+    """Read a UTC time with or without fraction and zone; nanoseconds since 1970, or None."""
+    text = str(value or "").strip().rstrip("Z").replace("T", " ")
+    if not "1900" <= text[:4] < "2200":  # no seismogram, and beyond what a node can date
+        return None
+    for form in ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S"):
+        try:
+            moment = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        microseconds = round(moment.timestamp() * 1_000_000)
+        return microseconds * (NANOSECONDS // 1_000_000)
+    return None
+
+
+def _arrival(attributes: Mapping[str, Any], key: str, length: int) -> float | None:
+    sample = number(attributes.get(key))
+    return sample if sample is not None and 0 <= sample < length else None
+
+
+def _rate(name: str, attributes: Mapping[str, Any]) -> float:
+    for key in RATE_FIELDS:
+        if key in attributes and str(attributes[key]).strip() not in ("", "None", "nan"):
+            rate = number(attributes[key])
+            if rate is None or not 0 < rate <= 10_000:
+                raise TraceError(f"trace {name}: {key} {attributes[key]!r} is no sampling rate")
+            return rate
+    return RATE_HZ
+
+
+def _category_of(name: str) -> str:
+    return "noise" if name.endswith("_NO") else "earthquake_local"
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _read_labels(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            rows = csv.DictReader(lines)
+            if "trace_name" not in (rows.fieldnames or ()):
+                raise SteadError(f"{path}: no trace_name column; it is not STEAD's CSV")
+            return {row["trace_name"]: row for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SteadError(f"{path}: cannot be read ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

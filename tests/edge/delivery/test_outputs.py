@@ -1,0 +1,73 @@
+"""All ways out as one sink, against a real broker."""
+
+import json
+
+from eqedge.edge.delivery.outputs import Delivery
+from eqedge.edge.message import Node
+from eqedge.edge.operation.health import Metrics
+from eqedge.edge.settings import FileSettings, MqttSettings, Settings
+
+from ...broker import broker, wait_until  # noqa: F401
+
+
+def event(number, **more):
+    """Return a message with what the ways out look at."""
+    return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **more}
+
+
+def deliver(model, tmp_path, broker, **more):  # noqa: F811
+    """Open the ways out of a live node."""
+    mqtt = MqttSettings("127.0.0.1", broker.port, retry_min_seconds=0.1)
+    settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=mqtt, **more)
+    return Delivery(settings, Node(settings.station, model, "boot"), fresh=False, notice=print)
+
+
+def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, broker):  # noqa: F811
+    """The file's last line, and only that, reaches the broker at the next start, as historical."""
+    lines = "".join(json.dumps(event(n)) + "\n" for n in (1, 2))
+    (tmp_path / "o.jsonl").write_text(lines + '{"type": "ne')
+    with broker.listen("eqedge/#") as heard:
+        delivery = deliver(model, tmp_path, broker)
+        heard.wait_for(lambda got: len(got.json("event")) == 1)
+        delivery.close()
+        deliver(model, tmp_path, broker).close()
+    assert [(m["event_id"], m["historical"]) for m in heard.json("event")] == [("e2", True)]
+
+
+def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):  # noqa: F811
+    """The newest line then stands in FILE.1."""
+    (tmp_path / "o.jsonl.1").write_text(json.dumps(event(7)) + "\n")
+    with broker.listen("eqedge/#") as heard:
+        delivery = deliver(model, tmp_path, broker)
+        heard.wait_for(lambda got: [m["event_id"] for m in got.json("event")] == ["e7"])
+        delivery.close()
+
+
+def test_the_file_is_rotated_as_the_settings_say(model, tmp_path, broker):  # noqa: F811
+    """Bounded in number and size; what goes to the broker is not touched by it."""
+    small = FileSettings(rotate_bytes=65_536, keep_files=2)
+    delivery = deliver(model, tmp_path, broker, file=small)
+    for number in range(40):
+        delivery.write(event(number, padding="x" * 10_000))
+    delivery.close()
+    assert sorted(p.name for p in tmp_path.glob("o.jsonl*") if "spool" not in p.name) == [
+        "o.jsonl",
+        "o.jsonl.1",
+        "o.jsonl.2",
+    ]
+
+
+def test_the_metrics_know_the_ways_out(model, tmp_path, broker):  # noqa: F811
+    """What waits, what was delivered, and that all is connected."""
+    delivery, metrics = deliver(model, tmp_path, broker), Metrics()
+    delivery.write(event(1))
+
+    def delivered():
+        delivery.measure(metrics)
+        return metrics.mqtt_delivered_total == 1
+
+    wait_until(delivered, "the broker acknowledges")
+    assert metrics.mqtt_connected and metrics.spool_messages == 0
+    assert metrics.output_errors_total == 0 and metrics.disk_free_bytes > 0
+    assert delivery.proved_alive(1e12) < 1e12
+    delivery.close()

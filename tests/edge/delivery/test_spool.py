@@ -1,0 +1,315 @@
+"""The spool through kill -9, full and read-only disks, damage, and its own limits."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+from eqedge.edge.delivery.sinks import OutputError
+from eqedge.edge.delivery.spool import Spool
+from eqedge.edge.settings import SettingsError, SpoolSettings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .test_sinks import file_size_limit, fill, remount, small_disk
+
+
+def body(number, size=200):
+    """Return a payload that tells its number."""
+    return b"%08d" % number + b"x" * (size - 8)
+
+
+def put(spool, *numbers):
+    """Add messages one by one."""
+    for number in numbers:
+        spool.put([("event", body(number))], key=str(number))
+
+
+def waiting(spool, **where):
+    """Return the numbers of those that wait, in order."""
+    return [int(entry.payload[:8]) for entry in spool.pending(**{"limit": 10_000, **where})]
+
+
+@pytest.fixture(params=["file", "memory"])
+def spool(request, tmp_path):
+    """A spool on disk, and one in memory."""
+    made = Spool(tmp_path / "spool.db" if request.param == "file" else None)
+    yield made
+    made.close()
+
+
+def test_in_order_until_removed(spool):
+    """Messages come back in order, from any place, and leave when removed; ids are not reused."""
+    put(spool, 1, 2, 3)
+    first, second, third = spool.pending()
+    assert waiting(spool, after=first.id) == [2, 3]
+    assert waiting(spool, limit=2) == [1, 2]
+    spool.remove([first.id, third.id, 999])
+    assert waiting(spool) == [2] and len(spool) == 1
+    put(spool, 4)
+    assert spool.pending(after=second.id)[0].id > third.id
+
+
+def test_what_was_put_survives_and_what_was_removed_is_gone(tmp_path):
+    """The next run finds the rest, in order, and the last key."""
+    path = tmp_path / "spool.db"
+    first = Spool(path)
+    put(first, 1, 2, 3)
+    first.remove([first.pending()[0].id])
+    first.close()
+    second = Spool(path)
+    assert waiting(second) == [2, 3] and len(second) == 2
+    assert second.newest_key == "3"
+    second.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["spool.db"]
+
+
+def test_memory_leaves_no_file(tmp_path, monkeypatch):
+    """A simulation that asks for no spool finds none afterwards."""
+    monkeypatch.chdir(tmp_path)
+    made = Spool(None)
+    put(made, 1)
+    made.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+PUTTER = """
+import sys
+from pathlib import Path
+from eqedge.edge.delivery.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+first = int(sys.argv[2])
+for number in range(first, first + 100000):
+    spool.put([("event", b"%08d" % number), ("pick", b"%08d" % number)])
+    print(number, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_put(tmp_path):
+    """Eight times killed while it writes: all that `put` returned from is there, none in part."""
+    path, told = tmp_path / "spool.db", []
+    for turn in range(8):
+        command = [sys.executable, "-c", PUTTER, str(path), str(len(told) + 1000 * turn)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for _ in range(5 + 13 * turn):
+            told.append(int(process.stdout.readline()))
+        process.kill()
+        told += [int(line) for line in process.stdout.read().splitlines()]
+        process.wait(10)
+    found = Spool(path)
+    entries = found.pending(limit=100_000)
+    events = [int(entry.payload) for entry in entries if entry.kind == "event"]
+    picks = [int(entry.payload) for entry in entries if entry.kind == "pick"]
+    found.close()
+    assert events == picks == sorted(set(events))
+    assert set(told) <= set(events) and len(events) - len(told) <= 8
+
+
+def test_oldest_goes_first_when_too_many(tmp_path):
+    """Beyond the number of messages the oldest leave, counted, also those of an earlier run."""
+    path = tmp_path / "spool.db"
+    for start in (0, 7):
+        limited = Spool(path, SpoolSettings(max_messages=5))
+        put(limited, *range(start, start + 7))
+        assert waiting(limited) == list(range(start + 2, start + 7))
+        assert limited.counts.purged == (2 if start == 0 else 7)
+        limited.close()
+
+
+def test_oldest_goes_first_when_too_large(spool):
+    """Beyond the number of bytes too; one that is larger than all still gets its turn."""
+    limited = Spool(None, SpoolSettings(max_bytes=4096))
+    put(limited, *range(30))
+    assert waiting(limited) == list(range(10, 30))
+    limited.put([("event", body(99, 9000))])
+    assert waiting(limited) == [99]
+
+
+def test_the_file_does_not_grow_for_ever(tmp_path):
+    """A year of messages through a small queue leaves a small file."""
+    path = tmp_path / "spool.db"
+    made = Spool(path, SpoolSettings(max_messages=50, fsync="never"))
+    put(made, *range(3000))
+    sizes = [file.stat().st_size for file in tmp_path.iterdir()]
+    made.close()
+    assert sum(sizes) < 2_500_000
+    assert path.stat().st_size < 100_000
+
+
+def test_full_disk_keeps_in_memory_and_writes_later(tmp_path):
+    """On a full disk nothing is lost or reordered; acknowledged ones do not come back."""
+    said = []
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        made = Spool(disk / "spool.db", on_state=said.append)
+        put(made, *range(20))
+        taker = fill(disk)
+        put(made, *range(20, 400))
+        assert made.counts.disk_errors > 0
+        assert waiting(made) == list(range(400))
+        made.remove([entry.id for entry in made.pending(limit=10)])
+        assert waiting(made) == list(range(10, 400))
+        assert len([line for line in said if "full" in line]) == 1, said
+        taker.unlink()
+        put(made, 400)
+        assert waiting(made) == list(range(10, 401)) and len(made) == 391
+        assert "again" in said[-1]
+        made.close()
+        again = Spool(disk / "spool.db")
+        assert waiting(again) == list(range(10, 401))
+        again.close()
+
+
+def test_read_only_disk_under_way(tmp_path):
+    """A disk that the kernel makes read-only costs durability, not the run."""
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        made = Spool(disk / "spool.db")
+        put(made, 1)
+        made.close()
+        remount(disk, "ro")
+        said = []
+        late = Spool(disk / "spool.db", on_state=said.append)
+        put(late, 2)
+        assert waiting(late) == [2]
+        assert late.counts.disk_errors == 1 and "memory only" in said[0]
+        late.close()
+        remount(disk, "rw")
+        assert waiting(Spool(disk / "spool.db")) == [1]
+
+
+def test_a_limit_that_needs_no_privilege_acts_as_a_full_disk(tmp_path):
+    """Files that may not grow: kept in memory, written when they may again."""
+    path = tmp_path / "spool.db"
+    made = Spool(path)
+    put(made, 0)
+    with file_size_limit(50_000):
+        put(made, *range(1, 300))
+        assert made.counts.disk_errors > 0
+        assert waiting(made) == list(range(300))
+    put(made, 300)
+    made.close()
+    again = Spool(path)
+    assert waiting(again) == list(range(301))
+    again.close()
+
+
+@pytest.mark.parametrize("harm", ["zeros", "middle", "tail"])
+def test_a_damaged_file_is_set_aside(tmp_path, harm):
+    """What cannot be read is kept under another name, said, and the node goes on."""
+    path, said = tmp_path / "spool.db", []
+    made = Spool(path)
+    put(made, *range(200))
+    made.close()
+    data = bytearray(path.read_bytes())
+    spans = {"zeros": (0, 4096), "middle": (4096, 12288), "tail": (len(data) - 8192, len(data))}
+    start, end = spans[harm]
+    data[start:end] = b"\0" * (end - start) if harm == "zeros" else b"\xa5" * (end - start)
+    path.write_bytes(data)
+    made = Spool(path, on_state=said.append)
+    put(made, 1)
+    assert waiting(made) == [1] and made.counts.damaged == 1
+    assert (tmp_path / "spool.db.damaged").exists() and "set aside" in said[0]
+    made.close()
+
+
+def test_no_other_file_is_taken_for_a_spool(tmp_path):
+    """A text file, another database, a folder, a missing folder: refused, untouched."""
+    text = tmp_path / "triggers.jsonl"
+    text.write_text("{}\n")
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE precious (x)")
+    before = text.read_bytes(), other.read_bytes()
+    for path in (text, other, tmp_path, tmp_path / "missing" / "spool.db"):
+        with pytest.raises(OutputError) as caught:
+            Spool(path)
+        assert str(path) in str(caught.value)
+    assert (text.read_bytes(), other.read_bytes()) == before
+
+
+def test_one_process_at_a_time(tmp_path):
+    """Two nodes with one spool would deliver each other's events: the second is told so."""
+    path = tmp_path / "spool.db"
+    first = Spool(path)
+    put(first, 1)
+    with pytest.raises(OutputError, match="another process"):
+        Spool(path)
+    first.close()
+    Spool(path).close()
+
+
+def test_age_is_measured_by_the_clock_that_is_never_set(tmp_path):
+    """Age comes from the monotonic clock within a boot; of an earlier boot it is surely old."""
+    now = [100.0]
+    path = tmp_path / "spool.db"
+    made = Spool(path, monotonic=lambda: now[0])
+    put(made, 1)
+    made.put([("event", body(2))], age_known=False)
+    now[0] += 30
+    young, unknown = made.pending()
+    assert young.age_seconds == 30 and not young.is_older_than(60)
+    assert unknown.is_older_than(60)
+    assert made.oldest_seconds() == 30
+    now[0] += 31
+    assert made.pending()[0].is_older_than(60)
+    made.close()
+    again = Spool(path, monotonic=lambda: now[0])
+    assert again.oldest_seconds() == 61
+    again.close()
+
+
+def test_two_threads_at_once(spool):
+    """One thread puts while another takes and removes: each message is taken once, in order."""
+    taken = []
+
+    def take():
+        while len(taken) < 300:
+            entries = spool.pending(limit=7)
+            taken.extend(int(entry.payload[:8]) for entry in entries)
+            spool.remove([entry.id for entry in entries])
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    put(spool, *range(300))
+    taker.join(20)
+    assert taken == list(range(300)) and len(spool) == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("put"), st.integers(8, 900)),
+            st.tuples(st.just("remove"), st.integers(0, 6)),
+            st.tuples(st.just("reopen"), st.just(0)),
+        ),
+        max_size=40,
+    )
+)
+def test_it_is_a_bounded_queue(tmp_path_factory, steps):
+    """Whatever is put, removed and reopened, it holds what a list with the same limits holds."""
+    path = tmp_path_factory.mktemp("spool") / "spool.db"
+    limits = SpoolSettings(max_messages=9, max_bytes=4096, fsync="never")
+    made, model = Spool(path, limits), []
+    for number, (step, value) in enumerate(steps):
+        if step == "put":
+            made.put([("event", body(number, value))])
+            model.append((number, value))
+            while len(model) > 9 or (len(model) > 1 and sum(size for _, size in model) > 4096):
+                model.pop(0)
+        elif step == "remove":
+            made.remove([entry.id for entry in made.pending(limit=9)[value : value + 1]])
+            del model[value : value + 1]
+        else:
+            made.close()
+            made = Spool(path, limits)
+        assert waiting(made) == [number for number, _ in model]
+        assert len(made) == len(model)
+    made.close()
+
+
+def test_limits_that_keep_nothing_are_refused():
+    """A spool of no messages is a mistake."""
+    for wrong in ({"max_messages": 0}, {"max_bytes": 10}, {"fsync": "sometimes"}):
+        with pytest.raises(SettingsError):
+            SpoolSettings(**wrong)

@@ -1,0 +1,150 @@
+"""What is judged, told and done at each tick, on a clock that the test sets."""
+
+import socket
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from eqedge.edge.operation.account import Account
+from eqedge.edge.operation.notify import Notifier
+from eqedge.edge.operation.vitals import NodeStuck, Vitals
+from eqedge.edge.records import Block, ClockState, Probabilities, Window
+from eqedge.edge.settings import HealthSettings
+
+CLOCK = ClockState("host", True)
+BLOCK = Block(0, 0, np.zeros((25, 3), dtype=np.float32), CLOCK)
+SCORED = Probabilities(Window(0, 0, BLOCK.samples, 100.0, CLOCK), BLOCK.samples, 1.5)
+
+
+@dataclass
+class Stage:
+    """Source and ways out of a node whose parts stop when told."""
+
+    now: float = 1000.0
+    reopened: list = field(default_factory=list)
+    broker_stuck_at: float | None = None
+    retries: int = 0
+    published: list = field(default_factory=list)
+
+    def monotonic(self):
+        """The test's clock."""
+        return self.now
+
+    def reopen(self):
+        """As the source's."""
+        self.reopened.append(self.now)
+
+    def proved_alive(self, now):
+        """As the delivery's."""
+        return now if self.broker_stuck_at is None else self.broker_stuck_at
+
+    def measure(self, metrics):
+        """As the delivery's."""
+        metrics.spool_messages = 7
+
+    def retry(self):
+        """As the delivery's."""
+        self.retries += 1
+
+    def publish_health(self, record):
+        """As the delivery's."""
+        self.published.append(record)
+
+
+class Bench:
+    """Vitals on a stage, with systemd's end of the line."""
+
+    def __init__(self, tmp_path):
+        self.stage = Stage()
+        self.said = []
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(tmp_path / "notify"))
+        self.manager.setblocking(False)
+        words = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+        self.vitals = Vitals(
+            HealthSettings(),
+            {"network": "XX", "station": "EDGE", "boot_id": "b"},
+            self.stage,
+            self.stage,
+            self.said.append,
+            notifier=Notifier(words),
+            monotonic=self.stage.monotonic,
+        )
+
+    def run(self, seconds, *, samples=True, windows=True):
+        """Let time pass, a tick a second; return how often the watchdog was fed."""
+        for _ in range(seconds):
+            self.stage.now += 1.0
+            if samples:
+                self.vitals.sampled(BLOCK)
+            if windows:
+                self.vitals.inferred(SCORED, 0.25)
+            self.vitals.tick(Account(events=3))
+        return self.heard().count("WATCHDOG=1")
+
+    def heard(self):
+        """All that systemd was told since last asked."""
+        words = []
+        while True:
+            try:
+                words.append(self.manager.recv(4096).decode())
+            except BlockingIOError:
+                return words
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """A running node; its hang timer would end the tests if it were left armed."""
+    made = Bench(tmp_path)
+    yield made
+    made.vitals.close()
+    made.manager.close()
+
+
+def test_a_healthy_node_feeds_the_watchdog_three_times_in_its_time(bench):
+    """Every 10 s of 30, no more; nothing is said, the disk is offered what it refused."""
+    assert bench.run(300) == 30
+    assert bench.said == [] and bench.stage.reopened == []
+    assert bench.stage.retries == len(bench.stage.published) == 10
+    record = bench.stage.published[-1]
+    assert (record["state"], record["events_total"], record["spool_messages"]) == ("healthy", 3, 7)
+    assert (record["lag_seconds"], record["inference_duration_seconds"]) == (0.25, 0.0015)
+
+
+def test_a_silent_source_is_reopened_three_times(bench):
+    """10 s apart, beginning 10 s after the alarm; then the food ends; then the program."""
+    bench.run(10)
+    began = bench.stage.now
+    with pytest.raises(NodeStuck, match="samples stood still") as caught:
+        bench.run(999, samples=False, windows=False)
+    assert caught.value.exit_code == 70
+    assert [when - began for when in bench.stage.reopened] == [40, 50, 60]
+    assert bench.stage.now - began == pytest.approx(30 + 40 + 120, abs=2)
+    assert len([w for w in bench.heard() if w == "WATCHDOG=1"]) <= 8
+    assert [line for line in bench.said if line.startswith("samples")] == [
+        "samples: alarmed",
+        "samples: recovering",
+        "samples: escalated",
+        "samples: failed",
+    ]
+
+
+def test_samples_that_nobody_scores_starve_the_watchdog(bench):
+    """The inference stage, though samples flow."""
+    bench.run(10)
+    with pytest.raises(NodeStuck, match="inference stood still"):
+        bench.run(999, windows=False)
+    assert bench.stage.reopened == []
+    assert "inference: escalated" in bench.said
+
+
+def test_a_stuck_broker_thread_starves_the_watchdog(bench):
+    """The output stage, though all else goes on."""
+    bench.run(10)
+    bench.stage.broker_stuck_at = bench.stage.now
+    bench.run(170)
+    assert "output: escalated" in bench.said
+    assert bench.run(30) == 0
+    bench.stage.broker_stuck_at = None
+    assert bench.run(30) > 0
+    assert bench.said[-1] == "output: healthy"

@@ -1,0 +1,85 @@
+"""A STEAD file as a live station."""
+
+import threading
+
+import numpy as np
+import pytest
+from eqedge.edge.daemon import Account
+from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
+from eqedge.edge.replay.stead import SteadError, parse_time
+from eqedge.edge.windows import StreamCounts
+
+
+@pytest.fixture
+def wave(rng):
+    """A trace of noise."""
+    return rng.standard_normal((6000, 3))
+
+
+def simulation(path, **more):
+    """Open a simulation of a file."""
+    fields = {
+        "labels": None,
+        "traces": None,
+        "seed": 0,
+        "spacing_seconds": 30.0,
+        "speed": None,
+        "rate_hz": 100.0,
+        "stop": threading.Event(),
+    }
+    return Simulation(path, **{**fields, **more})
+
+
+def start_ns(opened):
+    """UTC of the first sample of the first trace."""
+    return opened.source.clock(100.0).time_ns(round(LEAD_SECONDS * 100))
+
+
+@pytest.mark.parametrize("text", ["2006-07-23 15:58:59.070000", ""])
+def test_it_begins_at_the_first_traces_time(write_stead, wave, text):
+    """So that picks carry the record's own time; without one there is a fixed start."""
+    path = write_stead({"a": (wave, {"trace_start_time": text})})
+    with simulation(path) as opened:
+        assert start_ns(opened) == (parse_time(text) if text else DEFAULT_START_NS)
+
+
+def test_the_first_trace_that_can_be_played_counts(write_stead, wave):
+    """Those before it are passed over."""
+    when = "2006-07-23 15:58:59"
+    path = write_stead({"a": (wave * np.nan, {}), "b": (wave, {"trace_start_time": when})})
+    with simulation(path) as opened:
+        assert start_ns(opened) == parse_time(when)
+
+
+def test_no_trace_that_can_be_played(write_stead, wave):
+    """The first trace's reason is given."""
+    path = write_stead({"a": (wave, {"sampling_rate_hz": 50}), "b": (wave * np.nan, {})})
+    with pytest.raises(SteadError, match=r"no trace can be played; trace a: 50 Hz.*resample it"):
+        simulation(path)
+
+
+def test_a_stopped_run_has_missed_nothing_it_did_not_play(write_stead, wave):
+    """Only traces that were played to their end are scored."""
+    quake = {"p_arrival_sample": 3000.0}
+    path = write_stead({"a_EV": (wave, quake), "b_EV": (wave, quake)})
+    with simulation(path) as opened:
+        for _ in opened.timeline.stretches():
+            pass
+        first, second = opened.timeline.placements
+        assert opened.scoreboard(first.end_sample - 1).events == 0
+        assert opened.scoreboard(first.end_sample).missed == 1
+        assert opened.scoreboard(second.end_sample).missed == 2
+        lines = opened.report(Account(stream=StreamCounts(samples=first.end_sample)))
+    assert "played 1 traces" in lines[0]
+
+
+def test_the_report_names_what_was_odd(write_stead, wave):
+    """Ten of them at most, and how many more there were."""
+    traces = {f"a{n:02}": (wave * np.nan, {}) for n in range(15)}
+    path = write_stead({**traces, "b_NO": (wave, {})})
+    with simulation(path) as opened:
+        for _ in opened.timeline.stretches():
+            pass
+        lines = opened.report(Account())
+    assert lines[0].startswith("trace a00: holds NaN")
+    assert lines[10] == "... and 5 more traces passed over or odd"
