@@ -28,8 +28,8 @@ def prepare(samples: NDArray[np.floating | np.integer], spec: ModelSpec) -> NDAr
         spec: The model's contract.
 
     Returns:
-        (window_samples, 3) in the model's component order, zero mean. A component without motion
-        is all zero.
+        (window_samples, 3) in the model's component order, zero mean over what was recorded. A
+        component without motion is all zero.
     """
     steps = spec.preparation
     x = np.asarray(samples, dtype=np.float64)
