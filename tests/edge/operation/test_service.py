@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 
-UNIT = resources.files("eqedge.edge") / "eqedge.service"
+UNIT = resources.files("eqedge.edge.operation") / "eqedge.service"
 
 
 def settings():

@@ -8,6 +8,9 @@ from eqedge.edge.daemon import Account
 from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
 from eqedge.edge.replay.stead import SteadError, parse_time
 from eqedge.edge.windows import StreamCounts
+from eqedge.firmware_bridge.packets import Hello
+
+HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"))
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def simulation(path, **more):
 
 def start_ns(opened):
     """UTC of the first sample of the first trace."""
-    return opened.source.clock(100.0).time_ns(round(LEAD_SECONDS * 100))
+    return opened.source.clock(HELLO).time_ns(round(LEAD_SECONDS * 100))
 
 
 @pytest.mark.parametrize("text", ["2006-07-23 15:58:59.070000", ""])
