@@ -92,6 +92,7 @@ class SerialSource:
         """Return a clock that follows the host's."""
         if self._speed != 1.0:
             return ReplayClock(hello.rate_hz, self._speed)
+        self._questions.begin()
         return TickDatedClock(hello, self._questions)
 
     def ask_who(self) -> None:

@@ -28,11 +28,15 @@ class Questions:
     def __init__(self) -> None:
         self._asked_ns: OrderedDict[int, int] = OrderedDict()
         self._next_id = 0
+        self._next_ns: int | None = None
+
+    def begin(self) -> None:
+        """Ask from now on: the sensor is known, and no stranger on the port is spoken to."""
         self._next_ns = 0
 
     def due(self, now: Arrival) -> bytes:
         """Return a framed request if it is time for one, else nothing."""
-        if now.monotonic_ns < self._next_ns:
+        if self._next_ns is None or now.monotonic_ns < self._next_ns:
             return b""
         pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else CALM_SECONDS
         self._next_ns = now.monotonic_ns + round(pause * NANOSECONDS)

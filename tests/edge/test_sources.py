@@ -108,11 +108,14 @@ def test_a_port_is_read_and_asked(device):
     assert abs(time.time_ns() - arrival.utc_ns) < 1e9
     assert abs(time.monotonic_ns() - arrival.monotonic_ns) < 1e9
     source.ask_who()
-    asked_tick, packet = Decoder().feed(os.read(ours, 100))
-    assert isinstance(asked_tick, TimeRequest)
+    (packet,) = Decoder().feed(os.read(ours, 100))
     assert isinstance(packet, Command)
     assert packet.verb == Verb.IDENTIFY
     assert isinstance(source.clock(HELLO), TickDatedClock)
+    assert deliver(reading, ours, b"again")[0] == b"again"
+    assert deliver(reading, ours, b"and again")[0] == b"and again"
+    (question,) = Decoder().feed(os.read(ours, 100))
+    assert isinstance(question, TimeRequest)
     stop.set()
     assert list(reading) == []
 

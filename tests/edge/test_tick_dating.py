@@ -13,6 +13,13 @@ BOOT_SECONDS = 50.0
 """Host's monotonic time at the sensor's tick 0."""
 
 
+def begun() -> Questions:
+    """Questions to a sensor that is known."""
+    questions = Questions()
+    questions.begin()
+    return questions
+
+
 def arrival(seconds: float) -> Arrival:
     """An arrival at a monotonic time on a host whose UTC is UTC_NS later."""
     return Arrival(round(seconds * 1e9), UTC_NS + round(seconds * 1e9))
@@ -33,7 +40,7 @@ def ask(questions: Questions, clock: TickDatedClock, at: float, way: float, ppm:
 
 def test_blocks_are_dated_by_ticks_whatever_their_delay():
     """Blocks that come 0.3 s late are dated to a millisecond once the sensor has answered."""
-    questions = Questions()
+    questions = begun()
     clock = TickDatedClock(HELLO, questions)
     rng = np.random.default_rng(3)
     for second in range(120):
@@ -58,7 +65,7 @@ def test_without_answers_arrivals_date():
 
 def test_answers_go_stale():
     """Ticks are not trusted for ever: without answers for ten minutes arrivals date again."""
-    questions = Questions()
+    questions = begun()
     clock = TickDatedClock(HELLO, questions)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
     ask(questions, clock, 61.0, 0.002)
@@ -70,16 +77,21 @@ def test_answers_go_stale():
 
 def test_a_reply_to_nobody_tells_nothing():
     """An answer that was not asked for, or comes twice, is left out."""
-    questions = Questions()
+    questions = begun()
     clock = TickDatedClock(HELLO, questions)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
     clock.answer(TimeReply(99, 5, 5), arrival(61.0))
     assert clock.state.source == "host"
 
 
+def test_a_stranger_is_not_asked():
+    """Before a sensor has introduced itself nothing is sent to whatever is on the port."""
+    assert Questions().due(arrival(5.0)) == b""
+
+
 def test_questions_come_quickly_then_calmly_and_are_given_up():
     """Six questions a second apart, then one in ten seconds; unanswered ones do not pile up."""
-    questions = Questions()
+    questions = begun()
     times = [s for s in range(200) if questions.due(arrival(float(s)))]
     assert times[:6] == [0, 1, 2, 3, 4, 5]
     assert set(np.diff(times[6:])) == {10}

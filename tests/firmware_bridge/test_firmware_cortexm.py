@@ -92,7 +92,8 @@ def test_samples_match_the_waveform_and_the_clock(cortexm, board_hello, waves):
     by_requests = when + (holder.tick - tick) / TICK_HZ
     by_mark = marked - (mark_tick - holder.tick) / TICK_HZ
     assert round_trip < 0.1
-    assert by_requests == pytest.approx(by_mark, abs=0.020)
+    # half a round trip, long on a busy machine, is what requests cannot tell
+    assert by_requests == pytest.approx(by_mark, abs=0.020 + round_trip / 2)
 
 
 def test_a_crystal_200_ppm_off_is_seen_in_the_ticks(cortexm, board_hello, waves):
