@@ -14,6 +14,7 @@ from typing import Any, Literal
 import h5py
 
 from ... import EqedgeError
+from ...edge.replay.stead import number
 
 RATE_HZ = 100.0
 WINDOW_SAMPLES = 6000
@@ -177,7 +178,7 @@ def _stead_record(
     if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
         skipped["shorter than a window or not three components"] += 1
         return None
-    rate_hz = _number(facts.get("sampling_rate_hz"))
+    rate_hz = number(facts.get("sampling_rate_hz"))
     if rate_hz is not None and rate_hz != RATE_HZ:
         skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
         return None
@@ -218,15 +219,9 @@ def _label_problem(p: int | None, s: int | None, n_samples: int) -> str | None:
     return None
 
 
-def _number(value: Any) -> float | None:
-    """STEAD's numbers, which may be strings such as `[[ 2896.]]`, empty, or `None`."""
-    found = re.search(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?", str(value))
-    return float(found.group()) if found else None
-
-
 def _sample(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else round(number)
+    found = number(value)
+    return None if found is None else round(found)
 
 
 def _datasets(file: Any) -> list[tuple[str, Any]]:
@@ -244,7 +239,7 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> It
     if dataset.ndim != 2 or dataset.shape[1] != 3 or len(dataset) < WINDOW_SAMPLES:
         skipped["shorter than a window or not three components"] += 1
         return
-    rate_hz = _number(dataset.attrs.get("sampling_rate_hz"))
+    rate_hz = number(dataset.attrs.get("sampling_rate_hz"))
     if rate_hz is not None and rate_hz != RATE_HZ:
         skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
         return

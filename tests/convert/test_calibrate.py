@@ -37,9 +37,13 @@ def test_windows_are_the_device_s_own(records):
     assert data.calibrate.windows.shape[1:] == (6000, 3)
     assert (data.calibrate.traces, data.verify.traces) == (14, 8)
     assert data.verify.is_noise.any() and not data.verify.is_noise.all()
+    means, deviations = data.calibrate.windows.mean(1), data.calibrate.windows.std(1)
     # a piece shorter than the window is mirrored, and its mirror image weighs its parts unevenly
-    np.testing.assert_allclose(data.calibrate.windows.mean(1), 0, atol=0.15)
-    np.testing.assert_allclose(data.calibrate.windows.std(1), 1, atol=0.5)
+    whole = np.abs(deviations - 1).max(axis=1) < 1e-4
+    assert whole.sum() > 20, "enough windows are whole for this to say something"
+    np.testing.assert_allclose(means[whole], 0, atol=1e-4)
+    np.testing.assert_allclose(means, 0, atol=0.15)
+    np.testing.assert_allclose(deviations, 1, atol=0.5)
 
 
 def test_the_same_seed_gives_the_same_windows(records):
