@@ -89,7 +89,7 @@ class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no 
         return {**super().get_config(), **own}
 
 
-class LayerNormalization(layers.Layer):  # type: ignore[misc]
+class LayerNormalization(layers.Layer):  # type: ignore[misc]  # keras carries no types
     """Normalisation over features with the published networks' tiny epsilon of 1e-14."""
 
     epsilon = 1e-14
@@ -110,7 +110,7 @@ class LayerNormalization(layers.Layer):  # type: ignore[misc]
         return input_shape
 
 
-class FeedForward(layers.Layer):  # type: ignore[misc]
+class FeedForward(layers.Layer):  # type: ignore[misc]  # keras carries no types
     """Two dense layers with ReLU and dropout between them, back to the input's width."""
 
     def __init__(self, units: int = 128, dropout_rate: float = 0.1, **kwargs: Any) -> None:

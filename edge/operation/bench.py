@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
     runs: dict[str, Callable[[], object]] = dict(stages)
     for name, rival in rivals.items():
         inputs = prepare(record.waveform, rival.model.spec)
-        runs[name] = lambda rival=rival, inputs=inputs: rival(inputs)  # type: ignore[misc]
+        runs[name] = partial(rival, inputs)
     medians = _medians(runs, repeats)
     total = sum(medians[stage] for stage in stages)
     return Report(
