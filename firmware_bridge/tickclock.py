@@ -33,7 +33,8 @@ class TickClock:
     """Regresses one boot's ticks on the host's clock; make a new one when the boot changes.
 
     Only round trips near the quickest are believed: a late answer says little about when the tick
-    was read. Half of the quickest round trip bounds the offset's error.
+    was read. Each of them says between which two moments it was; the line goes through the middle
+    of what all of them leave possible. Half of the quickest round trip bounds the offset's error.
 
     Args:
         tick_hz: nominal tick rate, from Hello; used alone until four seconds are spanned.
@@ -106,7 +107,12 @@ class TickClock:
         good = [t for t in self._trips if t.line_seconds <= 2.0 * best.line_seconds + 0.001]
         hosts = np.array([t.host_seconds - best.host_seconds for t in good])
         ticks = np.array([t.tick - best.tick for t in good])
-        if len(good) < 3 or hosts[-1] - hosts[0] < _LEAST_SPAN_SECONDS:
-            return _Line(best.host_seconds, best.tick, self._tick_hz)
-        slope, offset = np.polyfit(hosts, ticks, 1)
-        return _Line(best.host_seconds, best.tick + float(offset), float(slope))
+        half = np.array([t.line_seconds for t in good]) / 2
+        rate = self._tick_hz
+        if len(good) >= 3 and hosts[-1] - hosts[0] >= _LEAST_SPAN_SECONDS:
+            rate = float(np.polyfit(hosts, ticks, 1)[0])
+        late = hosts - ticks / rate  # when each trip says that the best one's tick was
+        earliest, latest = float((late - half).max()), float((late + half).min())
+        if earliest > latest:  # the crystal wanders by more than the line leaves open
+            earliest = latest = 0.0
+        return _Line(best.host_seconds + (earliest + latest) / 2, best.tick, rate)

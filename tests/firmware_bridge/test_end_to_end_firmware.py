@@ -215,7 +215,10 @@ def test_samples_are_dated_within_20_ms(stations, name):
 
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_the_event_is_stamped_within_20_ms(stations, name):
-    """By its ticks the daemon's own event says when the sample of the P was taken."""
+    """By its ticks the daemon's own event says when the sample of the P was taken.
+
+    A busy machine is late to hear the board, and the event says by how much it may be off for it.
+    """
     station, truth, _ = stations[name]
     boot = station.cable.assembler.hello.boot
     marked = next(
@@ -225,10 +228,11 @@ def test_the_event_is_stamped_within_20_ms(stations, name):
     )
     event = station.events()[0]
     assert event["clock"]["source"] == "ticks"
-    assert event["clock"]["error_s"] < 0.050  # half a round trip through QEMU, a bound
+    error_s = event["clock"]["error_s"]
+    assert error_s < 0.050
     pick = next(pick for pick in event["picks"] if pick["phase"] == "P")
     stamped = pick["time_ns"] / 1e9 + (marked - pick["sample"]) / RATES_HZ[name]
-    assert stamped == pytest.approx(truth, abs=0.020)
+    assert stamped == pytest.approx(truth, abs=0.020 + error_s)
 
 
 def test_the_rough_station_had_a_rough_time(stations):

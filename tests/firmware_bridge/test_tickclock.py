@@ -71,6 +71,19 @@ def test_slow_answers_are_not_believed():
     assert clock.drift_ppm == pytest.approx(50.0, abs=30.0)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_lopsided_line_does_not_draw_the_date(seed):
+    """Answers that always take long on one way only: off by half the quickest trip at most."""
+    clock, device = TickClock(TICK_HZ), Device(30.0)
+    rng = np.random.default_rng(seed)
+    for second in range(60):
+        host = 1000.0 + second
+        there, back = 0.001, rng.uniform(0.010, 0.030)
+        tick = device.tick(host + there)
+        clock.note(TimeReply(1, tick, tick), host, host + there + back)
+    assert abs(device.error(clock, 1059.0)) < clock.quickest_seconds / 2 + 2e-4
+
+
 def test_the_tick_wraps_unnoticed():
     """A tick that wraps half way, and again after an outage of one and a half turns."""
     clock, device = TickClock(TICK_HZ), Device(100.0, start=2**32 - 30_000_000)
