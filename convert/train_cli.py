@@ -105,6 +105,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
 @click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
+@click.option(
+    "--hard-negatives",
+    type=_FILE,
+    help="Weights of the same network whose false picks are shown again and again.",
+)
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
 def train(
     labelled: tuple[Path, ...],
@@ -124,6 +129,7 @@ def train(
     memory_mb: int,
     seed: int,
     initial: Path | None,
+    hard_negatives: Path | None,
     resume: bool,
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
@@ -149,6 +155,7 @@ def train(
         workers=workers,
         budget_bytes=memory_mb << 20,
         initial=initial,
+        hard_negatives=hard_negatives,
         licences=licences,
         command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,18 +12,19 @@ from typing import Any, Literal
 from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
-from . import loop
+from . import loop, mining
 from .augment import AugmentOptions
 from .card import Run, git_revision, write_card
-from .dataset import DataFiles, index_files, teacher_labels
+from .dataset import DataFiles, index_files, teacher_labels, training_library
 from .labels import LabelOptions
-from .sampling import Mixture
+from .sampling import Mixture, Sampler
 from .score import make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
-from .student import Student, StudentSettings
+from .student import Student, StudentSettings, build
 
 TRIAL_SEED = 20260101
 TRIAL_DRAWS = 3
+MINED_SCENES = 12_000
 """Windows of each held-out event, P at another place in each."""
 
 
@@ -46,6 +47,7 @@ class TrainRequest:
     workers: int = 1
     budget_bytes: int = 2 << 30
     initial: Path | None = None
+    hard_negatives: Path | None = None
     licences: Sequence[str] = ()
     command: Sequence[str] = ()
 
@@ -60,6 +62,7 @@ class TrainRequest:
             "label_type": self.label_type,
             "files": files,
             "teachers": [p.name for p in self.files.teachers],
+            "hard_negatives": self.hard_negatives.name if self.hard_negatives else None,
         }
 
 
@@ -86,8 +89,14 @@ def run(request: TrainRequest, resume: bool) -> bool:
         augment=AugmentOptions(late_p_r=request.late_p_r),
         labels=LabelOptions(label_type=request.label_type),
     )
+
+    def all_scenes() -> Sampler:
+        library = training_library(index.records, labels, request.budget_bytes)
+        return Sampler(library, spec, mixture)
+
+    hard = _hard(request, resume, all_scenes, spec)
     stream = StreamSettings(
-        request.seed, request.batch_windows, mixture, spec, request.budget_bytes
+        request.seed, request.batch_windows, mixture, spec, request.budget_bytes, hard
     )
     trial = make_trial(index.held_out(), labels, spec, TRIAL_SEED, TRIAL_DRAWS)
 
@@ -140,6 +149,23 @@ def _claim(output: Path, resume: bool) -> None:
         (output / "history.jsonl").touch()
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+def _hard(
+    request: TrainRequest, resume: bool, all_scenes: Callable[[], Sampler], spec: ModelSpec
+) -> tuple[int, ...]:
+    """Quiet scenes that fool the network of `hard_negatives`; those of before in a resumed run."""
+    if request.hard_negatives is None:
+        return ()
+    path = request.output / "hard_negatives.json"
+    if resume:
+        return tuple(mining.load(path))
+    network = build(request.student.architecture, drop_rate=0.0)
+    network.load_weights(request.hard_negatives)
+    hard = mining.hard_scenes(all_scenes(), predictor(network), spec, MINED_SCENES)
+    mining.save(path, hard)
+    _say(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")
+    return tuple(hard)
 
 
 def save_weights(student: Student, path: Path) -> None:

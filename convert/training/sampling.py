@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,8 @@ from .library import Library
 from .records import WINDOW_SAMPLES
 
 LATE_SAMPLES = 300
+QUIET_SCENES = 0x5C
+"""Sets their numbers apart from those of a run's batches."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Mixture:
     """Earthquakes by formula; what is left after it is noise by formula."""
     labelled_share: float = 0.5
     """Of the real earthquakes: from labelled records, not from continuous ones."""
+    hard_share: float = 0.12
+    """Scenes without an earthquake that fooled a network; taken from all, where there are any."""
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     labels: LabelOptions = field(default_factory=LabelOptions)
 
@@ -40,18 +45,22 @@ class Mixture:
 class Sampler:
     """Draws windows from a library."""
 
-    def __init__(self, library: Library, spec: ModelSpec, mixture: Mixture) -> None:
+    def __init__(
+        self, library: Library, spec: ModelSpec, mixture: Mixture, hard: Sequence[int] = ()
+    ) -> None:
         """Keep what windows are drawn from.
 
         Args:
             library: Annotated records of training stations.
             spec: Says how the device prepares a window.
             mixture: Shares and options.
+            hard: Numbers of quiet scenes that fooled a network, by `mining`.
         """
         self._library = library
         self._spec = spec
         self._mix = mixture
         self._options = mixture.augment
+        self._hard = hard
 
     def batch(
         self, seed: int, number: int, size: int
@@ -66,8 +75,22 @@ class Sampler:
         example = corrupt(self._scene(rng), rng, self._options)
         return prepare(example.waveform, self._spec), draw(example, self._mix.labels)
 
+    def quiet_scene(self, number: int) -> Example:
+        """Return the scene of a number that was not drawn for an earthquake's sake.
+
+        A stretch of a continuous record, which may hold labelled ones, or noise.
+        """
+        rng = np.random.default_rng([QUIET_SCENES, number])
+        mix = self._mix
+        continuous = mix.continuous_share / (mix.continuous_share + mix.noise_share)
+        if rng.random() < continuous and self._library.continuous:
+            return self._anywhere(rng)
+        return self._noise_scene(rng)
+
     def _scene(self, rng: np.random.Generator) -> Example:
         """Ground motion, before any sensor."""
+        if self._hard and rng.random() < self._mix.hard_share:
+            return self.quiet_scene(self._hard[int(rng.integers(len(self._hard)))])
         mix, options, which = self._mix, self._options, rng.random()
         if which < mix.event_share:
             example = self._event(rng)
@@ -81,20 +104,24 @@ class Sampler:
             return self._anywhere(rng)
         which -= mix.continuous_share
         if which < mix.noise_share:
-            waveform = self._noise(rng)
-            if rng.random() < 0.4:
-                other = self._noise(rng)
-                level = rng.uniform(0.1, 1.0) * waveform.std() / (other.std() + 1e-9)
-                waveform = waveform + np.float32(level) * other
-            if rng.random() < 0.15:
-                # Footsteps, cars and spikes by formula in real noise.
-                other = noise(rng, n_samples=WINDOW_SAMPLES).waveform
-                waveform = waveform / (waveform.std() + 1e-9) + other / other.std()
-            return nothing_in(waveform)
+            return self._noise_scene(rng)
         which -= mix.noise_share
         if which < mix.synthetic_event_share:
             return self._synthetic(rng)
         return nothing_in(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
+
+    def _noise_scene(self, rng: np.random.Generator) -> Example:
+        """Real noise, that of another place in it, or people walking past."""
+        waveform = self._noise(rng)
+        if rng.random() < 0.4:
+            other = self._noise(rng)
+            level = rng.uniform(0.1, 1.0) * waveform.std() / (other.std() + 1e-9)
+            waveform = waveform + np.float32(level) * other
+        if rng.random() < 0.15:
+            # Footsteps, cars and spikes by formula in real noise.
+            other = noise(rng, n_samples=WINDOW_SAMPLES).waveform
+            waveform = waveform / (waveform.std() + 1e-9) + other / other.std()
+        return nothing_in(waveform)
 
     def _p_position(self, rng: np.random.Generator) -> int:
         if rng.random() < self._options.late_p_r:

@@ -37,6 +37,8 @@ class StreamSettings:
     spec: ModelSpec
     budget_bytes: int = 2 << 30
     """Of samples that each process keeps in memory."""
+    hard: tuple[int, ...] = ()
+    """Quiet scenes that fooled a network."""
 
 
 def batches(
@@ -119,4 +121,4 @@ def _work(
 
 def _sampler(records: list[Record], labels: LabelMap, settings: StreamSettings) -> Sampler:
     library = training_library(records, labels, settings.budget_bytes)
-    return Sampler(library, settings.spec, settings.mixture)
+    return Sampler(library, settings.spec, settings.mixture, settings.hard)
