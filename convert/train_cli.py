@@ -110,6 +110,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     help="Weights of the same network whose false picks are shown again and again.",
 )
+@click.option(
+    "--int8-aware",
+    is_flag=True,
+    help="Learn with activations rounded as int8 rounds them; best for a run's last part.",
+)
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
 def train(
     labelled: tuple[Path, ...],
@@ -130,6 +135,7 @@ def train(
     seed: int,
     initial: Path | None,
     hard_negatives: Path | None,
+    int8_aware: bool,
     resume: bool,
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
@@ -145,7 +151,9 @@ def train(
 
     request = TrainRequest(
         files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels"),
-        student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
+        student=StudentSettings(
+            architecture=arch, peak_learning_rate=learning_rate, rounded=int8_aware
+        ),
         loop=LoopSettings(steps=steps, minutes=minutes),
         output=output,
         seed=seed,

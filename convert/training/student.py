@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
 
 from ...models.architectures import architecture
+from .learning_layers import wrapped
 
 Arrays = list[NDArray[Any]]
 
@@ -33,6 +34,8 @@ class StudentSettings:
     tame_above: float = 6.0
     """Activations beyond this cost: int8 has 256 steps for whatever the largest one is."""
     tame_weight: float = 2e-3
+    rounded: bool = False
+    """Whether to learn with activations rounded to 256 steps, as int8 will round them."""
     average_decay: float = 0.998
     priors: tuple[float, float, float] = (0.1, 0.004, 0.006)
     """What the untrained heads answer everywhere: about how often each is true."""
@@ -43,27 +46,6 @@ def build(name: str, drop_rate: float) -> Any:
     entry = architecture(name)
     family = importlib.import_module(f"....models.{entry.family}", __name__)
     return family.build(entry.cell, drop_rate=drop_rate)
-
-
-class Excess(layers.Layer):  # type: ignore[misc]  # keras is untyped
-    """How far activations lie beyond a limit: mean squared excess of each window."""
-
-    def __init__(self, limit: float, **kwargs: Any) -> None:
-        """Keep the limit; the rest is Keras's."""
-        super().__init__(**kwargs)
-        self.limit = limit
-
-    def call(self, tensors: list[Any]) -> Any:
-        """Return (batch, 1)."""
-        total: Any = 0.0
-        for tensor in tensors:
-            beyond = ops.relu(ops.abs(tensor) - self.limit)
-            total = total + ops.mean(ops.square(beyond), axis=(1, 2))
-        return ops.expand_dims(total, -1)
-
-    def compute_output_shape(self, shapes: list[Any]) -> tuple[int | None, int]:
-        """Return one number a window."""
-        return (shapes[0][0], 1)
 
 
 class Student:
@@ -81,9 +63,7 @@ class Student:
         self._settings = settings
         self.network = build(settings.architecture, settings.drop_rate)
         self._start_at_priors()
-        joined = layers.Concatenate(name="heads")(self.network.outputs)
-        excess = Excess(settings.tame_above, name="excess")(_wide_tensors(self.network))
-        self._wrapped = keras.Model(self.network.input, [joined, excess])
+        self._wrapped = wrapped(self.network, settings.tame_above, settings.rounded)
         self._optimizer = keras.optimizers.AdamW(
             settings.peak_learning_rate,
             beta_2=0.98,
@@ -189,14 +169,3 @@ class Student:
 HEAD_LAYERS = ("detector", "picker_P", "picker_S")
 AVERAGE_EVERY = 10
 """Steps between two updates of the average."""
-
-
-def _wide_tensors(network: Any) -> list[Any]:
-    """What int8 has to hold between layers: after pooling and additions, before upsampling."""
-    tensors = []
-    for layer in network.layers:
-        if isinstance(layer, layers.MaxPooling1D | layers.Add):
-            tensors.append(layer.output)
-        elif isinstance(layer, layers.UpSampling1D):
-            tensors.append(layer.input)
-    return tensors
