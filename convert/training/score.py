@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
+from .cuts import Cut, cuts
 from .dataset import LabelMap
-from .example import Example
-from .library import Library
-from .records import RATE_HZ, WINDOW_SAMPLES, DataError, Record
+from .outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
+from .records import RATE_HZ, WINDOW_SAMPLES, Record
+from .waveforms import Waveforms
 
-TOLERANCE_SAMPLES = 50
 EDGE_SAMPLES = 200
 ONSET_AGES_SAMPLES = (50, 100, 200, 300, 500)
-NOWHERE = np.zeros(0, np.int64)
 SURE = 0.3
 """Of a teacher: a peak it would call a pick."""
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -53,32 +52,6 @@ class Trial:
     """(age of the P at the window's end in samples, window)."""
 
 
-@dataclass(frozen=True)
-class PhaseScore:
-    """One phase's picks."""
-
-    found: int
-    missed: int
-    false: int
-    mean_absolute_s: float | None
-    """Of the found ones' residuals; None without any."""
-
-    @property
-    def precision(self) -> float:
-        """Share of the picks that are right."""
-        return self.found / max(1, self.found + self.false)
-
-    @property
-    def recall(self) -> float:
-        """Share of the labels that are found."""
-        return self.found / max(1, self.found + self.missed)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both."""
-        return 2 * self.found / max(1, 2 * self.found + self.missed + self.false)
-
-
 def make_trial(
     records: Sequence[Record], labels: LabelMap, spec: ModelSpec, seed: int, draws: int = 1
 ) -> Trial:
@@ -94,41 +67,20 @@ def make_trial(
         seed: Of the positions.
         draws: Windows an event.
     """
-    rng = np.random.default_rng(seed)
     trial = Trial()
-    try:
-        library = Library([r for r in records if r.kind != "continuous"], {})
-    except DataError:
-        return trial
-    for number, record in enumerate(library.records):
-        example = library.example(number)
-        if example is None:
-            continue
-        n, p = record.n_samples, record.p_sample
-        if p is None:
-            trial.noise.append(prepare(example.waveform[:WINDOW_SAMPLES], spec))
-            continue
-        for _ in range(draws):
-            earliest, latest = max(0, p - WINDOW_SAMPLES + 500), min(n - WINDOW_SAMPLES, p - 100)
-            first = int(rng.integers(earliest, max(earliest, latest) + 1))
-            window = prepare(example.waveform[first : first + WINDOW_SAMPLES], spec)
-            s = None if record.s_sample is None else record.s_sample - first
-            s = s if s is not None and s < WINDOW_SAMPLES else None
-            others = (
-                seen_by_all(labels, record, "p") - first,
-                seen_by_all(labels, record, "s") - first,
-            )
-            trial.events.append(
-                EventWindow(window, record.source, p - first, s, record.manual, others)
-            )
-        if record.manual and p >= 450:
-            led = example.preceded(WINDOW_SAMPLES, p - 30)
-            for age in ONSET_AGES_SAMPLES:
-                end = p + WINDOW_SAMPLES + age
-                cut = led.waveform[end - WINDOW_SAMPLES : end]
-                trial.onsets.append((age, prepare(cut, spec)))
-            if p >= 2500:
-                trial.noise.append(prepare(_quiet(led, p), spec))
+    labelled = [record for record in records if record.kind != "continuous"]
+    for cut in cuts(labelled, Waveforms(budget_bytes=0), seed, draws, ONSET_AGES_SAMPLES):
+        window = prepare(cut.samples, spec)
+        if cut.use == "noise":
+            trial.noise.append(window)
+        elif cut.use == "onset":
+            trial.onsets.append((cut.age, window))
+        else:
+            record = cut.record
+            p, s = cut.sample_of(record.p_sample), cut.sample_of(record.s_sample)
+            assert p is not None
+            others = unlabelled_in(cut, labels)
+            trial.events.append(EventWindow(window, record.source, p, s, record.manual, others))
     return trial
 
 
@@ -143,21 +95,21 @@ def score(
     where every teacher has one too. Where a record has no label for S, its S picks are not
     counted. Announced: a P pick within 0.5 s of the arrival while the window ends that long after.
     """
-    thresholds = {1: p_threshold, 2: s_threshold}
     answers = predict(np.stack([e.window for e in trial.events])) if trial.events else ()
-    pairs = list(zip(trial.events, answers, strict=True))
-    by_hand = [(event, answer) for event, answer in pairs if event.manual]
-    sources = {
-        event.source: [p for p in pairs if p[0].source == event.source] for event in trial.events
-    }
+    by_hand = np.array([event.manual for event in trial.events], bool)
+    source = np.array([event.source for event in trial.events])
     tables: dict[str, Any] = {}
-    for name, head in (("P", 1), ("S", 2)):
-        threshold = thresholds[head]
-        tables[name] = {
-            "pooled": _row(_phase(pairs, head, threshold)),
-            "manually_picked": _row(_phase(by_hand, head, threshold)),
-            "unlabelled_set_aside": _row(_phase(pairs, head, threshold, set_aside=True)),
-        } | {source: _row(_phase(own, head, threshold)) for source, own in sorted(sources.items())}
+    for name, head, threshold in (("P", 1, p_threshold), ("S", 2, s_threshold)):
+        labels = [e.p_sample if head == 1 else e.s_sample for e in trial.events]
+        outcomes = Outcomes.of(
+            [label is not None for label in labels],
+            [
+                verdicts_of(answer[:, head], [threshold], label, event.unlabelled[head - 1])
+                for event, answer, label in zip(trial.events, answers, labels, strict=True)
+            ],
+            thresholds=1,
+        )
+        tables[name] = phase_table(outcomes, 0, by_hand, source)
     result = {"events": len(trial.events), "P": tables["P"], "S": tables["S"]}
     if trial.noise:
         heard = predict(np.stack(trial.noise))
@@ -190,6 +142,31 @@ def predictor(network: Any, batch: int = 64) -> Predict:
     return predict
 
 
+def phase_table(
+    outcomes: Outcomes, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
+) -> dict[str, dict[str, float | None]]:
+    """Return the rows of one phase at one threshold: pooled, as `score` tells, and by data set.
+
+    Args:
+        outcomes: Of n windows.
+        column: The threshold.
+        by_hand: (n,) whether a person picked the record.
+        source: (n,) its data set.
+    """
+    named = {name: source == name for name in sorted(set(source.tolist()))}
+    return {
+        "pooled": outcomes.score(column).row(),
+        "manually_picked": outcomes.rows(by_hand).score(column).row(),
+        "unlabelled_set_aside": outcomes.score(column, set_aside=True).row(),
+    } | {name: outcomes.rows(own).score(column).row() for name, own in named.items()}
+
+
+def unlabelled_in(cut: Cut, labels: LabelMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Samples of a window where all teachers have a P, and where all have an S."""
+    p, s = (seen_by_all(labels, cut.record, phase) - cut.first for phase in ("p", "s"))
+    return p, s
+
+
 def seen_by_all(labels: LabelMap, record: Record, phase: str) -> NDArray[np.int64]:
     """Samples where every teacher picks a phase."""
     answers = labels.get((record.path, record.key), [])
@@ -198,43 +175,9 @@ def seen_by_all(labels: LabelMap, record: Record, phase: str) -> NDArray[np.int6
         peaks = getattr(answer, phase)
         samples = peaks[peaks[:, 1] >= SURE, 0].astype(np.int64)
         if common is not None:
-            samples = np.array([k for k in common if _near(samples, int(k))], np.int64)
+            samples = np.array([k for k in common if near(samples, int(k))], np.int64)
         common = samples
     return NOWHERE if common is None else common
-
-
-def _near(samples: NDArray[np.int64], sample: int) -> bool:
-    return bool((np.abs(samples - sample) <= TOLERANCE_SAMPLES).any())
-
-
-def _phase(
-    pairs: Sequence[tuple[EventWindow, NDArray[np.float32]]],
-    head: int,
-    threshold: float,
-    set_aside: bool = False,
-) -> PhaseScore:
-    found = missed = false = 0
-    residuals: list[int] = []
-    for event, answer in pairs:
-        label = event.p_sample if head == 1 else event.s_sample
-        if label is None:
-            continue
-        picks = [peak.sample for peak in find_peaks(answer[:, head], threshold)]
-        hits = [abs(k - label) for k in picks if abs(k - label) <= TOLERANCE_SAMPLES]
-        others = [k for k in picks if abs(k - label) > TOLERANCE_SAMPLES]
-        if set_aside:
-            others = [k for k in others if not _near(event.unlabelled[head - 1], k)]
-        found += bool(hits)
-        missed += not hits
-        false += len(others) + max(0, len(hits) - 1)
-        residuals += [min(hits)] if hits else []
-    mean = float(np.mean(residuals)) / RATE_HZ if residuals else None
-    return PhaseScore(found, missed, false, mean)
-
-
-def _row(score: PhaseScore) -> dict[str, float | None]:
-    rates = {name: round(getattr(score, name), 4) for name in ("f1", "precision", "recall")}
-    return rates | {k: v if v is None else round(v, 4) for k, v in asdict(score).items()}
 
 
 def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, float]:
@@ -249,9 +192,3 @@ def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, fl
         ]
         shares[f"{age / RATE_HZ:g}"] = round(float(np.mean(heard)), 4)
     return shares
-
-
-def _quiet(led: Example, p_sample: int) -> NDArray[np.float32]:
-    """The 60 s that end 0.3 s before P, the earlier part mirrored where the record is short."""
-    end = p_sample + WINDOW_SAMPLES - 30
-    return led.waveform[end - WINDOW_SAMPLES : end]

@@ -1,0 +1,169 @@
+"""Picks against labels, threshold by threshold: the one place that says what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.picks import find_peaks
+from ...edge.replay.scoreboard import TOLERANCE_SECONDS
+from .records import RATE_HZ
+
+TOLERANCE_SAMPLES = round(TOLERANCE_SECONDS * RATE_HZ)
+NOWHERE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class PhaseScore:
+    """One phase's picks."""
+
+    found: int
+    missed: int
+    false: int
+    mean_absolute_s: float | None
+    """Of the found ones' residuals; None without any."""
+
+    @property
+    def precision(self) -> float:
+        """Share of the picks that are right."""
+        return self.found / max(1, self.found + self.false)
+
+    @property
+    def recall(self) -> float:
+        """Share of the labels that are found."""
+        return self.found / max(1, self.found + self.missed)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.found / max(1, 2 * self.found + self.missed + self.false)
+
+    def row(self) -> dict[str, float | None]:
+        """Return rates and counts, rounded, as cards have them."""
+        rates = {name: round(getattr(self, name), 4) for name in ("f1", "precision", "recall")}
+        return rates | {k: v if v is None else round(v, 4) for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the picks of one phase in one window are worth.
+
+    Attributes:
+        hit: Whether one is within 0.5 s of the label.
+        residual: Of the nearest such pick, samples, later than the label positive; 0 without one.
+        false: All others.
+        false_set_aside: All others but those where every teacher has one too.
+    """
+
+    hit: bool
+    residual: int
+    false: int
+    false_set_aside: int
+
+
+NOTHING = Verdict(False, 0, 0, 0)
+
+
+def judge(
+    picks: Sequence[int], label: int | None, unlabelled: NDArray[np.int64] = NOWHERE
+) -> Verdict:
+    """Judge one window's picks of one phase; without a label they are neither right nor false.
+
+    Args:
+        picks: Samples.
+        label: Sample, on the same axis.
+        unlabelled: Samples where all teachers have a pick that the label is not.
+    """
+    if label is None:
+        return NOTHING
+    residuals = sorted((k - label for k in picks if abs(k - label) <= TOLERANCE_SAMPLES), key=abs)
+    others = [k for k in picks if abs(k - label) > TOLERANCE_SAMPLES]
+    unknown = [k for k in others if not near(unlabelled, k)]
+    again = max(0, len(residuals) - 1)
+    first = residuals[0] if residuals else 0
+    return Verdict(bool(residuals), first, len(others) + again, len(unknown) + again)
+
+
+def near(samples: NDArray[np.int64], sample: int) -> bool:
+    """Whether any of the samples is within the tolerance of one."""
+    return bool((np.abs(samples - sample) <= TOLERANCE_SAMPLES).any())
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Verdicts on one phase: a row for each window, a column for each threshold.
+
+    Attributes:
+        labelled: (n,) whether the window has a label of the phase.
+        hit: (n, t) as Verdict's.
+        residual: (n, t) as Verdict's.
+        false: (n, t) as Verdict's.
+        false_set_aside: (n, t) as Verdict's.
+    """
+
+    labelled: NDArray[np.bool_]
+    hit: NDArray[np.bool_]
+    residual: NDArray[np.int32]
+    false: NDArray[np.int32]
+    false_set_aside: NDArray[np.int32]
+
+    @classmethod
+    def of(
+        cls, labelled: Sequence[bool], verdicts: Sequence[Sequence[Verdict]], thresholds: int
+    ) -> Outcomes:
+        """Gather the verdicts, window by window, and in each window threshold by threshold."""
+        shape = (len(verdicts), thresholds)
+        columns: list[NDArray[Any]] = [
+            np.array([[getattr(v, name) for v in row] for row in verdicts], kind).reshape(shape)
+            for name, kind in (
+                ("hit", np.bool_),
+                ("residual", np.int32),
+                ("false", np.int32),
+                ("false_set_aside", np.int32),
+            )
+        ]
+        return cls(np.array(labelled, np.bool_), *columns)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Outcomes:
+        """Return the windows of a mask."""
+        return Outcomes(
+            self.labelled[chosen],
+            self.hit[chosen],
+            self.residual[chosen],
+            self.false[chosen],
+            self.false_set_aside[chosen],
+        )
+
+    def score(self, column: int, set_aside: bool = False) -> PhaseScore:
+        """Sum up the windows at one threshold."""
+        hit = self.hit[:, column]
+        found = int(hit.sum())
+        false = (self.false_set_aside if set_aside else self.false)[:, column]
+        mean = float(np.abs(self.residual[hit, column]).mean()) / RATE_HZ if found else None
+        return PhaseScore(found, int(self.labelled.sum()) - found, int(false.sum()), mean)
+
+
+def verdicts_of(
+    curve: NDArray[np.float32],
+    thresholds: Sequence[float],
+    label: int | None,
+    unlabelled: NDArray[np.int64] = NOWHERE,
+) -> list[Verdict]:
+    """Judge a curve of probability at each threshold.
+
+    Args:
+        curve: (n,) of one phase.
+        thresholds: In any order.
+        label: Sample, or None.
+        unlabelled: As for `judge`.
+    """
+    if label is None:
+        return [NOTHING] * len(thresholds)
+    return [
+        judge([peak.sample for peak in find_peaks(curve, threshold)], label, unlabelled)
+        for threshold in thresholds
+    ]
