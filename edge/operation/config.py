@@ -29,7 +29,7 @@ def read_config(path: Path) -> Settings:
             tables = tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"config {path}: {error.strerror}; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
         raise SettingsError(f"config {path}: not TOML ({error})") from error
     settings: Settings = _build(Settings, tables, f"config {path}", "")
     return settings
@@ -85,7 +85,9 @@ def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
 
 
 def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
-    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int and value.bit_length() > 63:
+        raise SettingsError(f"{where}: {name} is too large a number")
+    if float in kinds and type(value) is int:
         return float(value)
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))

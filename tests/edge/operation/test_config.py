@@ -68,6 +68,10 @@ def test_the_commented_sections_read_too(tmp_path):
         ("[window]\nhop_seconds = 0", "hop 0.0 s: use 0.05 to 60"),
         ("[station]\nstation = '../x'", "station code"),
         ("a b", "not TOML"),
+        (f"a = {'9' * 5000}", "not TOML"),
+        (f"a = {'[' * 5000}", "not TOML"),
+        (f"window.hop_seconds = 0x{'f' * 5000}", "hop_seconds is too large a number"),
+        (f"health.http_port = 1{'0' * 400}", "http_port is too large a number"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
