@@ -91,8 +91,15 @@ def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
         return float(value)
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
-        raise SettingsError(f"{where}: {name} is {value!r}, expected {wanted}")
+        raise SettingsError(f"{where}: {name} is {_shown(value)}, expected {wanted}")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:100]
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number without end"
 
 
 def _kinds(cls: Any, name: str) -> tuple[type, ...]:
