@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .index_cache import kept_index
 from .label_cache import (
     LabelBook,
     RecordKey,
@@ -33,17 +34,19 @@ class DataFiles:
     teachers: tuple[Path, ...] = ()
     """The first one counts double."""
     label_folder: Path = Path("labels")
-    """Where the teachers' labels are kept from one run to the next."""
+    """Where indexes and the teachers' labels are kept from one run to the next."""
 
 
 def index_files(files: DataFiles) -> Index:
-    """Index every file.
+    """Index every file that has changed since it was last indexed.
 
     Raises:
         DataError: One of them has nothing to use.
     """
+    folder = files.label_folder
     return merge(
-        [index_stead(p) for p in files.labelled] + [index_continuous(p) for p in files.continuous]
+        [kept_index(path, folder, index_stead) for path in files.labelled]
+        + [kept_index(path, folder, index_continuous) for path in files.continuous]
     )
 
 

@@ -31,7 +31,7 @@ class DataError(EqedgeError):
     """A file has no record that training could use."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """Where a stretch of waveform lies and what its file says of it. Samples count from `first`."""
 
@@ -112,17 +112,24 @@ def index_stead(path: str | Path) -> Index:
     """
     path = Path(path)
     index = Index()
-    rows = _companion_rows(path)
+    tabled: set[str] = set()
     try:
         with h5py.File(path, "r") as file:
             if "data" not in file:
                 raise DataError(f"{path}: no group 'data'; is it a STEAD file?")
-            for name in file["data"]:
-                record = _stead_record(path, name, file["data"], rows.get(name), index.skipped)
-                if record is not None:
-                    index.records.append(record)
+            traces = file["data"]
+            # row by row: STEAD's own table has 1.2 million of them
+            for row in _companion_rows(path):
+                name = row["trace_name"]
+                if name not in tabled:
+                    tabled.add(name)
+                    index.records += _stead_record(path, name, traces, row, index.skipped)
+            for name in traces:
+                if name not in tabled:
+                    index.records += _stead_record(path, name, traces, None, index.skipped)
     except OSError as error:
         raise DataError(f"{path}: cannot be read as HDF5 ({error})") from error
+    index.records.sort(key=lambda record: record.dataset)
     if not index.records:
         raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
     return index
@@ -156,32 +163,34 @@ def merge(indexes: list[Index]) -> Index:
     return merged
 
 
-def _companion_rows(path: Path) -> dict[str, dict[str, Any]]:
+def _companion_rows(path: Path) -> Iterator[dict[str, Any]]:
     table = path.with_suffix(".csv")
-    if not table.exists():
-        return {}
-    with table.open(newline="") as file:
-        return {row["trace_name"]: row for row in csv.DictReader(file) if row.get("trace_name")}
+    if table.exists():
+        with table.open(newline="", errors="replace") as file:
+            yield from (row for row in csv.DictReader(file) if row.get("trace_name"))
 
 
 def _stead_record(
     path: Path, name: str, group: Any, row: dict[str, Any] | None, skipped: Counter[str]
-) -> Record | None:
-    """One trace's record, or None with its reason counted."""
+) -> Iterator[Record]:
+    """One trace's record, or none and its reason counted."""
     try:
+        if row is not None and name not in group:
+            skipped["in the CSV, not in the HDF5"] += 1
+            return
         dataset = group[name]
         facts: Mapping[str, Any] = row if row is not None else dict(dataset.attrs)
         shape = dataset.shape
     except (OSError, KeyError, RuntimeError):
         skipped["unreadable dataset"] += 1
-        return None
+        return
     if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
         skipped["shorter than a window or not three components"] += 1
-        return None
+        return
     rate_hz = number(facts.get("sampling_rate_hz"))
     if rate_hz is not None and rate_hz != RATE_HZ:
         skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
-        return None
+        return
     p, s, coda = (
         _sample(facts.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
     )
@@ -189,12 +198,12 @@ def _stead_record(
     problem = None if noise else _label_problem(p, s, shape[0])
     if problem:
         skipped[problem] += 1
-        return None
+        return
     if noise:
         p = s = coda = None
     if coda is not None and p is not None and not p < coda <= shape[0]:
         coda = None
-    return Record(
+    yield Record(
         str(path),
         f"data/{name}",
         0,

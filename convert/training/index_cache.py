@@ -1,0 +1,80 @@
+"""An index kept from one run to the next: opening STEAD's 1.2 million traces takes its time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+from .records import Index, Record
+
+SCHEMA = 1
+NUMBERS = ("first", "n_samples", "p_sample", "s_sample", "coda_end_sample")
+
+
+def kept_index(path: Path, folder: Path, make: Callable[[Path], Index]) -> Index:
+    """Return a data file's index, from `folder` if neither file nor CSV changed since.
+
+    Args:
+        path: HDF5 file.
+        folder: Where indexes are kept; one that cannot be written is done without.
+        make: Makes the index; its name is part of what is kept.
+
+    Raises:
+        DataError: As `make` does.
+    """
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    kept = folder / f"{path.stem}.{name}.index.csv"
+    state = _state(path, make)
+    index = _read(kept, state)
+    if index is None:
+        index = make(path)
+        _write(kept, state, index)
+    return index
+
+
+def _state(path: Path, make: Callable[[Path], Index]) -> dict[str, Any]:
+    files = [path, path.with_suffix(".csv")]
+    stamps = [[f.stat().st_size, f.stat().st_mtime_ns] if f.exists() else None for f in files]
+    return {"schema": SCHEMA, "by": make.__name__, "path": str(path), "files": stamps}
+
+
+def _read(kept: Path, state: dict[str, Any]) -> Index | None:
+    try:
+        with kept.open(newline="") as file:
+            header = json.loads(file.readline())
+            if header["state"] != state:
+                return None
+            records = [_record(row) for row in csv.DictReader(file)]
+            whole = len(records) == header["records"]
+            return Index(records, Counter(header["skipped"])) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record(row: dict[str, Any]) -> Record:
+    values: dict[str, Any] = dict(row)
+    for name in NUMBERS:
+        values[name] = int(row[name]) if row[name] else None
+    return Record(**{**values, "manual": row["manual"] == "True"})
+
+
+def _write(kept: Path, state: dict[str, Any], index: Index) -> None:
+    partial = kept.with_suffix(".tmp")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", newline="") as file:
+            header = {"records": len(index.records), "skipped": dict(index.skipped)}
+            file.write(json.dumps({"state": state, **header}) + "\n")
+            rows = csv.writer(file)
+            rows.writerow([field.name for field in fields(Record)])
+            rows.writerows(astuple(record) for record in index.records)
+        os.replace(partial, kept)
+    except OSError:
+        partial.unlink(missing_ok=True)
