@@ -18,14 +18,11 @@ from .card import Run, git_revision, write_card
 from .dataset import DataFiles, index_files, teacher_labels, training_library
 from .labels import LabelOptions
 from .sampling import Mixture, Sampler
-from .score import make_trial, predictor, score
+from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
 from .student import Student, StudentSettings, build
 
-TRIAL_SEED = 20260101
-TRIAL_DRAWS = 3
 MINED_SCENES = 12_000
-"""Windows of each held-out event, P at another place in each."""
 
 
 class OutputError(EqedgeError):

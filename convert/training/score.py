@@ -18,6 +18,9 @@ from .outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
 from .records import RATE_HZ, WINDOW_SAMPLES, Record
 from .waveforms import Waveforms
 
+TRIAL_SEED = 20260101
+TRIAL_DRAWS = 3
+"""Windows of each held-out event, P at another place in each."""
 EDGE_SAMPLES = 200
 ONSET_AGES_SAMPLES = (50, 100, 200, 300, 500)
 SURE = 0.3
