@@ -7,7 +7,8 @@ import click
 
 from . import EqedgeError
 from .convert.cli import convert
-from .convert.train_cli import evaluate, train
+from .convert.evaluation.cli import evaluate
+from .convert.train_cli import train
 from .edge.cli import run
 from .edge.operation.bench_cli import bench
 from .edge.operation.doctor_cli import doctor

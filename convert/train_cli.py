@@ -1,8 +1,7 @@
-"""`eqedge train` and `eqedge evaluate`: files and teachers in, weights and scores out."""
+"""`eqedge train`: files and teachers in, weights and their card out."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -169,52 +168,3 @@ def train(
     )
     finished = run(request, resume)
     click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")
-
-
-@click.command()
-@click.option(
-    "--weights", type=_FILE, required=True, help="A network's weights: .weights.h5, .h5 or .tflite."
-)
-@click.option(
-    "--data", "labelled", type=_FILE, multiple=True, required=True, help="As for train. Repeatable."
-)
-@click.option(
-    "--teacher",
-    "teachers",
-    type=_FILE,
-    multiple=True,
-    help="Networks that together tell unlabelled earthquakes. Repeatable.",
-)
-@click.option(
-    "--labels",
-    "label_folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("labels"),
-    show_default=True,
-    help="Folder of the teachers' labels, made once.",
-)
-@click.option(
-    "--threshold",
-    "thresholds",
-    type=click.FloatRange(0, 1),
-    multiple=True,
-    default=(0.3,),
-    show_default=True,
-    help="Probability from which on a P or an S is picked. Repeatable.",
-)
-@click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
-def evaluate(
-    weights: Path,
-    labelled: tuple[Path, ...],
-    teachers: tuple[Path, ...],
-    label_folder: Path,
-    thresholds: tuple[float, ...],
-    all_stations: bool,
-) -> None:
-    """Score a network on held-out stations, as the training card has it; JSON on stdout."""
-    from .training.dataset import DataFiles
-    from .training.evaluate import evaluate_file
-
-    files = DataFiles(labelled, (), teachers, label_folder)
-    scores = evaluate_file(weights, files, thresholds, all_stations)
-    click.echo(json.dumps(scores, indent=1))

@@ -1,0 +1,1 @@
+"""Networks and runs against labels: strict scores with intervals, for `eqedge evaluate`."""

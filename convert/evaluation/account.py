@@ -1,0 +1,167 @@
+"""What a network, or a run, got right and wrong: arrays that every figure is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.picks import find_peaks
+from ..training.cuts import Cut
+from ..training.dataset import LabelMap
+from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Verdict, verdicts_of
+from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..training.score import EDGE_SAMPLES, unlabelled_in
+from .subjects import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Picks where no earthquake is known; n stretches, t thresholds.
+
+    Attributes:
+        units: Of each stretch, what is resampled as a whole.
+        seconds: (n,) how long each is.
+        p: (n, t) P picks.
+        s: (n, t) S picks.
+        late_p: (n, t) P picks in the last 2 s of a window; None of a run.
+    """
+
+    units: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    p: NDArray[np.int32]
+    s: NDArray[np.int32]
+    late_p: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Onsets:
+    """How soon a P is announced; m events, t thresholds.
+
+    Attributes:
+        units: Of each event, what is resampled as a whole.
+        hop_s: From one window to the next; None where a run says when it spoke.
+        first_s: (m, t) from the P to the first word of it, infinite where there was none.
+        heard: By the age of P at a window's end in seconds, (m, t) whether that window has it.
+    """
+
+    units: tuple[str, ...]
+    hop_s: float | None
+    first_s: NDArray[np.float64]
+    heard: dict[float, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """Everything.
+
+    Attributes:
+        thresholds: The columns of all arrays; empty for a run, which has one column.
+        events: Of each row of `P` and `S`.
+        P: Verdicts on P.
+        S: Verdicts on S.
+        noise: Where there is no earthquake.
+        onsets: How soon.
+    """
+
+    thresholds: tuple[float, ...]
+    events: tuple[Subject, ...]
+    P: Outcomes
+    S: Outcomes
+    noise: Noise
+    onsets: Onsets
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of each row of `P` and `S`, what is resampled as a whole."""
+        return tuple(subject.event for subject in self.events)
+
+    def column(self, threshold: float) -> int:
+        """Where a threshold's verdicts stand."""
+        return self.thresholds.index(threshold)
+
+
+class Ledger:
+    """Gathers one network's answers into its account.
+
+    Args:
+        thresholds: In any order.
+        labels: Teachers' answers, to tell unlabelled earthquakes.
+        hop_s: From one onset window to the next.
+    """
+
+    def __init__(self, thresholds: Sequence[float], labels: LabelMap, hop_s: float) -> None:
+        self._thresholds = tuple(sorted(thresholds))
+        self._labels = labels
+        self._hop_s = hop_s
+        self._events: list[Subject] = []
+        self._verdicts: tuple[list[list[Verdict]], ...] = ([], [])
+        self._labelled: tuple[list[bool], ...] = ([], [])
+        self._noise: list[tuple[str, list[list[int]]]] = []
+        self._onsets: dict[Record, dict[float, list[bool]]] = {}
+        self._onset_units: dict[Record, str] = {}
+
+    def add(self, cut: Cut, subject: Subject, answer: NDArray[np.float32]) -> None:
+        """Take one window's (6000, 3) probabilities."""
+        if cut.use == "event":
+            self._events.append(subject)
+            unlabelled = unlabelled_in(cut, self._labels)
+            for phase, label in enumerate((cut.record.p_sample, cut.record.s_sample)):
+                at = cut.sample_of(label)
+                self._labelled[phase].append(at is not None)
+                self._verdicts[phase].append(
+                    verdicts_of(answer[:, phase + 1], self._thresholds, at, unlabelled[phase])
+                )
+        elif cut.use == "noise":
+            picks = [[find_peaks(answer[:, h], t) for t in self._thresholds] for h in (1, 2)]
+            late = [
+                sum(pick.sample >= WINDOW_SAMPLES - EDGE_SAMPLES for pick in row)
+                for row in picks[0]
+            ]
+            counts = [[len(row) for row in rows] for rows in picks]
+            self._noise.append((subject.event, [*counts, late]))
+        else:
+            p = WINDOW_SAMPLES - cut.age
+            self._onset_units[cut.record] = subject.event
+            self._onsets.setdefault(cut.record, {})[cut.age / RATE_HZ] = [
+                any(abs(k.sample - p) <= TOLERANCE_SAMPLES for k in find_peaks(answer[:, 1], t))
+                for t in self._thresholds
+            ]
+
+    def account(self) -> Account:
+        """Return what was gathered."""
+        n = len(self._thresholds)
+        p, s = (
+            Outcomes.of(labelled, verdicts, n)
+            for labelled, verdicts in zip(self._labelled, self._verdicts, strict=True)
+        )
+        counts = np.array([rows for _, rows in self._noise], np.int32).reshape(-1, 3, n)
+        return Account(
+            self._thresholds,
+            tuple(self._events),
+            p,
+            s,
+            Noise(
+                tuple(unit for unit, _ in self._noise),
+                np.full(len(counts), WINDOW_SAMPLES / RATE_HZ),
+                counts[:, 0],
+                counts[:, 1],
+                counts[:, 2],
+            ),
+            self._onset_account(n),
+        )
+
+    def _onset_account(self, n: int) -> Onsets:
+        # Near the end of a record not every age could be looked at.
+        ages = sorted({age for heard in self._onsets.values() for age in heard})
+        whole = {r: heard for r, heard in self._onsets.items() if len(heard) == len(ages)}
+        table = np.array([[heard[age] for age in ages] for heard in whole.values()], np.bool_)
+        table = table.reshape(len(whole), len(ages), n)
+        first_s = np.full((len(whole), n), np.inf)
+        for k in reversed(range(len(ages))):
+            first_s[table[:, k]] = ages[k]
+        heard_at = {age: table[:, k] for k, age in enumerate(ages)}
+        units = tuple(self._onset_units[record] for record in whole)
+        return Onsets(units, self._hop_s, first_s, heard_at)

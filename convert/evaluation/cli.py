@@ -1,0 +1,126 @@
+"""`eqedge evaluate`: networks and runs in, scores out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--weights",
+    "networks",
+    multiple=True,
+    metavar="FILE|NAME",
+    help="A network: .weights.h5, .h5, .tflite or a shipped model's name. Repeatable, and all are "
+    "shown the same windows.",
+)
+@click.option(
+    "--triggers",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE.jsonl",
+    help="Output of `eqedge run --sim DATA`. Repeatable.",
+)
+@click.option(
+    "--data",
+    "labelled",
+    type=_FILE,
+    multiple=True,
+    required=True,
+    metavar="FILE.hdf5",
+    help="STEAD layout, with a CSV of the same name or attributes. Repeatable.",
+)
+@click.option(
+    "--noise",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE.hdf5",
+    help="Continuous (n, 3) datasets without an earthquake: each pick there is false. Repeatable.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Networks that together tell unlabelled earthquakes. Repeatable.",
+)
+@click.option(
+    "--labels",
+    "label_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("labels"),
+    help="Folder of the teachers' labels, made once.",
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    multiple=True,
+    default=(0.3,),
+    help="Probability from which on a P or an S is picked; the card's presets are added. "
+    "Repeatable.",
+)
+@click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
+@click.option(
+    "--traces",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="As was given to the run of --triggers.  [default: all]",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="As was given to the run of --triggers."
+)
+@click.option(
+    "--markdown",
+    "document",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.md",
+    help="Write the scores here as tables too.",
+)
+def evaluate(document: Path | None, **options: Any) -> None:
+    """Score networks, or the triggers of a run, strictly against labels; JSON on stdout.
+
+    Networks are scored on stations held out of training, as the training card has it: one window
+    an event, P at random. A run is scored on every trace it played.
+    """
+    if not options["networks"] and not options["triggers"]:
+        raise click.UsageError("give --weights, --triggers or both")
+    if options["triggers"] and len(options["labelled"]) != 1:
+        raise click.UsageError("with --triggers give one --data: the file that was replayed")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from ... import EqedgeError
+    from ..training.dataset import DataFiles
+    from .evaluate import Request
+    from .evaluate import evaluate as run
+    from .markdown import markdown
+
+    report = run(
+        Request(
+            files=DataFiles(options["labelled"], (), options["teachers"], options["label_folder"]),
+            networks=options["networks"],
+            triggers=options["triggers"],
+            noise=options["noise"],
+            thresholds=options["thresholds"],
+            all_stations=options["all_stations"],
+            traces=options["traces"],
+            seed=options["seed"],
+            say=lambda line: click.echo(f"eqedge: {line}", err=True),
+        )
+    )
+    told = [report.get("data", {}), *report["runs"].values()]
+    for reason, count in (pair for one in told for pair in one.get("skipped", {}).items()):
+        click.echo(f"eqedge: {count}: {reason}", err=True)
+    if document is not None:
+        try:
+            document.write_text(markdown(report), encoding="utf-8")
+        except OSError as error:
+            raise EqedgeError(f"{document}: cannot be written ({error.strerror})") from error
+    click.echo(json.dumps(report, indent=1))

@@ -1,0 +1,116 @@
+"""Networks, runs and data in; one report out: what `eqedge evaluate` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
+from .contestant import Contestant, open_contestant
+from .summary import of_network, pair_name, table
+from .triggers import account_of, events_of, open_run
+from .windowed import score_networks
+
+SCHEMA = 1
+AS_RUN = "as run"
+"""Stands for the thresholds of a run, which its triggers do not tell."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be scored, and on what.
+
+    Attributes:
+        files: Labelled data, and teachers that tell unlabelled earthquakes.
+        networks: Shipped models by name, or files.
+        triggers: Outputs of `eqedge run --sim` over the one labelled file.
+        noise: Continuous records without an earthquake.
+        thresholds: The same for P and S; a card's presets are added.
+        all_stations: Also stations that training may have seen.
+        traces: Of the runs, as was given to `eqedge run`.
+        seed: Of the runs, as was given to `eqedge run`.
+    """
+
+    files: DataFiles
+    networks: Sequence[str] = ()
+    triggers: Sequence[Path] = ()
+    noise: Sequence[Path] = ()
+    thresholds: Sequence[float] = (0.3,)
+    all_stations: bool = False
+    traces: int | None = None
+    seed: int = 0
+    say: Callable[[str], None] = field(default=print, compare=False)
+
+
+def evaluate(request: Request) -> dict[str, Any]:
+    """Score everything.
+
+    Raises:
+        ContestantError: A network cannot be opened.
+        DataError: The data have nothing to score on.
+        RunError: Triggers are not of the file that was given.
+    """
+    networks = [open_contestant(name) for name in request.networks]
+    report: dict[str, Any] = {"schema": SCHEMA, "tolerance_s": 0.5, "models": {}, "runs": {}}
+    if networks:
+        report |= _networks(request, networks)
+    if request.triggers:
+        labels = _labels(request)
+        for path in request.triggers:
+            name = _free(path.name, report["runs"])
+            report["runs"][name] = _run(request, path, labels)
+    return report
+
+
+def _networks(request: Request, networks: Sequence[Contestant]) -> dict[str, Any]:
+    pairs = [{pair_name(t, t): (t, t) for t in request.thresholds} for _ in networks]
+    presets: list[dict[str, str]] = []
+    for network, own in zip(networks, pairs, strict=True):
+        named = {n: (t.P_threshold, t.S_threshold) for n, t in network.presets.items()}
+        own.update({pair_name(*pair): pair for pair in named.values()})
+        presets.append({name: pair_name(*pair) for name, pair in named.items()})
+    columns = [t for own in pairs for pair in own.values() for t in pair]
+    scored = score_networks(
+        networks, request.files, request.noise, columns, request.all_stations, request.say
+    )
+    models: dict[str, Any] = {}
+    for number, network in enumerate(networks):
+        summed = of_network(scored.accounts[number], pairs[number])
+        models[_free(network.name, models)] = {"presets": presets[number]} | summed
+    data = {
+        "files": [path.name for path in (*request.files.labelled, *request.noise)],
+        "stations": "all" if request.all_stations else "held out",
+        "number_of_stations": scored.stations,
+        "records": scored.records,
+        "skipped": scored.skipped,
+    }
+    return {"data": data, "models": models}
+
+
+def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
+    (data,) = request.files.labelled
+    run = open_run(path, data, request.traces, request.seed)
+    if not run.messages:
+        request.say(f"{path}: no triggers at all, so every event is missed")
+    told = {m["model"]["name"] for m in run.messages if "model" in m}
+    return {
+        "file": data.name,
+        "models": sorted(told),
+        "skipped": dict(run.skipped),
+        "events": events_of(run),
+        "scores": {AS_RUN: table(account_of(run, labels), 0, 0)},
+    }
+
+
+def _labels(request: Request) -> LabelMap:
+    if not request.files.teachers:
+        return {}
+    return teacher_labels(request.files, index_files(request.files), request.say)
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    """Name that is not taken yet: two files may be called alike."""
+    names = [name, *(f"{name} ({k})" for k in range(2, len(taken) + 2))]
+    return next(one for one in names if one not in taken)

@@ -1,0 +1,101 @@
+"""Bootstrap: how far a score may be chance, by drawing the events anew, windows and all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..training.outcomes import Outcomes
+from ..training.records import RATE_HZ
+
+RESAMPLES = 1000
+COVERAGE_PERCENT = 95
+SEED = 20260101
+NONE_SEEN = 3.689
+"""With this many expected, none is seen once in forty: the upper limit where none was."""
+_DRAWS_AT_ONCE = 1 << 22
+
+Interval = list[float] | None
+"""Lower and upper limit; None where fewer than two events could be drawn from."""
+
+
+def resampled(units: Sequence[str], parts: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Sum what belongs to events drawn with replacement.
+
+    Args:
+        units: (n,) event of each row.
+        parts: (n, k) what is to be summed.
+
+    Returns:
+        (RESAMPLES, k) sums; None with fewer than two events.
+    """
+    names, of_row = np.unique(np.asarray(units, dtype=object).astype(str), return_inverse=True)
+    if len(names) < 2:
+        return None
+    by_unit = np.zeros((len(names), parts.shape[1]))
+    np.add.at(by_unit, of_row, parts)
+    rng = np.random.default_rng(SEED)
+    even = np.full(len(names), 1 / len(names))
+    at_once = max(1, _DRAWS_AT_ONCE // len(names))
+    drawn = [
+        rng.multinomial(len(names), even, size=min(at_once, RESAMPLES - done)) @ by_unit
+        for done in range(0, RESAMPLES, at_once)
+    ]
+    return np.concatenate(drawn)
+
+
+def phase_intervals(
+    units: Sequence[str], outcomes: Outcomes, column: int, set_aside: bool = False
+) -> dict[str, Interval]:
+    """Return intervals of a phase's rates and of its mean absolute residual, by their names."""
+    hit = outcomes.hit[:, column]
+    false = (outcomes.false_set_aside if set_aside else outcomes.false)[:, column]
+    residual = np.where(hit, np.abs(outcomes.residual[:, column]), 0) / RATE_HZ
+    missed = outcomes.labelled & ~hit
+    sums = resampled(units, np.column_stack([hit, missed, false, residual]))
+    if sums is None:
+        return dict.fromkeys(("f1", "precision", "recall", "mean_absolute_s"))
+    found, missed_sum, false_sum, residual_sum = sums.T
+    return {
+        "f1": _limits(2 * found, 2 * found + missed_sum + false_sum),
+        "precision": _limits(found, found + false_sum),
+        "recall": _limits(found, found + missed_sum),
+        "mean_absolute_s": _limits(residual_sum, found),
+    }
+
+
+def rate_interval(
+    units: Sequence[str], counts: NDArray[np.int32], seconds: NDArray[np.float64]
+) -> Interval:
+    """Return the interval of a count an hour.
+
+    Args:
+        units: (n,) of each stretch.
+        counts: (n,) in it.
+        seconds: (n,) its length.
+    """
+    hours = seconds / 3600
+    if len(counts) and not counts.any():
+        return [0.0, round(NONE_SEEN / float(hours.sum()), 4)]
+    sums = resampled(units, np.column_stack([counts, hours]))
+    return None if sums is None else _limits(sums[:, 0], sums[:, 1])
+
+
+def share_intervals(units: Sequence[str], yes: NDArray[np.bool_]) -> list[Interval]:
+    """Return the interval of each column's share of (n, k) answers."""
+    sums = resampled(units, np.column_stack([yes, np.ones(len(yes))]))
+    if sums is None:
+        return [None] * yes.shape[1]
+    return [_limits(sums[:, k], sums[:, -1]) for k in range(yes.shape[1])]
+
+
+def _limits(above: NDArray[np.float64], below: NDArray[np.float64]) -> Interval:
+    fit = below > 0
+    if not fit.any():
+        return None
+    tail = (100 - COVERAGE_PERCENT) / 2
+    low, high = np.percentile(above[fit] / below[fit], [tail, 100 - tail])
+    return [round(float(low), 4), round(float(high), 4)]

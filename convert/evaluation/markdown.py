@@ -1,0 +1,207 @@
+"""A report as Markdown tables, networks and runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+NOTHING = "-"
+PHASE_HEADER = ("F1", "precision / recall", "mean residual, s")
+FACT_TITLES = {
+    "snr_db": "SNR, dB",
+    "distance_km": "distance, km",
+    "magnitude": "magnitude",
+    "s_minus_p_s": "S minus P, s",
+}
+
+Scores = Mapping[str, Any]
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write a report of `evaluate` out.
+
+    Args:
+        report: As `evaluate` returns it.
+    """
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    yield "# Scores"
+    yield ""
+    yield (
+        f"A pick within {report['tolerance_s']:g} s of its label is right, any other is false. "
+        "In brackets: 95 % of bootstrap resamples of the events."
+    )
+    if "data" in report:
+        yield ""
+        yield from _data(report["data"])
+    for name, run in report["runs"].items():
+        yield ""
+        yield from _events(name, run)
+    for pair, scores in _by_pair(report).items():
+        yield ""
+        yield f"## {pair}"
+        yield ""
+        yield from _phases(scores)
+        yield from _noise(scores)
+        yield from _onset(scores)
+        yield from _facts(scores)
+    yield from _chosen(report["models"])
+
+
+def _data(data: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"{', '.join(data['files'])}: {data['number_of_stations']} stations ({data['stations']})."
+    )
+    yield ""
+    yield from _table(
+        ("data set", "events", "noise", "continuous"),
+        (
+            (name, *(kinds.get(kind, 0) for kind in ("event", "noise", "continuous")))
+            for name, kinds in data["records"].items()
+        ),
+    )
+    for reason, count in data["skipped"].items():
+        yield ""
+        yield f"{count}: {reason}."
+
+
+def _events(name: str, run: Mapping[str, Any]) -> Iterator[str]:
+    events = run["events"]
+    yield (
+        f"{name}, {', '.join(run['models']) or 'no trigger'}: {events['found']} of "
+        f"{events['labelled']} events found, {events['false']} false in {events['hours']} h of "
+        f"{events['traces']} traces of {run['file']}."
+    )
+    for reason, count in run["skipped"].items():
+        yield ""
+        yield f"{count}: {reason}."
+
+
+def _by_pair(report: Mapping[str, Any]) -> dict[str, dict[str, Scores]]:
+    """Thresholds, then who was scored at them."""
+    pairs: dict[str, dict[str, Scores]] = {}
+    for kind in ("models", "runs"):
+        for name, one in report[kind].items():
+            for pair, scores in one["scores"].items():
+                pairs.setdefault(pair, {})[name] = scores
+    return pairs
+
+
+def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
+    header = [f"{phase} {what}" for phase in "PS" for what in PHASE_HEADER]
+    rows = []
+    for row in next(iter(scores.values()))["P"]:
+        for name, one in scores.items():
+            if row in one["P"]:
+                cells = [cell for phase in "PS" for cell in _phase(one[phase][row])]
+                rows.append((row.replace("_", " "), name, *cells))
+    yield from _table(("records", "", *header), rows)
+
+
+def _phase(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    if not row["found"] + row["missed"]:
+        return NOTHING, NOTHING, NOTHING
+    interval = row["interval"]
+    return (
+        f"{row['f1']:.3f}{_bracket(interval['f1'], 3)}",
+        f"{row['precision']:.2f} / {row['recall']:.2f}",
+        NOTHING
+        if row["mean_absolute_s"] is None
+        else f"{row['mean_absolute_s']:.3f}{_bracket(interval['mean_absolute_s'], 3)}",
+    )
+
+
+def _noise(scores: Mapping[str, Scores]) -> Iterator[str]:
+    rows = []
+    for name, one in scores.items():
+        if "noise" in one:
+            noise, interval = one["noise"], one["noise"]["interval"]
+            cells = (
+                f"{noise[f'false_{x}_per_hour']:.1f}"
+                f"{_bracket(interval[f'false_{x}_per_hour'], 1)}, "
+                f"{noise[f'false_{x}_per_day']:.0f} a day"
+                for x in "ps"
+            )
+            rows.append((name, f"{noise['hours']:.2f} h", *cells))
+    if rows:
+        yield ""
+        yield from _table(("noise", "", "false P an hour", "false S an hour"), rows)
+
+
+def _onset(scores: Mapping[str, Scores]) -> Iterator[str]:
+    rows, ages = [], []
+    for name, one in scores.items():
+        if "live_onset" in one:
+            onset = one["live_onset"]
+            ages = list(onset["announced_by_s"])
+            cells = (
+                f"{share:.2f}{_bracket(onset['interval'][age], 2)}"
+                for age, share in onset["announced_by_s"].items()
+            )
+            median = NOTHING if onset["median_s"] is None else f"{onset['median_s']:.2f} s"
+            rows.append((name, onset["events"], *cells, median))
+    if rows:
+        yield ""
+        yield from _table(
+            ("P announced by", "events", *(f"{age} s" for age in ages), "median"), rows
+        )
+
+
+def _facts(scores: Mapping[str, Scores]) -> Iterator[str]:
+    for fact, title in FACT_TITLES.items():
+        rows = [
+            (
+                _bin(row),
+                name,
+                row["windows"],
+                *(f"{cell}" for x in "PS" for cell in _phase(row[x])[:2]),
+            )
+            for name, one in scores.items()
+            for row in one["by"].get(fact, ())
+        ]
+        if rows:
+            header = [f"{phase} {what}" for phase in "PS" for what in PHASE_HEADER[:2]]
+            yield ""
+            yield from _table((title, "", "windows", *header), rows)
+
+
+def _chosen(models: Mapping[str, Any]) -> Iterator[str]:
+    rows, by = [], set()
+    for name, model in models.items():
+        choice = model["chosen"]
+        if choice is None:
+            continue
+        by.add(f"{choice['halves_by']}, {choice['rows'].replace('_', ' ')} records")
+        for phase in "PS":
+            for fold in choice[phase]["folds"]:
+                told = fold["on_the_other"]
+                rows.append((name, phase, f"{fold['threshold']:g}", *_phase(told)[:2]))
+    if rows:
+        yield ""
+        yield "## Threshold chosen on one half, scored on the other"
+        yield ""
+        yield f"Halves by {'; '.join(sorted(by))}."
+        yield ""
+        yield from _table(("", "phase", "threshold", "F1 on the other", PHASE_HEADER[1]), rows)
+
+
+def _bin(row: Mapping[str, Any]) -> str:
+    if row["from"] is None:
+        return f"below {row['to']:g}"
+    return f"{row['from']:g} and more" if row["to"] is None else f"{row['from']:g} to {row['to']:g}"
+
+
+def _bracket(interval: Sequence[float] | None, digits: int) -> str:
+    return "" if interval is None else f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    yield _row(header)
+    yield "|" + "---|" * len(header)
+    yield from (_row(row) for row in rows)
+
+
+def _row(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"

@@ -1,0 +1,142 @@
+"""Who a scored window belongs to: trace, event, station, and what the file says of the event."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from ...edge.replay.stead import number
+from ..training.records import RATE_HZ, DataError, Record
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a window's scores are grouped by.
+
+    Attributes:
+        trace: STEAD's `trace_name`.
+        event: `source_id` where the file has it, else the trace: what is resampled as a whole.
+        station: Both codes in alphabetical order.
+        source: Data set.
+        manual: Whether a person picked it.
+        facts: Of `FACTS`, those that are known.
+    """
+
+    trace: str
+    event: str
+    station: str
+    source: str
+    manual: bool
+    facts: Mapping[str, float]
+
+
+FACTS: Mapping[str, tuple[float, ...]] = {
+    "snr_db": (10, 20, 30, 40),
+    "distance_km": (10, 25, 50, 100, 200),
+    "magnitude": (1, 2, 3, 4),
+    "s_minus_p_s": (2, 5, 10, 20),
+}
+"""What scores are broken down by, and where one bin ends and the next begins."""
+
+
+def facts_of(
+    attributes: Mapping[str, Any], p_sample: float | None, s_sample: float | None
+) -> dict[str, float]:
+    """Read an event's facts from STEAD's fields.
+
+    Args:
+        attributes: Of the trace, numbers also as STEAD's strings.
+        p_sample: Its P.
+        s_sample: Its S.
+    """
+    found = {
+        "snr_db": _mean(attributes.get("snr_db")),
+        "distance_km": number(attributes.get("source_distance_km")),
+        "magnitude": number(attributes.get("source_magnitude")),
+    }
+    if p_sample is not None and s_sample is not None:
+        found["s_minus_p_s"] = (s_sample - p_sample) / RATE_HZ
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def subject_of(record: Record, attributes: Mapping[str, Any]) -> Subject:
+    """Tell of whom a labelled record is.
+
+    Args:
+        record: Its place and labels.
+        attributes: STEAD's fields of the trace.
+    """
+    trace = record.dataset.removeprefix("data/")
+    source_id = str(attributes.get("source_id") or "None")
+    return Subject(
+        trace,
+        trace if source_id == "None" else source_id,
+        record.station,
+        record.source,
+        record.manual,
+        facts_of(attributes, record.p_sample, record.s_sample),
+    )
+
+
+class Catalogue:
+    """Attributes of a file's traces, a CSV of the same name beside it laid over them.
+
+    Args:
+        path: STEAD-layout HDF5.
+
+    Raises:
+        DataError: The CSV is not STEAD's. The HDF5 is for `index_stead` to judge.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+        self._rows = _rows(path.with_suffix(".csv"))
+
+    @property
+    def has_table(self) -> bool:
+        """Whether there is a CSV."""
+        return self._rows is not None
+
+    def lists(self, trace: str) -> bool:
+        """Whether the CSV has a row of the trace."""
+        return trace in (self._rows or {})
+
+    def subject(self, record: Record) -> Subject:
+        """Tell of whom a record is."""
+        attributes = self._attributes(record.dataset)
+        row = (self._rows or {}).get(record.dataset.removeprefix("data/"), {})
+        return subject_of(record, {**attributes, **row})
+
+    def _attributes(self, dataset: str) -> dict[str, Any]:
+        try:
+            if self._file is None:
+                self._file = h5py.File(self._path, "r")
+            return dict(self._file[dataset].attrs)
+        except (OSError, KeyError, RuntimeError, ValueError):
+            return {}  # who cannot be read is counted where the waveform is
+
+
+def _rows(table: Path) -> dict[str, dict[str, Any]] | None:
+    if not table.is_file():
+        return None
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            if "trace_name" not in (reader.fieldnames or ()):
+                raise DataError(f"{table}: no trace_name column; it is not STEAD's CSV")
+            return {row["trace_name"]: row for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read ({error}); remove it or copy it again") from error
+
+
+def _mean(value: Any) -> float | None:
+    """Mean of STEAD's three numbers, `[56.8 55.4 47.4]` as text or as an array."""
+    parts = str(value).replace(",", " ").strip("[] ").split() if value is not None else []
+    numbers = [x for x in map(number, parts) if x is not None]
+    return sum(numbers) / len(numbers) if numbers else None

@@ -1,0 +1,202 @@
+"""An account -> the numbers that are printed, plain enough for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes
+from ..training.records import RATE_HZ
+from ..training.score import ONSET_AGES_SAMPLES, phase_table
+from .account import Account, Noise, Onsets
+from .choice import chosen
+from .intervals import Interval, phase_intervals, rate_interval, share_intervals
+from .subjects import FACTS
+
+AGES_S = tuple(age / RATE_HZ for age in ONSET_AGES_SAMPLES)
+CURVE_STEP_S = 0.25
+CURVE_END_S = 10.0
+"""The curve of announced shares over the time since P, for pictures."""
+
+Pairs = Mapping[str, tuple[float, float]]
+"""Thresholds of P and S by the name of the pair."""
+
+
+def pair_name(p: float, s: float) -> str:
+    """`P 0.3, S 0.3`."""
+    return f"P {p:g}, S {s:g}"
+
+
+def of_network(account: Account, pairs: Pairs) -> dict[str, Any]:
+    """Sum up a network at pairs of thresholds, over all of them, and at the best.
+
+    Args:
+        account: With a column for each threshold of the pairs.
+        pairs: By name.
+    """
+    columns = {name: (account.column(p), account.column(s)) for name, (p, s) in pairs.items()}
+    return {
+        "scores": {name: table(account, *pair) for name, pair in columns.items()},
+        "sweep": sweep(account),
+        "chosen": chosen(account),
+    }
+
+
+def table(account: Account, p: int, s: int) -> dict[str, Any]:
+    """Sum up at one threshold of each phase; keys as on the training card, and more.
+
+    Args:
+        account: Of a network or a run.
+        p: Column of P's threshold.
+        s: Column of S's.
+    """
+    by_hand = np.array([subject.manual for subject in account.events], bool)
+    source = np.array([subject.source for subject in account.events], dtype=str)
+    result: dict[str, Any] = {"events": len(account.events)}
+    for name, outcomes, column in (("P", account.P, p), ("S", account.S, s)):
+        rows: dict[str, dict[str, Any]] = dict(phase_table(outcomes, column, by_hand, source))
+        for row_name, row in rows.items():
+            mask = _mask(row_name, by_hand, source)
+            row["interval"] = phase_intervals(
+                _kept(account.units, mask),
+                outcomes.rows(mask),
+                column,
+                row_name == "unlabelled_set_aside",
+            )
+        result[name] = rows
+    result["residuals"] = {
+        "P": _residuals(account.P, p),
+        "S": _residuals(account.S, s),
+    }
+    result["by"] = dict(_by_facts(account, p, s))
+    if len(account.noise.seconds):
+        result["noise"] = noise(account.noise, p, s)
+    if len(account.onsets.units):
+        heard = account.onsets.heard
+        if all(age in heard for age in AGES_S):
+            result["announced_by_s"] = {
+                f"{age:g}": round(float(heard[age][:, p].mean()), 4) for age in AGES_S
+            }
+        result["live_onset"] = live_onset(account.onsets, p)
+    return result
+
+
+def sweep(account: Account) -> dict[str, Any]:
+    """Return columns over all thresholds: precision, recall, F1, false picks, announced by 1 s."""
+    by_hand = np.array([subject.manual for subject in account.events], bool)
+    result: dict[str, Any] = {"threshold": list(account.thresholds)}
+    every = range(len(account.thresholds))
+    for name, outcomes in (("P", account.P), ("S", account.S)):
+        result[name] = {}
+        for row, mask in (("pooled", np.ones(len(by_hand), bool)), ("manually_picked", by_hand)):
+            scores = [outcomes.rows(mask).score(k) for k in every]
+            result[name][row] = {
+                key: [round(getattr(one, key), 4) for one in scores]
+                for key in ("precision", "recall", "f1")
+            }
+    hours = account.noise.seconds.sum() / 3600
+    if hours:
+        for name, counts in (("p", account.noise.p), ("s", account.noise.s)):
+            rates = counts.sum(axis=0) / hours
+            result[f"false_{name}_per_hour"] = [round(float(rate), 2) for rate in rates]
+    if len(account.onsets.units):
+        by = (account.onsets.first_s <= 1.0).mean(axis=0)
+        result["announced_by_1_s"] = [round(float(share), 4) for share in by]
+    return result
+
+
+def noise(account: Noise, p: int, s: int) -> dict[str, Any]:
+    """Count false picks an hour and a day where no earthquake is known."""
+    hours = float(account.seconds.sum()) / 3600
+    result: dict[str, Any] = {"windows": len(account.seconds), "hours": round(hours, 3)}
+    intervals: dict[str, Interval] = {}
+    for name, counts in (("p", account.p[:, p]), ("s", account.s[:, s])):
+        result[f"false_{name}_per_hour"] = round(int(counts.sum()) / hours, 2)
+        result[f"false_{name}_per_day"] = round(24 * int(counts.sum()) / hours, 1)
+        interval = rate_interval(account.units, counts, account.seconds)
+        intervals[f"false_{name}_per_hour"] = interval
+    if account.late_p is not None:
+        result["of_these_in_last_2_s"] = round(int(account.late_p[:, p].sum()) / hours, 2)
+    return result | {"interval": intervals}
+
+
+def live_onset(account: Onsets, p: int) -> dict[str, Any]:
+    """Tell how many P are announced by when; once announced, they stay so."""
+    first = account.first_s[:, p]
+    by = np.column_stack([first <= age for age in AGES_S])
+    median = float(np.median(first))
+    ages = np.arange(0.0, CURVE_END_S + CURVE_STEP_S / 2, CURVE_STEP_S)
+    return {
+        "events": len(first),
+        "hop_s": account.hop_s,
+        "announced_by_s": {
+            f"{age:g}": round(float(share), 4)
+            for age, share in zip(AGES_S, by.mean(axis=0), strict=True)
+        },
+        "interval": dict(
+            zip((f"{a:g}" for a in AGES_S), share_intervals(account.units, by), strict=True)
+        ),
+        "median_s": round(median, 3) if np.isfinite(median) else None,
+        "curve": {
+            "age_s": [round(float(age), 2) for age in ages],
+            "announced": [round(float((first <= age + 1e-9).mean()), 4) for age in ages],
+        },
+    }
+
+
+def _residuals(outcomes: Outcomes, column: int) -> dict[str, Any]:
+    """Residuals of the right picks, later than the label positive, and their histogram."""
+    samples = outcomes.residual[outcomes.hit[:, column], column]
+    counts = np.bincount(samples + TOLERANCE_SAMPLES, minlength=2 * TOLERANCE_SAMPLES + 1)
+    seconds = samples / RATE_HZ
+    empty = not len(samples)
+    return {
+        "picks": len(samples),
+        "mean_s": None if empty else round(float(seconds.mean()), 4),
+        "median_s": None if empty else round(float(np.median(seconds)), 4),
+        "deviation_s": None if empty else round(float(seconds.std()), 4),
+        "mean_absolute_s": None if empty else round(float(np.abs(seconds).mean()), 4),
+        "histogram": {
+            "first_s": -TOLERANCE_SAMPLES / RATE_HZ,
+            "step_s": 1 / RATE_HZ,
+            "counts": counts.tolist(),
+        },
+    }
+
+
+def _by_facts(account: Account, p: int, s: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield each fact that any event has, with a row for each bin that has events."""
+    for fact, edges in FACTS.items():
+        values = np.array([subject.facts.get(fact, np.nan) for subject in account.events])
+        if not np.isfinite(values).any():
+            continue
+        rows = []
+        for low, high in zip((-np.inf, *edges), (*edges, np.inf), strict=True):
+            mask = (values >= low) & (values < high)
+            if not mask.any():
+                continue
+            row: dict[str, Any] = {
+                "from": None if np.isinf(low) else low,
+                "to": None if np.isinf(high) else high,
+                "windows": int(mask.sum()),
+            }
+            for name, outcomes, column in (("P", account.P, p), ("S", account.S, s)):
+                own = outcomes.rows(mask)
+                intervals = phase_intervals(_kept(account.units, mask), own, column)
+                row[name] = own.score(column).row() | {"interval": intervals}
+            rows.append(row)
+        yield fact, rows
+
+
+def _mask(row: str, by_hand: NDArray[np.bool_], source: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Windows that a row of `phase_table` is made of."""
+    if row in ("pooled", "unlabelled_set_aside"):
+        return np.ones(len(by_hand), bool)
+    return by_hand if row == "manually_picked" else np.asarray(source == row)
+
+
+def _kept(units: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
+    return [unit for unit, keep in zip(units, mask.tolist(), strict=True) if keep]

@@ -1,0 +1,278 @@
+"""The triggers of `eqedge run --sim` against the labels of the file that was replayed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import EqedgeError
+from ...edge.records import Message, Phase
+from ...edge.replay.playlist import Playlist, choose
+from ...edge.replay.scoreboard import Scoreboard, score
+from ...edge.replay.stead import SteadFile, Trace, number
+from ...edge.replay.timeline import Placement
+from ..training.dataset import LabelMap
+from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Verdict, judge
+from ..training.records import RATE_HZ, Record, station_of
+from ..training.score import seen_by_all
+from .account import Account, Noise, Onsets
+from .subjects import Subject, subject_of
+
+PHASES: tuple[Phase, ...] = ("P", "S")
+TAIL_SAMPLES = 1500
+"""Noise that a run plays after its last trace."""
+
+
+class RunError(EqedgeError):
+    """A file of triggers that is none, or not of the run it is scored as."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """One trace of a run.
+
+    Attributes:
+        record: Its labels.
+        subject: What its scores are grouped by.
+    """
+
+    record: Record
+    subject: Subject
+
+    @property
+    def trace(self) -> str:
+        """STEAD's name."""
+        return self.subject.trace
+
+    def label(self, phase: Phase) -> int | None:
+        """Sample of an arrival, or None."""
+        return self.record.p_sample if phase == "P" else self.record.s_sample
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Triggers and the traces they are of.
+
+    Attributes:
+        name: Of the file of triggers.
+        messages: In order, their picks' traces among those played.
+        played: In order.
+        skipped: Traces that were not played, or whose labels cannot be, by reason.
+    """
+
+    name: str
+    messages: Sequence[Message]
+    played: Sequence[Played]
+    skipped: Counter[str]
+
+    def picks(self) -> dict[str, list[Message]]:
+        """Return each trace's picks, by the last word of the events they are of."""
+        last_words = {message["event_id"]: message for message in self.messages}
+        found: dict[str, list[Message]] = {one.trace: [] for one in self.played}
+        for message in last_words.values():
+            for pick in message["picks"]:
+                found.get(pick["sim"]["trace_name"], []).append(pick)
+        return found
+
+
+def open_run(path: Path, data: Path, traces: int | None, seed: int) -> Run:
+    """Read a run's triggers and the labels of what it played.
+
+    Args:
+        path: JSON lines, written by `eqedge run --sim`.
+        data: The HDF5 that was replayed.
+        traces: As was given to the run; None for all.
+        seed: As was given to the run.
+
+    Raises:
+        RunError: A line is no trigger of a simulation, or its trace is none of those played.
+        SteadError: The HDF5 cannot be read.
+    """
+    messages = read_messages(path)
+    skipped: Counter[str] = Counter()
+    played: list[Played] = []
+    with SteadFile(data) as file:
+        names = file.names
+        playlist = Playlist(file, choose(names, traces, seed), RATE_HZ)
+        lengths: dict[str, int] = {}
+        scale = 1.0
+        for trace in playlist:
+            lengths[trace.name] = len(trace.waveform)
+            scale = RATE_HZ / trace.rate_hz
+            one, problem = _played(data, trace, scale)
+            if problem:
+                skipped[problem] += 1
+            else:
+                played.append(one)
+    skipped.update(playlist.passed_over)
+    drawn = "" if traces is None else f" of the {traces} traces drawn by seed {seed}"
+    for line, message in enumerate(messages, start=1):
+        for pick in message["picks"]:
+            name, sample = pick["sim"]["trace_name"], pick["sim"]["sample"]
+            if name not in lengths:
+                known = f"none{drawn}; give --traces and --seed as to eqedge run"
+                where = known if name in names else f"not in {data.name}; name the file replayed"
+                raise RunError(f"{path}: line {line}: trace {name} is {where}")
+            if sample >= lengths[name] + TAIL_SAMPLES:
+                raise RunError(
+                    f"{path}: line {line}: sample {sample} of trace {name}, which has "
+                    f"{lengths[name]} in {data.name}; name the file replayed"
+                )
+    return Run(path.name, [_rescaled(m, scale) for m in messages], played, skipped)
+
+
+def read_messages(path: Path) -> list[Message]:
+    """Read a simulation's triggers, one a line.
+
+    Raises:
+        RunError: The file cannot be read, or a line is no trigger of a simulation.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise RunError(f"{path}: {reason}; give the --output of eqedge run --sim") from error
+    return [_message(line, f"{path}: line {k}") for k, line in enumerate(lines, start=1)]
+
+
+def _message(line: str, where: str) -> Message:
+    try:
+        message: Message = json.loads(line)
+        str(message["event_id"]), float(message["latency_ms"]["data"])
+        picks = [(pick["phase"], int(pick["sample"]), pick.get("sim")) for pick in message["picks"]]
+        if not picks or {phase for phase, _, _ in picks} - {"P", "S"}:
+            raise ValueError("no picks")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{where} is no trigger; give the --output of eqedge run --sim") from error
+    for _, _, sim in picks:
+        if not isinstance(sim, dict) or not isinstance(sim.get("sample"), int):
+            raise RunError(f"{where} is of a live sensor; only eqedge run --sim can be scored")
+    return message
+
+
+def _rescaled(message: Message, scale: float) -> Message:
+    """Bring the samples of picks within their traces from the traces' rate to that of scores."""
+    if scale == 1:
+        return message
+    picks = [
+        {**pick, "sim": {**pick["sim"], "sample": round(pick["sim"]["sample"] * scale)}}
+        for pick in message["picks"]
+    ]
+    return {**message, "picks": picks}
+
+
+def account_of(run: Run, labels: LabelMap) -> Account:
+    """Judge a run's picks as a network's are, with one column; each event by its last word.
+
+    Args:
+        run: Messages and labels.
+        labels: Teachers' answers, to tell unlabelled earthquakes; may lack any trace.
+    """
+    picks = run.picks()
+    events = [one for one in run.played if one.record.kind == "event"]
+    outcomes: dict[str, Outcomes] = {}
+    for phase in PHASES:
+        verdicts: list[list[Verdict]] = []
+        for one in events:
+            unlabelled = seen_by_all(labels, one.record, phase.lower())
+            samples = [p["sim"]["sample"] for p in picks[one.trace] if p["phase"] == phase]
+            verdicts.append([judge(samples, one.label(phase), unlabelled)])
+        labelled = [one.label(phase) is not None for one in events]
+        outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
+    return Account(
+        (),
+        tuple(one.subject for one in events),
+        outcomes["P"],
+        outcomes["S"],
+        _noise(run, picks),
+        _onsets(run.messages, events),
+    )
+
+
+def events_of(run: Run) -> dict[str, Any]:
+    """Count events as the run itself does at its end."""
+    board: Scoreboard = score([_placement(one) for one in run.played], run.messages, RATE_HZ)
+    hours = sum(one.record.n_samples for one in run.played) / RATE_HZ / 3600
+    counts = {name: asdict(board)[name] for name in ("found", "missed", "false", "unscored")}
+    return {
+        "traces": board.traces,
+        "hours": round(hours, 3),
+        "labelled": board.events,
+        **counts,
+        "false_per_hour": round(board.false / hours, 2) if hours else None,
+    }
+
+
+def _noise(run: Run, picks: dict[str, list[Message]]) -> Noise:
+    quiet = [one for one in run.played if one.record.kind == "noise"]
+    inside = [
+        Counter(
+            pick["phase"]
+            for pick in picks[one.trace]
+            if 0 <= pick["sim"]["sample"] < one.record.n_samples
+        )
+        for one in quiet
+    ]
+    p, s = (np.array([[count[x]] for count in inside], np.int32).reshape(-1, 1) for x in "PS")
+    seconds = np.array([one.record.n_samples / RATE_HZ for one in quiet])
+    units = tuple(one.subject.event for one in quiet)
+    return Noise(units, seconds, p, s)
+
+
+def _onsets(messages: Iterable[Message], events: Sequence[Played]) -> Onsets:
+    """From each labelled P to the end of the data when the node first spoke of it."""
+    labels = {one.trace: one.record.p_sample for one in events}
+    first: dict[str, float] = {}
+    for message in messages:
+        for pick in message["picks"]:
+            name, sample = pick["sim"]["trace_name"], pick["sim"]["sample"]
+            label = labels.get(name)
+            if pick["phase"] != "P" or label is None or abs(sample - label) > TOLERANCE_SAMPLES:
+                continue
+            data_s = float(message["latency_ms"]["data"]) / 1000
+            since_pick_s = (message["picks"][-1]["sample"] - pick["sample"]) / RATE_HZ
+            first.setdefault(name, data_s + since_pick_s + (sample - label) / RATE_HZ)
+    asked = [one for one in events if one.record.p_sample is not None]
+    ages = np.array([[first.get(one.trace, np.inf)] for one in asked]).reshape(-1, 1)
+    return Onsets(tuple(one.subject.event for one in asked), None, ages)
+
+
+def _played(data: Path, trace: Trace, scale: float) -> tuple[Played, str]:
+    """One trace's labels at the rate of scores, and what is wrong with them or nothing."""
+    p, s = trace.p_arrival_sample, trace.s_arrival_sample
+    given = [number(trace.attributes.get(f"{x}_arrival_sample")) for x in "ps"]
+    problem = ""
+    if not trace.is_noise and any(
+        asked is not None and found is None for asked, found in zip(given, (p, s), strict=True)
+    ):
+        problem = "label outside the trace"
+    elif p is not None and s is not None and s <= p:
+        problem = "S not after P"
+    record = Record(
+        str(data),
+        f"data/{trace.name}",
+        0,
+        round(len(trace.waveform) * scale),
+        station_of(trace.name, trace.attributes),
+        str(trace.attributes.get("source_set") or data.stem),
+        "noise" if trace.is_noise else "event",
+        None if p is None or trace.is_noise else round(p * scale),
+        None if s is None or trace.is_noise else round(s * scale),
+        None,
+        str(trace.attributes.get("p_status", "manual")) == "manual",
+    )
+    return Played(record, subject_of(record, trace.attributes)), problem
+
+
+def _placement(one: Played) -> Placement:
+    """The trace as if it were alone on a timeline."""
+    record = one.record
+    is_noise = record.kind == "noise"
+    p, s = record.p_sample, record.s_sample
+    return Placement(one.trace, 0, 0, record.n_samples, is_noise, p, s, None)

@@ -1,0 +1,134 @@
+"""Held-out records through networks, window by window: memory does not grow with the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..training.cuts import Cut, cuts
+from ..training.dataset import DataFiles, index_files, teacher_labels
+from ..training.records import RATE_HZ, DataError, Record, index_continuous
+from ..training.score import TRIAL_DRAWS, TRIAL_SEED
+from ..training.waveforms import Waveforms
+from .account import Account, Ledger
+from .contestant import Contestant
+from .subjects import Catalogue, Subject
+
+BATCH_WINDOWS = 64
+HOP_SAMPLES = 25
+"""From one onset window to the next."""
+LAST_AGE_SAMPLES = 1000
+ONSET_EVENTS = 300
+"""Each costs forty windows."""
+SWEPT = tuple(round(0.05 * k, 2) for k in range(1, 20))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What networks were scored on, and what came of it.
+
+    Attributes:
+        accounts: One for each network.
+        records: Scored, by data set and kind.
+        stations: Number of stations.
+        skipped: Records that could not be used, by reason.
+    """
+
+    accounts: Sequence[Account]
+    records: dict[str, dict[str, int]]
+    stations: int
+    skipped: dict[str, int]
+
+
+def score_networks(
+    networks: Sequence[Contestant],
+    files: DataFiles,
+    noise: Sequence[Path],
+    thresholds: Sequence[float],
+    all_stations: bool,
+    say: Callable[[str], None],
+) -> Scored:
+    """Show every network the same windows.
+
+    Args:
+        networks: To be scored.
+        files: Labelled data, and teachers that tell unlabelled earthquakes.
+        noise: HDF5 of continuous records in which there is no earthquake.
+        thresholds: To be looked at besides `SWEPT`.
+        all_stations: Also stations that training may have seen.
+        say: Told of the teachers' progress.
+
+    Raises:
+        DataError: A file has nothing to use, or no station of it is held out.
+    """
+    catalogues = {str(path): Catalogue(path) for path in files.labelled}
+    index = index_files(files)
+    records = index.records if all_stations else index.held_out()
+    if not records:
+        raise DataError(
+            "every station of the data may have been trained on, none is held out; give "
+            "--all-stations to score them nevertheless"
+        )
+    labels = teacher_labels(files, index, say)
+    skipped = Counter(index.skipped)
+    for path in noise:
+        quiet = index_continuous(path)
+        records = [*records, *quiet.records]
+        skipped.update(quiet.skipped)
+    skipped.update(_without_row(records, catalogues))
+    columns = sorted({*SWEPT, *thresholds})
+    ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
+    waveforms = Waveforms(budget_bytes=0)
+    subjects: dict[Record, Subject] = {}
+    for batch in _batches(cuts_of(records, waveforms)):
+        for cut in batch:
+            if cut.record not in subjects:
+                subjects[cut.record] = _subject(cut.record, catalogues)
+        samples = [cut.samples for cut in batch]
+        for network, ledger in zip(networks, ledgers, strict=True):
+            for cut, answer in zip(batch, network.answer(samples), strict=True):
+                ledger.add(cut, subjects[cut.record], answer)
+    skipped.update(waveforms.skipped)
+    if not subjects:
+        raise DataError(f"no record of the data can be read ({'; '.join(skipped)})")
+    counts: dict[str, dict[str, int]] = {}
+    for record in subjects:
+        kinds = counts.setdefault(record.source, {})
+        kinds[record.kind] = kinds.get(record.kind, 0) + 1
+    stations = len({record.station for record in subjects})
+    return Scored([ledger.account() for ledger in ledgers], counts, stations, dict(skipped))
+
+
+def cuts_of(records: Sequence[Record], waveforms: Waveforms) -> Iterator[Cut]:
+    """Cut the card's windows, and onset windows hop by hop."""
+    ages = range(HOP_SAMPLES, LAST_AGE_SAMPLES + 1, HOP_SAMPLES)
+    return cuts(records, waveforms, TRIAL_SEED, TRIAL_DRAWS, ages, ONSET_EVENTS)
+
+
+def _batches(windows: Iterator[Cut]) -> Iterator[list[Cut]]:
+    batch: list[Cut] = []
+    for cut in windows:
+        batch.append(cut)
+        if len(batch) == BATCH_WINDOWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _subject(record: Record, catalogues: dict[str, Catalogue]) -> Subject:
+    if record.path in catalogues:
+        return catalogues[record.path].subject(record)
+    return Subject(record.key, record.key, record.station, record.source, False, {})
+
+
+def _without_row(records: Sequence[Record], catalogues: dict[str, Catalogue]) -> Counter[str]:
+    """Count the records that a CSV beside their file forgets; their attributes hold."""
+    missing: Counter[str] = Counter()
+    for record in records:
+        catalogue = catalogues.get(record.path)
+        if catalogue and catalogue.has_table and not catalogue.lists(record.dataset[5:]):
+            missing[f"scored by attributes, no row in {Path(record.path).stem}.csv"] += 1
+    return missing

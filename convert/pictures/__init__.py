@@ -1,0 +1,1 @@
+"""Scores, records and trainings as figures, for `eqedge plot`."""
