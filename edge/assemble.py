@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ..firmware_bridge.counters import Unwrapper
 from ..firmware_bridge.packets import Hello, Packet, Samples, TimeReply
 from .clock import Arrival, Clock, Ticked
 from .records import Block
+from .resample import RateError, polyphase, same_rate
 
 ORIENTATIONS = {"E": "E", "2": "E", "X": "E", "N": "N", "1": "N", "Y": "N", "Z": "Z", "3": "Z"}
 """Last letter of a channel code -> component. The first two name band and instrument."""
@@ -38,7 +40,7 @@ class Assembler:
     """Follows one sensor's packets.
 
     Args:
-        rate_hz: What the model wants.
+        rate_hz: What the model wants; a sensor of another must have one that leads there.
         make_clock: Called with the sensor's introduction.
 
     Attributes:
@@ -67,7 +69,8 @@ class Assembler:
         """Take one packet; Samples become a block once the sensor has said who it is.
 
         Raises:
-            SensorError: Its rate is not the model's, or it has no component that could be used.
+            SensorError: Its rate cannot be turned into the model's, or it has no component that
+            could be used.
         """
         if isinstance(packet, Hello):
             self._greet(packet)
@@ -97,14 +100,15 @@ class Assembler:
             clock=clock.state,
             degraded=self._layout.degraded,
             received_ns=arrival.monotonic_ns,
+            rate_hz=hello.rate_hz,
         )
 
     def _greet(self, hello: Hello) -> None:
-        if abs(hello.rate_hz - self._rate_hz) > 1e-3 * self._rate_hz:
-            raise SensorError(
-                f"sensor {hello.device_id} delivers {hello.rate_hz:g} Hz, the model wants "
-                f"{self._rate_hz:g} Hz; set the sensor's rate"
-            )
+        if not same_rate(hello.rate_hz, self._rate_hz):
+            try:
+                polyphase(hello.rate_hz, self._rate_hz)
+            except RateError as error:
+                raise SensorError(f"sensor {hello.device_id}: {error}") from error
         if self.hello is None or hello.boot_id != self.hello.boot_id:
             if self.hello is not None:
                 self._restart(hello)
@@ -114,7 +118,13 @@ class Assembler:
         self.hello = hello
 
     def _restart(self, hello: Hello) -> None:
-        """Let numbers go on, after a gap, though the sensor's counter begins anew."""
+        """Let numbers go on, after a gap, though the sensor's counter begins anew.
+
+        At another rate than before they count the same time in other steps.
+        """
+        before = self.hello or hello
+        if hello.rate_hz != before.rate_hz:
+            self._next_sample = math.ceil(self._next_sample / before.rate_hz * hello.rate_hz)
         self._base = self._next_sample + round(REBOOT_GAP_SECONDS * hello.rate_hz)
         self._counter.restart()
 

@@ -265,7 +265,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
         settings.station,
         model,
         secrets.token_hex(4),
-        simulation.timeline.locate if simulation else None,
+        simulation.locate if simulation else None,
     )
     # before the output is opened: a model that cannot be run must not cost an earlier run's events
     waits = simulation is not None and flags["speed"] is None
@@ -274,7 +274,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     open_things.callback(delivery.close)
     snippets: list[Snippets] = []
     if settings.snippets.folder is not None:
-        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets, rate_hz, say)]
+        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets, say)]
         open_things.callback(snippets[0].close)
     measures = [one.measure for one in snippets]
     vitals = Vitals(settings.health, node.identity, source, delivery, say, also=measures)
@@ -286,7 +286,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
             say(line)
     else:
         say(
-            f"stopped after {account.stream.samples / rate_hz:.0f} s of data, "
+            f"stopped after {account.stream.seconds:.0f} s of data, "
             f"{account.events} events"
         )
 

@@ -10,12 +10,14 @@ from ..models.shelf import Model
 from .assemble import Assembler
 from .delivery.sinks import Sink
 from .detector import Detector
+from .gaps import GapPolicy
 from .introduction import Introduction
 from .message import Node
 from .operation.account import Account, Watch, Watches
 from .pace import Pace
 from .prepare import prepare
 from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
+from .resample import Resampler
 from .settings import Settings, SettingsError
 from .sources import Source
 from .stack import Stack
@@ -64,6 +66,8 @@ class Daemon:
         self._decoder = Decoder()
         self._introduction = Introduction(self._decoder, source.ask_who, notice)
         self._assembler = Assembler(rate_hz, source.clock)
+        self._gaps = GapPolicy(settings.window)
+        self._resampler = Resampler(rate_hz)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
         _check_confirmable(settings, spec.window_samples / rate_hz)
         self._pace = Pace.of(settings, spec.window_samples, rate_hz, live=live)
@@ -95,11 +99,17 @@ class Daemon:
         return self.account
 
     def _windows(self) -> Iterator[Window]:
-        for block in self._blocks():
+        for block in self._model_blocks():
             for window in self._windower.push(block):
                 if self._pace.takes(window, self._lag_seconds()):
                     yield window
         yield from self._windower.close()
+
+    def _model_blocks(self) -> Iterator[Block]:
+        for block in self._blocks():
+            for contiguous in self._gaps.push(block):
+                yield from self._resampler.push(contiguous)
+        yield from self._resampler.close()
 
     def _blocks(self) -> Iterator[Block]:
         begin, read_ns, asked_ns = time.monotonic(), 0, time.monotonic_ns()
@@ -137,8 +147,8 @@ class Daemon:
 
     def _tell(self, trigger: Trigger) -> None:
         hello = self._assembler.hello
-        channels = hello.channels if hello else ()
-        message = self._node.message(trigger, channels, time.monotonic_ns())
+        assert hello is not None
+        message = self._node.message(trigger, hello.channels, hello.rate_hz, time.monotonic_ns())
         self.account.messages += 1
         self.account.events += trigger.type == "new"
         for sink in self._sinks:
@@ -146,7 +156,7 @@ class Daemon:
 
     def _take_stock(self, begin: float) -> None:
         self.account.losses = self._decoder.losses
-        self.account.stream = self._windower.counts
+        self.account.stream = self._gaps.counts
         self.account.packets_unannounced = self._assembler.unannounced
         self.account.windows_skipped = self._pace.skipped
         self.account.hop_factor = self._pace.factor

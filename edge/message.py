@@ -71,13 +71,18 @@ class Node:
         return f"{self.trace_id}-{moment:%Y%m%dT%H%M%S}{microseconds:06d}"
 
     def message(
-        self, trigger: Trigger, channels: tuple[str, ...], now_monotonic_ns: int
+        self,
+        trigger: Trigger,
+        channels: tuple[str, ...],
+        sensor_rate_hz: float,
+        now_monotonic_ns: int,
     ) -> Message:
         """Write a trigger out.
 
         Args:
             trigger: What the associator says.
             channels: The sensor's channel codes.
+            sensor_rate_hz: At which it samples.
             now_monotonic_ns: The host's monotonic clock, for the latency.
         """
         window = trigger.window
@@ -96,6 +101,8 @@ class Node:
             "location": self.station.location,
             "channels": list(channels),
             "trace_id": self.trace_id,
+            "sampling_rate_hz": window.rate_hz,
+            "sensor_rate_hz": sensor_rate_hz,
             "start_time": utc_text(first.time_ns),
             "start_time_ns": first.time_ns,
             "end_time": utc_text(window.time_ns(trigger.end_sample)),

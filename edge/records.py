@@ -41,6 +41,8 @@ class Block:
         clock: What dated it.
         degraded: Why not all three components are real, or empty.
         received_ns: When its last byte was read, on the host's monotonic clock.
+        rate_hz: Samples a second: the sensor's own, then the model's.
+        segment: Counts the stretches without a gap, once `gaps.py` has seen it.
     """
 
     first_sample: int
@@ -49,6 +51,8 @@ class Block:
     clock: ClockState
     degraded: str = ""
     received_ns: int = 0
+    rate_hz: float = 100.0
+    segment: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +60,13 @@ class Window:
     """The newest stretch of the stream, as long as the network's input or, at a start, shorter.
 
     Attributes:
-        first_sample: As Block's.
+        first_sample: As Block's, at the model's rate.
         start_time_ns: As Block's.
         samples: (n, 3) counts; a view into the ring buffer, good until the next block is pushed.
         rate_hz: Of the samples.
         clock: Of the newest block in it.
         degraded: Of the newest block in it.
-        segment: Counts the stretches without a gap; nothing is carried from one to the next.
+        segment: As Block's; nothing is carried from one to the next.
         closes_segment: No sample will follow in this segment.
         received_ns: Of the newest block in it.
     """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SIM_CHANNELS = ("HHE", "HHN", "HHZ")
 SIM_CHUNK_SECONDS = 0.5
+MOST_SAMPLES = 255
+"""In one packet."""
 READ_SECONDS = 0.5
 
 
@@ -132,7 +134,8 @@ class SimSource:
             channels=SIM_CHANNELS,
             adc_bits=32,
         )
-        self._sensor = VirtualSensor(hello, samples_per_packet=round(rate_hz * SIM_CHUNK_SECONDS))
+        samples_per_packet = min(round(rate_hz * SIM_CHUNK_SECONDS), MOST_SAMPLES)
+        self._sensor = VirtualSensor(hello, samples_per_packet)
         self._timeline = timeline
         self._rate_hz = rate_hz
         self._start_ns = start_ns

@@ -34,13 +34,13 @@ class _Wanted:
 class Snippets:
     """Keeps the newest samples in memory; cuts out and writes what an event's file needs.
 
-    A file appears under its event's id once its last sample has come, whole or not at all. Trouble
-    with the disk is told and counted, and costs the file, not the event.
+    The samples are the sensor's own, at its own rate. A file appears under its event's id once its
+    last sample has come, whole or not at all. Trouble with the disk is told and counted, and costs
+    the file, not the event.
 
     Args:
         folder: For the files; made where it is missing.
         settings: Lengths and quota.
-        rate_hz: Of the samples.
         notice: Told one line when the disk takes no files.
 
     Raises:
@@ -52,7 +52,6 @@ class Snippets:
         self,
         folder: Path,
         settings: SnippetSettings,
-        rate_hz: float,
         notice: Callable[[str], None],
     ) -> None:
         try:
@@ -72,11 +71,9 @@ class Snippets:
         self.written = self.purged = self.errors = 0
         self._folder = folder
         self._settings = settings
-        self._rate_hz = rate_hz
         self._notice = notice
         self._blocks: deque[Block] = deque()
-        kept = settings.before_seconds + settings.after_seconds + CONFIRM_SECONDS
-        self._kept_samples = round(kept * rate_hz)
+        self._kept_seconds = settings.before_seconds + settings.after_seconds + CONFIRM_SECONDS
         self._wanted: list[_Wanted] = []
         self._refusing = False
 
@@ -84,7 +81,7 @@ class Snippets:
         """Keep a block; write the files whose last sample has come."""
         self._blocks.append(block)
         newest = block.first_sample + len(block.samples)
-        while self._blocks[0].first_sample < newest - self._kept_samples:
+        while self._blocks[0].first_sample < newest - self._kept_seconds * block.rate_hz:
             self._blocks.popleft()
         ripe = [one for one in self._wanted if one.end_ns <= block.start_time_ns]
         self._wanted = [one for one in self._wanted if one not in ripe]
@@ -145,14 +142,15 @@ class Snippets:
 
         traces = MS3TraceList()
         for block in self._blocks:
-            end_ns = block.start_time_ns + round(len(block.samples) * NANOSECONDS / self._rate_hz)
+            length_ns = round(len(block.samples) * NANOSECONDS / block.rate_hz)
+            end_ns = block.start_time_ns + length_ns
             if end_ns <= wanted.first_ns or block.start_time_ns >= wanted.end_ns:
                 continue
             for column, source_id in enumerate(wanted.source_ids):
                 if source_id is not None:
                     counts = np.rint(block.samples[:, column]).astype(np.int32)
                     traces.add_data(
-                        source_id, counts, "i", self._rate_hz, starttime=block.start_time_ns
+                        source_id, counts, "i", block.rate_hz, starttime=block.start_time_ns
                     )
         traces.to_file(path, overwrite=True, max_record_length=512, format_version=2)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...firmware_bridge.decoder import Losses
+from ..gaps import StreamCounts
 from ..records import Block, Probabilities
-from ..windows import StreamCounts
 
 
 @dataclass

@@ -23,6 +23,7 @@ from ..assemble import Assembler
 from ..clock import HostClock, host_synchronised
 from ..delivery.link import Link, LinkLost, read_credentials, tls_context
 from ..detector import Detector
+from ..resample import same_rate
 from ..settings import MqttSettings, Settings
 from ..sources import SerialSource, now
 from ..trigger import thresholds_of
@@ -138,10 +139,13 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
             "check power, wiring, baud rate and firmware; eqedge sensor watch shows more",
         )
         return
+    rate = f"{hello.rate_hz:g} Hz"
+    if not same_rate(hello.rate_hz, rate_hz):
+        rate += f" (resampled to {rate_hz:g} Hz)"
     yield Check(
         "sensor",
         True,
-        f"{hello.device_id} ({hello.firmware}), {hello.rate_hz:g} Hz, {' '.join(hello.channels)}",
+        f"{hello.device_id} ({hello.firmware}), {rate}, {' '.join(hello.channels)}",
     )
     expected = hello.rate_hz * LISTEN_SECONDS
     losses = decoder.losses

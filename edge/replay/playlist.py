@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ..resample import RateError, polyphase, same_rate
 from .stead import SteadFile, Trace, TraceError
 
 
@@ -23,32 +24,43 @@ class Playlist:
     Args:
         file: Open.
         names: In order.
-        rate_hz: What the model wants.
+        wanted_hz: The model's rate, to which the node must be able to bring the traces.
 
     Attributes:
+        rate_hz: Of the first trace that could be read, as of all that are played: a sensor does
+            not change its own.
         passed_over: One line for each trace left out.
         remarks: One line for each trace that is odd but played.
     """
 
-    def __init__(self, file: SteadFile, names: Iterable[str], rate_hz: float) -> None:
+    def __init__(self, file: SteadFile, names: Iterable[str], wanted_hz: float) -> None:
+        self.rate_hz = wanted_hz
         self.passed_over: list[str] = []
         self.remarks: list[str] = []
         self._file = file
         self._names = names
-        self._rate_hz = rate_hz
+        self._wanted_hz = wanted_hz
+        self._begun = False
 
     def read(self, name: str) -> Trace:
-        """Read one trace, at the model's rate.
+        """Read one trace.
 
         Raises:
-            TraceError: It cannot be read, or has another rate.
+            TraceError: It cannot be read, has another rate than those before it, or one that does
+                not lead to the model's.
         """
         trace = self._file.read(name)
-        if trace.rate_hz != self._rate_hz:
+        if self._begun and trace.rate_hz != self.rate_hz:
             raise TraceError(
-                f"trace {name}: {trace.rate_hz:g} Hz, the model wants {self._rate_hz:g} Hz; "
-                "resample it"
+                f"trace {name}: {trace.rate_hz:g} Hz among others of {self.rate_hz:g} Hz; "
+                "replay it from a file of its own"
             )
+        if not same_rate(trace.rate_hz, self._wanted_hz):
+            try:
+                polyphase(trace.rate_hz, self._wanted_hz)
+            except RateError as error:
+                raise TraceError(f"trace {name}: {error}") from error
+        self._begun, self.rate_hz = True, trace.rate_hz
         return trace
 
     def __iter__(self) -> Iterator[Trace]:

@@ -7,6 +7,7 @@ from threading import Event
 
 from ..operation.account import Account
 from ..records import NANOSECONDS, Message
+from ..resample import same_rate
 from ..sources import SimSource
 from .playlist import Playlist, choose
 from .scoreboard import Scoreboard, score
@@ -48,7 +49,6 @@ class Simulation:
         rate_hz: float,
         stop: Event,
     ) -> None:
-        self._rate_hz = rate_hz
         self._messages: list[Message] = []
         self._file = SteadFile(path, labels)
         names = choose(self._file.names, traces, seed)
@@ -58,14 +58,17 @@ class Simulation:
         except SteadError:
             self._file.close()
             raise
+        own_hz = self.playlist.rate_hz
+        self._rate_hz = own_hz
+        self._step = 1.0 if same_rate(own_hz, rate_hz) else own_hz / rate_hz
         self.timeline = Timeline(
             self.playlist,
-            rate_hz,
+            own_hz,
             spacing_seconds=spacing_seconds,
             lead_seconds=LEAD_SECONDS,
             seed=seed,
         )
-        self.source = SimSource(self.timeline, rate_hz, start_ns, speed, stop)
+        self.source = SimSource(self.timeline, own_hz, start_ns, speed, stop)
 
     def _start(self, names: list[str]) -> int:
         """Time of the first trace that can be played; proves that there is one."""
@@ -87,6 +90,10 @@ class Simulation:
         """Close the file."""
         self._file.close()
 
+    def locate(self, sample: int) -> tuple[str, int] | None:
+        """Return (trace_name, sample within it) of a sample at the model's rate."""
+        return self.timeline.locate(round(sample * self._step))
+
     def write(self, message: Message) -> None:
         """Keep a message for the scoreboard."""
         self._messages.append(message)
@@ -101,7 +108,7 @@ class Simulation:
 
     def report(self, account: Account) -> list[str]:
         """Say for people what was played, found and how fast."""
-        seconds = account.stream.samples / self._rate_hz
+        seconds = account.stream.seconds
         board = self.scoreboard(account.stream.samples)
         odd = [*self.playlist.passed_over, *self.playlist.remarks]
         windows = max(account.windows_scored, 1)

@@ -61,11 +61,29 @@ def test_a_sensor_without_a_vertical_is_refused():
         assembler().push(hello(("HHE", "HHN")), NOW)
 
 
-@pytest.mark.parametrize("rate_hz", [50.0, 99.0, 250.0])
-def test_a_wrong_rate_is_refused(rate_hz):
-    """The message names both rates and the remedy."""
-    with pytest.raises(SensorError, match=rf"{rate_hz:g} Hz, the model wants 100 Hz; set the"):
+@pytest.mark.parametrize("rate_hz", [1.0, 62.501, 4000.0])
+def test_a_rate_that_leads_nowhere_is_refused(rate_hz):
+    """The message names the sensor, both rates and the remedy."""
+    with pytest.raises(SensorError, match=rf"quake-7: {rate_hz:g} Hz .* model's 100 Hz; set"):
         assembler().push(hello(rate_hz=rate_hz), NOW)
+
+
+@pytest.mark.parametrize("rate_hz", [50.0, 99.95, 250.0])
+def test_blocks_carry_the_sensors_rate(rate_hz):
+    """Resampling is somebody else's work."""
+    chain = assembler()
+    chain.push(hello(rate_hz=rate_hz), NOW)
+    assert chain.push(samples(0), NOW).rate_hz == rate_hz
+
+
+def test_a_reboot_to_another_rate_counts_the_same_time():
+    """Numbers never go back in time, whatever the step from one to the next."""
+    chain = assembler()
+    chain.push(hello(boot_id=1, rate_hz=200.0), NOW)
+    chain.push(samples(5000, boot=1), NOW)
+    chain.push(hello(boot_id=2, rate_hz=50.0), NOW)
+    first = chain.push(samples(0, boot=2), NOW).first_sample
+    assert first == pytest.approx((5010 / 200 + REBOOT_GAP_SECONDS) * 50, abs=1)
 
 
 def test_samples_before_the_introduction_are_counted():

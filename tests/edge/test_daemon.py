@@ -67,9 +67,9 @@ def run(model, portions, configured=None, said=None, gap_s=0.0):
     return kept.messages, account, source
 
 
-def wire(counts, channels=ENZ, samples_per_packet=50, **more):
+def wire(counts, channels=ENZ, samples_per_packet=50, rate=RATE, **more):
     """Return the bytes of a sensor that delivers these counts, packet by packet."""
-    hello = Hello("test", "test", RATE, channels, **more)
+    hello = Hello("test", "test", rate, channels, **more)
     sensor = VirtualSensor(hello, samples_per_packet)
     packets = [sensor.greet()]
     for at in range(0, len(counts), samples_per_packet):
@@ -110,7 +110,7 @@ def test_an_earthquake_becomes_one_event(undisturbed, stream):
     assert account.events == 1
     assert account.messages == len(messages)
     assert account.stream.samples == len(counts)
-    assert account.stream.windows == (len(counts) - 6000) // 100 + 2
+    assert account.windows_scored == (len(counts) - 6000) // 100 + 2
 
 
 @settings(
@@ -212,10 +212,55 @@ def test_a_lost_greeting_is_asked_for(model, stream):
 
 
 def test_a_sensor_of_another_rate(model):
-    """The run ends with the reason."""
-    hello = frame(Hello("slow", "test", 50.0, ENZ).to_bytes())
-    with pytest.raises(SensorError, match="sensor slow delivers 50 Hz"):
+    """One that cannot be resampled ends the run with the reason."""
+    hello = frame(Hello("slow", "test", 5.0, ENZ).to_bytes())
+    with pytest.raises(SensorError, match="sensor slow: 5 Hz cannot be turned into"):
         run(model, [hello])
+
+
+def at_rate(counts, rate):
+    """Return counts at 100 Hz as a sensor of another rate would have taken them."""
+    spectrum = np.fft.rfft(counts - counts.mean(axis=0), axis=0)
+    n = round(len(counts) * rate / RATE)
+    taken = np.fft.irfft(spectrum, n, axis=0) * (n / len(counts))
+    return np.rint(taken).astype(np.int32)
+
+
+@pytest.mark.parametrize("rate", [50.0, 62.5, 125.0, 200.0, 250.0, 500.0])
+def test_sensors_of_other_rates_give_the_same_picks(model, stream, undisturbed, rate):
+    """The same ground, sampled otherwise: one event, picks within 30 ms, and the rate is told."""
+    messages, account, _ = run(model, wire(at_rate(stream[0], rate), rate=rate))
+    (truth,), (found,) = picks(undisturbed[0]), picks(messages)
+    assert account.events == 1
+    assert set(found) == set(truth)
+    for phase, sample in truth.items():
+        assert abs(found[phase] - sample) <= 3
+    assert account.stream.seconds == pytest.approx(len(stream[0]) / RATE, abs=0.02)
+    assert {m["sensor_rate_hz"] for m in messages} == {rate}
+    assert {m["sampling_rate_hz"] for m in messages} == {RATE}
+
+
+@settings(
+    deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(size=st.integers(1, 255), rate=st.sampled_from([62.5, 250.0]))
+def test_the_portions_do_not_matter_at_another_rate(model, stream, size, rate):
+    """Nor do they where samples are made anew from their neighbours."""
+    counts = at_rate(stream[0], rate)
+    whole, _, _ = run(model, wire(counts, rate=rate))
+    portioned, _, _ = run(model, wire(counts, rate=rate, samples_per_packet=size))
+    assert essence(portioned) == essence(whole)
+
+
+def test_a_sensor_that_changes_its_rate(model, stream):
+    """A new boot at another rate begins a new segment, and its earthquake is found too."""
+    counts, _p, _ = stream
+    second = wire(at_rate(counts, 200.0), rate=200.0, boot_id=2)
+    messages, account, _ = run(model, wire(counts, boot_id=1) + second)
+    assert account.events == 2
+    before, after = picks(messages)
+    shift = len(counts) + round(REBOOT_GAP_SECONDS * RATE)
+    assert abs(after["P"] - before["P"] - shift) <= 3
 
 
 def test_nothing_but_noise_on_the_line(model):
@@ -236,13 +281,13 @@ def test_less_than_a_window_is_looked_at(model, stream):
     """A stream that ends early is scored as far as it went."""
     counts, p, _ = stream
     _, account, _ = run(model, wire(counts[p - 1000 : p + 2000]))
-    assert account.stream.windows == 1
+    assert account.windows_scored == 1
 
 
 def test_no_bytes_at_all(model):
     """A source that ends at once leaves an empty account."""
     messages, account, _ = run(model, [])
-    assert (messages, account.stream.windows) == ([], 0)
+    assert (messages, account.windows_scored) == ([], 0)
 
 
 HOUR_NS = 3600 * 10**9

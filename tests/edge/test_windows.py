@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from eqedge.edge.gaps import GapPolicy
 from eqedge.edge.records import NANOSECONDS, Block, ClockState
 from eqedge.edge.settings import SettingsError, WindowSettings
 from eqedge.edge.windows import Ring, Windower
@@ -26,17 +27,19 @@ def counts(first, n):
 def block(first, n, **more):
     """Return a block dated by the record's own time."""
     start = round(first * NANOSECONDS / RATE)
-    return Block(first, start, counts(first, n), SIM, **more)
+    return Block(first, start, counts(first, n), SIM, rate_hz=RATE, **more)
 
 
-def cut(blocks, hop_seconds=1.0, length=LENGTH):
+def cut(blocks, hop_seconds=1.0, length=LENGTH, **more):
     """Return (windows with their samples copied, counts) of a whole stream."""
-    windower = Windower(length, RATE, WindowSettings(hop_seconds, FILL / RATE))
+    settings = WindowSettings(hop_seconds, fill_seconds=FILL / RATE, **more)
+    gaps, windower = GapPolicy(settings), Windower(length, RATE, settings)
     windows = []
     for one in blocks:
-        windows += [replace(w, samples=w.samples.copy()) for w in windower.push(one)]
+        for contiguous in gaps.push(one):
+            windows += [replace(w, samples=w.samples.copy()) for w in windower.push(contiguous)]
     windows += [replace(w, samples=w.samples.copy()) for w in windower.close()]
-    return windows, windower.counts
+    return windows, gaps.counts
 
 
 def essence(windows):
@@ -71,11 +74,17 @@ def chunks(draw, stretches):
     return blocks
 
 
-@given(st.data(), runs(), st.sampled_from([0.1, 0.7, 1.0, 2.5, 6.0]))
-def test_windows_do_not_depend_on_the_portions(data, stretches, hop):
+HOPS = st.sampled_from([0.1, 0.7, 1.0, 2.5, 6.0])
+WARM_UPS = st.sampled_from([None, 1.0, 3.5, 6.0, 9.0])
+BUFFERS = st.sampled_from([12.0, 13.7, 240.0])
+
+
+@given(st.data(), runs(), HOPS, WARM_UPS, BUFFERS)
+def test_windows_do_not_depend_on_the_portions(data, stretches, hop, warm_up, buffer):
     """Any chunking of the same samples, gaps included, gives the same windows byte for byte."""
-    whole, _ = cut([block(first, n) for first, n in stretches], hop)
-    portioned, _ = cut(data.draw(chunks(stretches)), hop)
+    policy = {"warm_up_seconds": warm_up}
+    whole, _ = cut([block(first, n) for first, n in stretches], hop, **policy)
+    portioned, _ = cut(data.draw(chunks(stretches)), hop, buffer_seconds=buffer, **policy)
     assert essence(portioned) == essence(whole)
 
 
@@ -96,18 +105,18 @@ def test_repeated_blocks_change_nothing(data, stretches):
     assert counted.samples == sum(n for _, n in stretches)
 
 
-@given(runs(), st.sampled_from([0.1, 0.7, 1.0, 2.5, 6.0]))
-def test_every_sample_lies_in_a_window(stretches, hop):
+@given(runs(), HOPS, WARM_UPS)
+def test_every_sample_lies_in_a_window(stretches, hop, warm_up):
     """From the first sample of a stretch to its last, also where it is shorter than a window."""
-    windows, _ = cut([block(first, n) for first, n in stretches], hop)
+    windows, _ = cut([block(first, n) for first, n in stretches], hop, warm_up_seconds=warm_up)
     covered = {s for w in windows for s in range(w.first_sample, w.end_sample)}
     assert {s for first, n in stretches for s in range(first, first + n)} <= covered
 
 
-@given(runs())
-def test_no_window_lies_across_a_gap_that_was_not_filled(stretches):
+@given(runs(), WARM_UPS)
+def test_no_window_lies_across_a_gap_that_was_not_filled(stretches, warm_up):
     """Within a window the samples' own numbers go on without a jump."""
-    windows, counted = cut([block(first, n) for first, n in stretches])
+    windows, counted = cut([block(first, n) for first, n in stretches], warm_up_seconds=warm_up)
     for w in windows:
         np.testing.assert_allclose(
             w.samples[:, 0], np.arange(w.first_sample, w.end_sample), rtol=1e-5
@@ -147,6 +156,22 @@ def test_the_first_window_is_the_first_whole_one():
     assert [w.first_sample for w in windows[:3]] == [3, 10, 17]
 
 
+def test_a_segment_that_need_not_fill_a_window_is_seen_sooner():
+    """With a warm-up of two seconds windows begin there, and are as long as the segment."""
+    windows, _ = cut([block(0, 100)], warm_up_seconds=2.0)
+    assert [(w.first_sample, w.end_sample) for w in windows[:3]] == [(0, 20), (0, 30), (0, 40)]
+    assert [(w.first_sample, w.end_sample) for w in windows[4:7]] == [(0, 60), (10, 70), (20, 80)]
+
+
+def test_another_rate_begins_a_new_segment():
+    """A sensor that was set to another rate has nothing in common with what came before."""
+    gaps = GapPolicy(WindowSettings())
+    (before,) = gaps.push(block(0, 50))
+    (after,) = gaps.push(replace(block(50, 50), rate_hz=2 * RATE))
+    assert (before.segment, after.segment) == (1, 2)
+    assert gaps.counts.seconds == 50 / RATE + 50 / (2 * RATE)
+
+
 def test_a_window_is_dated_and_flagged_by_its_newest_block():
     """So that a sensor that lost a component is known at once."""
     windower = Windower(LENGTH, RATE, WindowSettings())
@@ -163,10 +188,16 @@ def test_a_hop_longer_than_the_window_is_refused():
         Windower(LENGTH, RATE, WindowSettings(hop_seconds=7.0))
 
 
-@given(st.integers(1, 9), st.lists(st.integers(0, 9), max_size=40))
-def test_ring_equals_a_list(capacity, portions):
+def test_a_buffer_shorter_than_two_windows_is_refused():
+    """The newest window could not be moved in it; what would do is named."""
+    with pytest.raises(SettingsError, match=r"buffer_seconds 10: .* use 12 or more"):
+        Windower(LENGTH, RATE, WindowSettings(buffer_seconds=10.0))
+
+
+@given(st.integers(1, 9), st.integers(0, 20), st.lists(st.integers(0, 9), max_size=40))
+def test_ring_equals_a_list(capacity, spare, portions):
     """The newest rows read back are the newest rows written, for any sequence of writes."""
-    ring, written = Ring(capacity), counts(0, 0)
+    ring, written = Ring(capacity, 2 * capacity + spare), counts(0, 0)
     for size in portions:
         rows = counts(len(written), min(size, capacity))
         ring.write(rows)
@@ -179,7 +210,7 @@ def test_ring_equals_a_list(capacity, portions):
 
 def test_ring_gives_a_view_and_forgets():
     """Reading copies nothing; cleared, there is nothing to read."""
-    ring = Ring(5)
+    ring = Ring(5, 20)
     ring.write(counts(0, 4))
     assert np.shares_memory(ring.newest(2), ring.newest(3))
     ring.clear()

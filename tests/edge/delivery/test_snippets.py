@@ -51,7 +51,7 @@ def read(path):
 @pytest.fixture
 def snippets(tmp_path):
     """Snippets of a quota of 64 KiB, from 30 s before to 60 s after."""
-    return Snippets(tmp_path, SnippetSettings(max_bytes=65_536), RATE, print)
+    return Snippets(tmp_path, SnippetSettings(max_bytes=65_536), print)
 
 
 def test_an_event_becomes_a_file_of_ninety_seconds(snippets, tmp_path):
@@ -101,7 +101,7 @@ def test_the_oldest_go_first(snippets, tmp_path):
 def test_a_folder_that_goes_away_costs_the_files_only(tmp_path):
     """It is told once, counted, and raised nowhere."""
     told = []
-    snippets = Snippets(tmp_path / "gone", SnippetSettings(), RATE, told.append)
+    snippets = Snippets(tmp_path / "gone", SnippetSettings(), told.append)
     (tmp_path / "gone").rmdir()
     for name in ("e1", "e2"):
         snippets.write(event(0, name=name))
@@ -113,7 +113,7 @@ def test_a_folder_that_goes_away_costs_the_files_only(tmp_path):
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     """Nobody else would."""
     (tmp_path / "e0.mseed.part").write_bytes(b"half")
-    Snippets(tmp_path, SnippetSettings(), RATE, print)
+    Snippets(tmp_path, SnippetSettings(), print)
     assert not list(tmp_path.iterdir())
 
 
@@ -146,3 +146,18 @@ def test_a_clock_that_is_redated_leaves_one_piece(tmp_path, snippets):
         counts = np.full((25, 3), at, dtype=np.float32)
         snippets.sampled(Block(at, clock.time_ns(at), counts, CLOCK))
     assert len(read(tmp_path / "e1.mseed")) == 3
+
+
+def test_a_sensor_of_another_rate_is_kept_at_its_own(snippets, tmp_path):
+    """The file holds the samples the sensor took, not those the network saw."""
+    for at in range(0, 20_000, 250):
+        counts = np.full((250, 3), at, dtype=np.float32)
+        start_ns = START_NS + at * 4_000_000
+        snippets.sampled(Block(at, start_ns, counts, CLOCK, rate_hz=250.0))
+    snippets.write(event(4000))
+    snippets.close()
+    path = str(tmp_path / "e1.mseed")
+    for trace in pymseed.MS3TraceList.from_file(path, unpack_data=True):
+        (segment,) = list(trace)
+        assert segment.samprate == 250.0
+        assert len(segment.datasamples) == 250 * 70  # from 10 s on to where the stream ends

@@ -54,12 +54,20 @@ def test_a_working_node_passes(tmp_path):
     assert "bench-1 (test), 100 Hz, HNE HNN HNZ" in checks["sensor"].finding
 
 
-def test_a_sensor_of_another_rate_is_refused_with_its_rate():
-    """A 250-Hz sensor is named, and the remedy."""
+def test_a_sensor_of_another_rate_is_resampled():
+    """A 250-Hz sensor is good, and what happens to its samples is told."""
     with served(250.0) as url:
         check = findings(Settings(), url)["sensor"]
+    assert check.good
+    assert "250 Hz (resampled to 100 Hz), HNE" in check.finding
+
+
+def test_a_sensor_of_a_useless_rate_is_refused_with_its_rate():
+    """A 5-Hz sensor is named, and the remedy."""
+    with served(5.0) as url:
+        check = findings(Settings(), url)["sensor"]
     assert not check.good
-    assert "250 Hz" in check.finding and "set the sensor's rate" in check.remedy
+    assert "5 Hz cannot be turned" in check.finding and "set the sensor's rate" in check.remedy
 
 
 def test_another_device_on_the_port_is_recognised():

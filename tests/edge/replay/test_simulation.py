@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 from eqedge.edge.daemon import Account
+from eqedge.edge.gaps import StreamCounts
 from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
 from eqedge.edge.replay.stead import SteadError, parse_time
-from eqedge.edge.windows import StreamCounts
 from eqedge.firmware_bridge.packets import Hello
 
 HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"))
@@ -56,8 +56,8 @@ def test_the_first_trace_that_can_be_played_counts(write_stead, wave):
 
 def test_no_trace_that_can_be_played(write_stead, wave):
     """The first trace's reason is given."""
-    path = write_stead({"a": (wave, {"sampling_rate_hz": 50}), "b": (wave * np.nan, {})})
-    with pytest.raises(SteadError, match=r"no trace can be played; trace a: 50 Hz.*resample it"):
+    path = write_stead({"a": (wave, {"sampling_rate_hz": 5}), "b": (wave * np.nan, {})})
+    with pytest.raises(SteadError, match=r"no trace can be played; trace a: 5 Hz cannot be"):
         simulation(path)
 
 
@@ -86,3 +86,14 @@ def test_the_report_names_what_was_odd(write_stead, wave):
         lines = opened.report(Account())
     assert lines[0].startswith("trace a00: holds NaN")
     assert lines[10] == "... and 5 more traces passed over or odd"
+
+
+def test_a_file_of_another_rate_is_located_in_its_own_samples(write_stead, wave):
+    """Picks come at the model's rate; the place they are told is the trace's own sample."""
+    path = write_stead({"a_EV": (wave, {"sampling_rate_hz": 250.0})})
+    with simulation(path) as opened:
+        for _ in opened.timeline.stretches():
+            pass
+        assert opened.playlist.rate_hz == 250.0
+        lead = round(LEAD_SECONDS * 100)
+        assert opened.locate(lead + 400) == ("a_EV", 1000)

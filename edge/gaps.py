@@ -1,0 +1,99 @@
+"""Blocks as they come -> blocks that follow each other: short gaps bridged, long ones marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .records import NANOSECONDS, Block
+from .settings import WindowSettings
+
+
+@dataclass
+class StreamCounts:
+    """What the stream went through, for the health record; samples at the sensor's own rate."""
+
+    samples: int = 0
+    seconds: float = 0.0
+    gaps_filled: int = 0
+    gaps: int = 0
+    samples_lost: int = 0
+    samples_late: int = 0
+
+
+class GapPolicy:
+    """Makes segments, stretches of the stream within which each sample follows the one before.
+
+    A gap of at most `fill_seconds` is bridged by a straight line. A longer one, or a change of the
+    sampling rate, ends the segment. What comes again, or late into a place that was bridged, is
+    left out.
+
+    Args:
+        settings: The policy.
+    """
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self.counts = StreamCounts()
+        self._fill_seconds = settings.fill_seconds
+        self._segment = 0
+        self._next = 0
+        self._last: NDArray[np.float32] | None = None
+        self._rate_hz = 0.0
+
+    def push(self, block: Block) -> Iterator[Block]:
+        """Take a block; yield it with its segment's number, and before it what bridges a gap."""
+        if self._last is None or block.rate_hz != self._rate_hz:
+            self._begin(block)
+        missing = block.first_sample - self._next
+        if missing > round(self._fill_seconds * block.rate_hz):
+            self.counts.gaps += 1
+            self.counts.samples_lost += missing
+            self._begin(block)
+        elif missing > 0:
+            self.counts.gaps_filled += 1
+            self.counts.samples_lost += missing
+            yield self._bridge(block, missing)
+        elif missing < 0:
+            self.counts.samples_late += min(-missing, len(block.samples))
+            block = _without(block, -missing)
+        if not len(block.samples):
+            return
+        self.counts.samples += len(block.samples)
+        self.counts.seconds += len(block.samples) / block.rate_hz
+        self._last = block.samples[-1]
+        self._next = block.first_sample + len(block.samples)
+        yield replace(block, segment=self._segment)
+
+    def _begin(self, block: Block) -> None:
+        self._segment += 1
+        self._next = block.first_sample
+        self._rate_hz = block.rate_hz
+
+    def _bridge(self, block: Block, missing: int) -> Block:
+        assert self._last is not None
+        share = (np.arange(1, missing + 1, dtype=np.float32) / (missing + 1))[:, None]
+        line = self._last + share * (block.samples[0] - self._last)
+        return replace(
+            block,
+            first_sample=block.first_sample - missing,
+            start_time_ns=_time_ns(block, -missing),
+            samples=np.asarray(line, dtype=np.float32),
+            segment=self._segment,
+        )
+
+
+def _without(block: Block, samples: int) -> Block:
+    """A block but for its first samples."""
+    return replace(
+        block,
+        first_sample=block.first_sample + samples,
+        start_time_ns=_time_ns(block, samples),
+        samples=block.samples[samples:],
+    )
+
+
+def _time_ns(block: Block, samples_on: int) -> int:
+    return block.start_time_ns + round(samples_on * NANOSECONDS / block.rate_hz)
