@@ -72,6 +72,8 @@ class Delivery:
     def retry(self) -> None:
         """Offer the disk what it refused: the next message may be days away."""
         self._file.retry()
+        if self._spool is not None:
+            self._spool.retry()
 
     def publish_health(self, record: Message) -> None:
         """Tell the broker how the node is."""

@@ -16,10 +16,13 @@ from typing import BinaryIO, Literal, Protocol
 
 from ... import EqedgeError
 from ..records import Message
+from .reserve import Reserve
 
 Fsync = Literal["always", "never"]
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Lines kept in memory while the disk takes none: thousands of events."""
+NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""What a disk says that takes nothing today, and perhaps tomorrow."""
 TAIL_BYTES = 1024 * 1024
 """How far back from its end a file is searched for its last whole line."""
 
@@ -90,7 +93,8 @@ class JsonLines:
             on_state: Told, in one line, when the disk stops or starts taking lines.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: It cannot be written. A full or read-only disk is no such case where the
+                file is appended to: lines then wait in memory until the disk takes them.
         """
         self.counts = FileCounts()
         self._path = path
@@ -103,9 +107,13 @@ class JsonLines:
         self._rest: bytes = b""
         self._refusing = False
         self._file: BinaryIO | None = None
+        self._reserve: Reserve | None = None
         try:
             self._open(fresh=not append)
         except OSError as error:
+            if append and error.errno in NO_ROOM:
+                self._refused(error)
+                return
             raise OutputError(
                 f"cannot write {path}: {error.strerror}; give a file in a folder that exists and "
                 "that this user may write to"
@@ -145,8 +153,7 @@ class JsonLines:
         if self._waiting:
             self._on_state(f"{self._name}: {len(self._waiting)} lines could not be written")
         if self._file is not None and self._path is not None:
-            self._file.close()
-            self._file = None
+            self._let_go(self._file)
 
     @property
     def _name(self) -> str:
@@ -178,6 +185,9 @@ class JsonLines:
         else:
             self._file = io.FileIO(self._path, "a+")
             self.counts.torn += _cut_torn_line(self._file)
+            if _is_regular(self._file):
+                self._reserve = Reserve(self._file.fileno())
+                self._reserve.follow(os.fstat(self._file.fileno()).st_size)
         if self._fsync:
             _sync_folder(self._path.parent)
 
@@ -204,6 +214,8 @@ class JsonLines:
             self._file.truncate(end)
             self._file.seek(end)
             raise
+        if self._reserve is not None:
+            self._reserve.follow(end + len(line))
 
     def _follow_path(self, more: int) -> None:
         """Rotate a file that is full; open a new one where the old one was moved or removed."""
@@ -218,9 +230,14 @@ class JsonLines:
                     return
             except FileNotFoundError:
                 pass
-            self._file.close()
-            self._file = None
+            self._let_go(self._file)
         self._open(fresh=False)
+
+    def _let_go(self, file: BinaryIO) -> None:
+        if self._reserve is not None:
+            file.truncate(file.seek(0, os.SEEK_END))
+        file.close()
+        self._file = self._reserve = None
 
 
 def last_message(path: Path) -> Message | None:

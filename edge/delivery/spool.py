@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..settings import SpoolSettings
 from .sinks import OutputError
+from .spool_file import Damaged, DiskRefuses, Row, SpoolFile, set_aside
 
-APPLICATION_ID = 0x65716564
-"""Marks the SQLite file as a spool, so that no other database is taken for one."""
-LAYOUT = 1
-CREATE = """
-CREATE TABLE IF NOT EXISTS message (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, payload BLOB NOT NULL,
-    boot TEXT NOT NULL, made_monotonic REAL NOT NULL, made_unix REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS newest (one INTEGER PRIMARY KEY CHECK (one = 1), key TEXT NOT NULL);
-"""
-INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)"
-COLUMNS = "id, kind, payload, boot, made_monotonic, made_unix"
 LATER_BOOT = ""
 """As `boot`: too old for its age to be measured."""
+AFTER_STORED = 1 << 40
+"""First id while the file cannot be read: what is in it comes first all the same."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +41,6 @@ class Entry:
     def is_older_than(self, seconds: float) -> bool:
         """Whether it is, or was made before the node last booted."""
         return not self.aged_surely or self.age_seconds > seconds
-
-
-@dataclass(frozen=True)
-class _Row:
-    id: int
-    kind: str
-    payload: bytes
-    boot: str
-    made_monotonic: float
-    made_unix: float
-
-    @property
-    def values(self) -> tuple[int, str, bytes, str, float, float]:
-        return (
-            self.id,
-            self.kind,
-            self.payload,
-            self.boot,
-            self.made_monotonic,
-            self.made_unix,
-        )
 
 
 @dataclass
@@ -123,20 +92,17 @@ class Spool:
         self._monotonic = monotonic
         self._boot = _boot_id()
         self._lock = threading.RLock()
-        self._unwritten: dict[int, _Row] = {}
+        self._unwritten: dict[int, Row] = {}
         self._leaving: set[int] = set()
         self._purged_to = 0
         self._refusing = False
         self._closed = False
-        self._database = self._open()
-        count, size, newest = self._database.execute(
-            "SELECT COUNT(*), COALESCE(SUM(LENGTH(payload)), 0), COALESCE(MAX(id), 0) FROM message"
-        ).fetchone()
-        self._messages: int = count
-        self._bytes: int = size
-        self._next_id: int = newest + 1
-        row = self._database.execute("SELECT key FROM newest").fetchone()
-        self.newest_key: str | None = row[0] if row else None
+        self._homeless = False
+        self._next_id = 1
+        self._file = self._open()
+        self._messages, self._bytes, newest = self._file.totals()
+        self._next_id = max(self._next_id, newest + 1)
+        self.newest_key = self._file.newest_key()
         """Key of the last `put`, also an earlier run's; None before the first."""
 
     def __len__(self) -> int:
@@ -156,7 +122,7 @@ class Spool:
         boot = self._boot if age_known else LATER_BOOT
         with self._lock:
             for kind, payload in items:
-                row = _Row(self._next_id, kind, payload, boot, self._monotonic(), time.time())
+                row = Row(self._next_id, kind, payload, boot, self._monotonic(), time.time())
                 self._unwritten[row.id] = row
                 self._next_id += 1
                 self._messages += 1
@@ -187,6 +153,12 @@ class Spool:
             # Lost in a power cut, this costs a duplicate, not an event: no need to wait for it.
             self._sync(durable=False)
 
+    def retry(self) -> None:
+        """Offer the disk what it refused: the next message may be days away."""
+        with self._lock:
+            if self._refusing:
+                self._sync(durable=True)
+
     def oldest_seconds(self) -> float:
         """Age of the oldest message, 0 where none waits."""
         oldest = self.pending(limit=1)
@@ -199,100 +171,49 @@ class Spool:
                 return
             self._sync(durable=True)
             self._closed = True
-            self._database.close()
+            self._file.close()
 
-    def _open(self) -> sqlite3.Connection:
-        if self.path is None:
-            return self._connect(":memory:")
+    def _open(self) -> SpoolFile:
+        """Open the file; one that cannot be had today must not keep the node from detecting."""
         try:
-            with self.path.open("ab+") as file:
-                file.seek(0)
-                head = file.read(16)
-        except OSError as error:
-            if error.errno in (errno.EROFS, errno.ENOSPC):
-                return self._without_disk(str(error.strerror))
-            raise OutputError(
-                f"cannot keep messages in {self.path}: {error.strerror}; give a file in a folder "
-                "that exists and that this user may write to"
-            ) from error
-        if head.strip(b"\0") and head != b"SQLite format 3\0":
-            raise OutputError(f"{self.path} is not a spool; give another name")
+            return SpoolFile(self.path)
+        except Damaged as error:
+            assert self.path is not None
+            self.counts.damaged += 1
+            damaged = set_aside(self.path)
+            self._on_state(f"spool {self.path} is damaged ({error}); set aside as {damaged.name}")
+            return SpoolFile(self.path)
+        except DiskRefuses as error:
+            self._homeless = True
+            self._next_id = AFTER_STORED
+            self._refused(error)
+            return SpoolFile(None)
+
+    def _come_home(self) -> None:
+        """Open the file, which the disk may take by now; what it holds goes first."""
+        file = SpoolFile(self.path)
+        self._file.close()
+        self._file, self._homeless = file, False
+        count, size, _ = file.totals()
+        self._messages += count
+        self._bytes += size
+        self._purged_to = 0
+
+    def _stored(self, after: int, limit: int) -> list[Row]:
         try:
-            if head and not head.strip(b"\0"):
-                raise sqlite3.DatabaseError("its first bytes are zero")
-            return self._connect(str(self.path))
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise OutputError(
-                    f"spool {self.path} is used by another process; stop it, or give each its own"
-                ) from error
-            return self._without_disk(str(error))
-        except sqlite3.DatabaseError as error:
-            self._set_aside(str(error))
-            return self._connect(str(self.path))
-
-    def _connect(self, name: str) -> sqlite3.Connection:
-        database = sqlite3.connect(name, timeout=1, isolation_level=None, check_same_thread=False)
-        try:
-            # One owner, and no shared-memory file, which not every file system offers.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            owner = database.execute("PRAGMA application_id").fetchone()[0]
-            tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-            if tables and owner != APPLICATION_ID:
-                raise OutputError(f"{name} is a database, but not a spool; give another name")
-            if database.execute("PRAGMA user_version").fetchone()[0] > LAYOUT:
-                raise OutputError(f"spool {name} was made by a newer eqedge; give another name")
-            check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if check != "ok":
-                raise sqlite3.DatabaseError(check)
-            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version = {LAYOUT}")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA wal_autocheckpoint = 256")
-            database.execute("PRAGMA journal_size_limit = 1048576")
-            database.executescript(CREATE)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _without_disk(self, reason: str) -> sqlite3.Connection:
-        """Go on in memory: what the disk cannot do today must not keep the node from detecting."""
-        self.counts.disk_errors += 1
-        self._on_state(f"spool {self.path}: {reason}; messages are kept in memory only")
-        return self._connect(":memory:")
-
-    def _set_aside(self, reason: str) -> None:
-        assert self.path is not None
-        damaged = self.path.with_name(self.path.name + ".damaged")
-        self.path.replace(damaged)
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self.counts.damaged += 1
-        self._on_state(f"spool {self.path} is damaged ({reason}); set aside as {damaged.name}")
-
-    def _stored(self, after: int, limit: int) -> list[_Row]:
-        try:
-            rows = self._database.execute(
-                f"SELECT {COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?",
-                (max(after, self._purged_to), limit + len(self._leaving)),
-            ).fetchall()
+            return self._file.rows(max(after, self._purged_to), limit + len(self._leaving))
         except sqlite3.Error as error:
             self._refused(error)
             return []
-        return [_Row(*row) for row in rows]
 
     def _size_of(self, identifier: int) -> int | None:
         try:
-            row = self._database.execute(
-                "SELECT LENGTH(payload) FROM message WHERE id = ?", (identifier,)
-            ).fetchone()
+            return self._file.size_of(identifier)
         except sqlite3.Error as error:
             self._refused(error)
             return None
-        return int(row[0]) if row else None
 
-    def _entry(self, row: _Row) -> Entry:
+    def _entry(self, row: Row) -> Entry:
         surely = row.boot == self._boot
         age = self._monotonic() - row.made_monotonic if surely else time.time() - row.made_unix
         return Entry(row.id, row.kind, row.payload, max(0.0, age), surely)
@@ -317,23 +238,16 @@ class Spool:
 
     def _sync(self, *, durable: bool) -> None:
         """Bring the disk up to what memory knows, in one transaction; or leave it for next time."""
-        if self._closed or not (self._unwritten or self._leaving):
+        if self._closed or not (self._unwritten or self._leaving or self._homeless):
             return
         full = durable and self._settings.fsync == "always"
         try:
-            if self._refusing:
-                # The log of past transactions may be what fills the disk: fold it into the file.
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._database.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-            with self._transaction():
-                self._database.executemany(
-                    "DELETE FROM message WHERE id = ?", [(one,) for one in self._leaving]
-                )
-                self._database.executemany(INSERT, [row.values for row in self._unwritten.values()])
-                self._database.execute(
-                    "INSERT OR REPLACE INTO newest VALUES (1, ?)", (self.newest_key or "",)
-                )
-        except sqlite3.Error as error:
+            if self._homeless:
+                self._come_home()
+            elif self._refusing:
+                self._file.fold()
+            self._change(full)
+        except (sqlite3.Error, DiskRefuses, Damaged, OutputError) as error:
             self._refused(error)
             return
         self._leaving.clear()
@@ -342,18 +256,16 @@ class Spool:
             self._refusing = False
             self._on_state(f"spool {self.path} takes messages again")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
+    def _change(self, durable: bool) -> None:
+        what = self._leaving, self._unwritten.values(), self.newest_key or ""
         try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:  # SQLite itself rolls back when the disk is full
-                self._database.execute("ROLLBACK")
-            raise
+            self._file.change(*what, durable=durable)
+        except sqlite3.OperationalError:
+            # On a full disk the log of past transactions still holds space that is ours.
+            self._file.fold()
+            self._file.change(*what, durable=durable)
 
-    def _refused(self, error: sqlite3.Error) -> None:
+    def _refused(self, error: Exception) -> None:
         self.counts.disk_errors += 1
         if not self._refusing:
             self._refusing = True

@@ -97,8 +97,8 @@ def test_unwritable_output_is_one_clear_error(tmp_path, place):
     assert "\n" not in str(caught.value)
 
 
-def test_read_only_disk_is_an_error_at_the_start(tmp_path):
-    """A disk mounted read-only is named as such, and serves again once writable."""
+def test_read_only_disk_at_the_start(tmp_path):
+    """A node goes on, its lines wait; a simulation, which would have nothing to keep, is told."""
     with small_disk(tmp_path / "disk") as disk:
         path = disk / "triggers.jsonl"
         sink = JsonLines(path, append=True)
@@ -106,30 +106,47 @@ def test_read_only_disk_is_an_error_at_the_start(tmp_path):
         sink.close()
         remount(disk, "ro")
         with pytest.raises(OutputError, match="Read-only"):
-            JsonLines(path, append=True)
+            JsonLines(path, append=False)
+        said = []
+        sink = JsonLines(path, append=True, on_state=said.append)
+        sink.write(message(1))
+        assert sink.counts.waiting == 1 and len(said) == 1 and "Read-only" in said[0]
         remount(disk, "rw")
-        JsonLines(path, append=True).close()
+        sink.retry()
+        assert numbers(path) == [0, 1] and "again" in said[1]
+        sink.close()
+
+
+def test_the_reserve_is_given_back(tmp_path):
+    """Space taken in advance does not stay behind a file that is closed, or rotated away."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True, rotate_bytes=4096, keep_files=2)
+    for number in range(100):
+        sink.write(message(number))
+    sink.close()
+    for file in (path, tmp_path / "triggers.jsonl.1", tmp_path / "triggers.jsonl.2"):
+        assert file.stat().st_blocks * 512 <= 8192
 
 
 @pytest.mark.parametrize("append", [False, True])
 def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append):
     """On a full disk lines wait; when space is free again all are there, in order, whole."""
     said = []
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", "256k") as disk:
         path = disk / "triggers.jsonl"
         sink = JsonLines(path, append=append, on_state=said.append)
         sink.write(message(0))
         taker = fill(disk)
-        for number in range(1, 60):
+        for number in range(1, 250):
             sink.write(message(number, text="x" * 300))
             assert path.read_bytes().endswith(b"\n")
-        assert 0 < sink.counts.waiting < 59  # the file's last page had room
+        assert 0 < sink.counts.waiting < 249  # what was reserved, or the last page, had room
         assert sink.counts.failed > 0
         assert len(said) == 1 and "No space left" in said[0]
         taker.unlink()
         sink.retry()
         assert sink.counts.waiting == 0
-        assert numbers(path) == list(range(60))
+        assert numbers(path) == list(range(250))
         assert len(said) == 2 and "again" in said[1]
         sink.close()
 

@@ -12,7 +12,7 @@ from eqedge.edge.settings import SettingsError, SpoolSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .test_sinks import file_size_limit, fill, remount, small_disk
+from .test_sinks import file_size_limit, fill, numbers, remount, small_disk
 
 
 def body(number, size=200):
@@ -140,7 +140,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path):
 def test_full_disk_keeps_in_memory_and_writes_later(tmp_path):
     """On a full disk nothing is lost or reordered; acknowledged ones do not come back."""
     said = []
-    with small_disk(tmp_path / "disk", "256k") as disk:
+    with small_disk(tmp_path / "disk", "768k") as disk:
         made = Spool(disk / "spool.db", on_state=said.append)
         put(made, *range(20))
         taker = fill(disk)
@@ -160,21 +160,61 @@ def test_full_disk_keeps_in_memory_and_writes_later(tmp_path):
         again.close()
 
 
-def test_read_only_disk_under_way(tmp_path):
-    """A disk that the kernel makes read-only costs durability, not the run."""
+def test_read_only_disk_at_the_start(tmp_path):
+    """It costs durability, not the run; written to again, it has all, the older ones first."""
     with small_disk(tmp_path / "disk", "512k") as disk:
         made = Spool(disk / "spool.db")
-        put(made, 1)
+        put(made, 1, 2)
         made.close()
         remount(disk, "ro")
         said = []
         late = Spool(disk / "spool.db", on_state=said.append)
-        put(late, 2)
-        assert waiting(late) == [2]
-        assert late.counts.disk_errors == 1 and "memory only" in said[0]
-        late.close()
+        put(late, 3, 4, 5)
+        late.remove([late.pending(limit=1)[0].id])
+        assert waiting(late) == [4, 5] and len(late) == 2
+        assert late.counts.disk_errors > 0 and len(said) == 1 and "in memory meanwhile" in said[0]
         remount(disk, "rw")
-        assert waiting(Spool(disk / "spool.db")) == [1]
+        late.retry()
+        assert waiting(late) == [1, 2, 4, 5] and len(late) == 4
+        assert "takes messages again" in said[1]
+        late.close()
+        again = Spool(disk / "spool.db")
+        assert waiting(again) == [1, 2, 4, 5]
+        again.close()
+
+
+WRITER_ON_FULL_DISK = """
+import sys
+from pathlib import Path
+from eqedge.edge.delivery.sinks import JsonLines
+from eqedge.edge.delivery.spool import Spool
+disk = Path(sys.argv[1])
+lines, spool = JsonLines(disk / "o.jsonl", append=True), Spool(disk / "o.jsonl.spool")
+for number, command in enumerate(sys.stdin):
+    message = {"event_id": f"e{number}", "sequence": 0, "text": "x" * 700}
+    lines.write(message)
+    spool.put([("event", b"%08d" % number + b"x" * 700)], key=str(number))
+    print(lines.counts.failed, spool.counts.disk_errors, flush=True)
+"""
+
+
+def test_the_reserve_holds_the_last_messages_through_a_full_disk_and_a_kill(tmp_path):
+    """Space taken in advance: thirty messages on a full disk, then kill -9, are all there."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        command = [sys.executable, "-c", WRITER_ON_FULL_DISK, disk]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, **pipes) as node:
+            for number in range(40):
+                if number == 10:
+                    fill(disk)
+                node.stdin.write("go\n")
+                node.stdin.flush()
+                assert node.stdout.readline() == "0 0\n", number
+            node.kill()
+        assert numbers(disk / "o.jsonl") == list(range(40))
+        again = Spool(disk / "o.jsonl.spool")
+        assert waiting(again) == list(range(40))
+        again.close()
 
 
 def test_a_limit_that_needs_no_privilege_acts_as_a_full_disk(tmp_path):

@@ -1,0 +1,48 @@
+"""Space on the disk behind a file's end, taken in advance, so that a full disk takes some more."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
+RESERVED_BYTES = 65_536
+"""Behind the end of the file: some fifty lines."""
+_KEEP_SIZE = 1
+"""To fallocate(2): the file's length stays as it is."""
+
+
+class Reserve:
+    """Keeps space behind the end of one open file, where the file system knows how (fallocate).
+
+    Ext4, XFS, F2FS and tmpfs do; on FAT or NFS there is no reserve and nothing else changes.
+
+    Args:
+        descriptor: Of the file, open for writing, as long as the reserve is in use.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._until = 0
+
+    def follow(self, end: int) -> None:
+        """Take more as soon as half of it is used up; a disk that has none left is no error.
+
+        Args:
+            end: Length of the file, bytes.
+        """
+        if self._until - end >= RESERVED_BYTES // 2:
+            return
+        fallocate = _fallocate()
+        if fallocate and fallocate(self._descriptor, _KEEP_SIZE, end, RESERVED_BYTES) == 0:
+            self._until = end + RESERVED_BYTES
+
+
+@cache
+def _fallocate() -> Callable[[int, int, int, int], int] | None:
+    try:
+        call = ctypes.CDLL(None).fallocate64
+    except (OSError, AttributeError):
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return call
