@@ -1,7 +1,7 @@
 /* Runs an Uno's ELF file on simavr: its UART is a TCP port, its converter reads a waveform file.
  *
  *   simulate_avr ELF uno|ads1256 WAVEFORM --tcp PORT        in real time until the reader leaves
- *   simulate_avr ELF uno|ads1256 WAVEFORM --measure SECONDS prints cycles and stack
+ *   simulate_avr ELF uno|ads1256 WAVEFORM --measure SECONDS prints cycles and stack (measure.c)
  *
  * `uno`: the waveform's counts are the inputs in steps of a fourteenth bit of 5 V around 2.5 V.
  * `ads1256`: a model of the converter on SPI gives the waveform's counts 2.18 ms after each SYNC.
@@ -27,9 +27,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
 #include "waveform.h"
 
-#define CLOCK_HZ 16000000u
 #define SETTLING_MICROSECONDS 2180 /* ADS1256 datasheet, table 13, 500 SPS */
 
 static avr_t *avr;
@@ -63,13 +63,27 @@ static void conversion_begins(struct avr_irq_t *irq, uint32_t value, void *unuse
 
 /* ---- The ADS1256 -------------------------------------------------------------------------- */
 
-static uint64_t spi_bytes;
+#define SPI_BYTE_CYCLES (100 * (CLOCK_HZ / 1000000u)) /* simavr lets each last 100 us */
+
 static struct {
-    bool selected;
+    bool selected, calibrating;
     uint8_t registers[11], wreg, wreg_left, out[3], out_left;
     bool wreg_count_next;
     uint32_t held;
+    uint64_t byte_ended; /* cycle at which the last byte was over */
+    unsigned pause;      /* that must follow it before the next (t6, t11), in clocks of 7.68 MHz */
 } chip;
+
+static void violated(const char *rule)
+{
+    fprintf(stderr, "simulate_avr: ads1256: %s\n", rule);
+    exit(1);
+}
+
+static unsigned clocks_since_byte(uint64_t cycle)
+{
+    return (unsigned)((cycle - chip.byte_ended) * 768u / 1600u);
+}
 
 static void data_ready(bool ready)
 {
@@ -81,6 +95,7 @@ static avr_cycle_count_t conversion_ends(avr_t *unused, avr_cycle_count_t when, 
     (void)unused;
     (void)when;
     (void)param;
+    chip.calibrating = false;
     chip.held = (uint32_t)now_count(chip.registers[1] >> 5); /* 01h, 23h, 45h: 0, 1, 2 */
     data_ready(true);
     return 0;
@@ -92,17 +107,25 @@ static void spi_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
 
     (void)irq;
     (void)unused;
-    spi_bytes++;
+    measure_spi_byte();
     if (!chip.selected)
         return;
+    if (clocks_since_byte(avr->cycle - SPI_BYTE_CYCLES) < chip.pause)
+        violated("a byte came too early after the one before (t6, t11)");
+    chip.pause = 0;
     if (chip.wreg_count_next) {
         chip.wreg_left = (uint8_t)(byte + 1);
         chip.wreg_count_next = false;
     } else if (chip.wreg_left > 0) {
         chip.registers[chip.wreg++ % 11] = byte;
-        chip.wreg_left--;
+        if (--chip.wreg_left == 0)
+            chip.pause = 4;
     } else if (chip.out_left > 0) {
         answer = chip.out[3 - chip.out_left--];
+        if (chip.out_left == 0)
+            chip.pause = 4;
+    } else if (chip.calibrating) {
+        violated("a command came before the calibration was over");
     } else if ((byte & 0xF0) == 0x50) {
         chip.wreg = byte & 0x0F;
         chip.wreg_count_next = true;
@@ -111,10 +134,17 @@ static void spi_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
         chip.out[1] = (uint8_t)(chip.held >> 8);
         chip.out[2] = (uint8_t)chip.held;
         chip.out_left = 3;
-    } else if (byte == 0xFC || byte == 0xF0) { /* SYNC, SELFCAL */
+        chip.pause = 50;
+    } else if (byte == 0xFC) { /* SYNC */
         data_ready(false);
         avr_cycle_timer_register_usec(avr, SETTLING_MICROSECONDS, conversion_ends, NULL);
+        chip.pause = 24;
+    } else if (byte == 0xF0 || byte == 0xFE) { /* SELFCAL, RESET, which calibrates too */
+        data_ready(false);
+        chip.calibrating = true;
+        avr_cycle_timer_register_usec(avr, 3 * SETTLING_MICROSECONDS, conversion_ends, NULL);
     }
+    chip.byte_ended = avr->cycle;
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_SPI_GETIRQ(0), SPI_IRQ_INPUT), answer);
 }
 
@@ -122,6 +152,8 @@ static void chip_select(struct avr_irq_t *irq, uint32_t value, void *unused)
 {
     (void)irq;
     (void)unused;
+    if (chip.selected && value && clocks_since_byte(avr->cycle) < 8)
+        violated("chip select rose too early after the last byte (t10)");
     chip.selected = value == 0;
 }
 
@@ -210,42 +242,6 @@ static void run_in_real_time(void)
     }
 }
 
-static void measure(double seconds)
-{
-    uint64_t busy = 0, awake_since = 0, longest = 0, start = CLOCK_HZ; /* the first second: boot */
-    unsigned lowest_stack = 0xFFFF;
-
-    while (avr->cycle < start + (uint64_t)(seconds * CLOCK_HZ) && avr->state != cpu_Crashed) {
-        bool asleep = avr->state == cpu_Sleeping;
-        uint64_t before = avr->cycle;
-        unsigned stack;
-
-        avr_run(avr);
-        stack = avr->data[0x5D] | (unsigned)avr->data[0x5E] << 8;
-        if (avr->cycle < start) {
-            awake_since = avr->cycle;
-            spi_bytes = 0;
-            continue;
-        }
-        if (stack < lowest_stack)
-            lowest_stack = stack;
-        /* The turn in which it falls asleep, and each until it has woken, lasts as long as the
-         * sleep does. */
-        if (!asleep && avr->state != cpu_Sleeping)
-            busy += avr->cycle - before;
-        if (asleep && avr->state != cpu_Sleeping)
-            awake_since = avr->cycle;
-        if (!asleep && avr->state == cpu_Sleeping && before - awake_since > longest)
-            longest = before - awake_since;
-    }
-    /* simavr lets every SPI byte last 100 us; at the firmware's 1 MHz it is 8 us. */
-    busy -= spi_bytes * (100 - 8) * (CLOCK_HZ / 1000000u);
-    printf("busy_cycles_per_second %.0f\nspi_bytes_per_second %.0f\n", (double)busy / seconds,
-           (double)spi_bytes / seconds);
-    printf("longest_awake_cycles %llu\nstack_bytes %u\n", (unsigned long long)longest,
-           0x8FFu - lowest_stack);
-}
-
 static void load_waveform(const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -305,7 +301,7 @@ int main(int argc, char **argv)
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 0), 0);
     avr_cycle_timer_register(avr, CLOCK_HZ, pulse, avr);
     if (strcmp(argv[4], "--measure") == 0) {
-        measure(atof(argv[5]));
+        measure(avr, atof(argv[5]));
     } else {
         open_line((uint16_t)atoi(argv[5]));
         run_in_real_time();

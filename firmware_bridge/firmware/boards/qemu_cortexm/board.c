@@ -11,29 +11,13 @@
 #include <stddef.h>
 
 #include "device.h"
+#include "measure.h"
+#include "registers.h"
 #include "sampler.h"
 #include "waveform.h"
 
-#define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 #define CPU_HZ 25000000u
 #define TICK_HZ (CPU_HZ / 16u) /* the dual timer's prescaler */
-
-#define TIMER_CONTROL REGISTER(0x40000000)
-#define TIMER_RELOAD REGISTER(0x40000008)
-#define TIMER_CLEAR REGISTER(0x4000000C)
-#define DUAL_LOAD REGISTER(0x40002000)
-#define DUAL_VALUE REGISTER(0x40002004)
-#define DUAL_CONTROL REGISTER(0x40002008)
-#define UART_DATA(n) REGISTER(0x40004000 + 0x1000 * (n))
-#define UART_STATE(n) REGISTER(0x40004004 + 0x1000 * (n))
-#define UART_CONTROL(n) REGISTER(0x40004008 + 0x1000 * (n))
-#define UART_CLEAR(n) REGISTER(0x4000400C + 0x1000 * (n))
-#define UART_DIVIDER(n) REGISTER(0x40004010 + 0x1000 * (n))
-#define UART_TX_FULL 1u
-#define UART_RX_FULL 2u
-#define NVIC_ENABLE REGISTER(0xE000E100)
-#define RESET_CONTROL REGISTER(0xE000ED0C)
-
 #define WAVE ((const struct waveform *)0x21000000)
 
 extern uint32_t data_source[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
@@ -73,29 +57,22 @@ static uint64_t tick_of(uint64_t sample)
     return sample * TICK_HZ * 1000u / WAVE->rate_millihertz;
 }
 
-static void give_mark(void)
-{
-    uint32_t tick = board_tick();
-    int shift;
-
-    for (shift = 28; shift >= 0; shift -= 4)
-        UART_DATA(1) = (uint8_t)"0123456789abcdef"[tick >> shift & 15u];
-    UART_DATA(1) = '\n';
-}
-
 static void timer_interrupt(void)
 {
-    uint64_t now = long_tick();
+    uint64_t now;
 
+    measure_instant(taken);
+    now = long_tick();
     TIMER_CLEAR = 1;
     while (tick_of(taken) <= now) {
         uint64_t at = taken < WAVE->samples ? taken : WAVE->samples - 1u;
 
         sampler_take((uint32_t)tick_of(taken), WAVE->counts + at * BOARD_CHANNELS);
         if (taken == WAVE->mark_sample)
-            give_mark();
+            say_hexadecimal(board_tick());
         taken++;
     }
+    measure_taken();
 }
 
 /* ---- The line ----------------------------------------------------------------------------- */
@@ -186,32 +163,6 @@ uint16_t board_pps(uint32_t *tick) { (void)tick; return 0; }
 
 /* ---- Start -------------------------------------------------------------------------------- */
 
-#ifdef BOARD_MEASURE
-/* Says on UART1 after 4000 samples how many processor cycles were not slept away. */
-static void measure(uint32_t busy_ticks)
-{
-    static uint32_t total, worst;
-    static bool said;
-    uint32_t values[2], i;
-    int shift;
-
-    total += busy_ticks;
-    if (busy_ticks > worst && taken > 100)
-        worst = busy_ticks;
-    if (taken < 4000 || said)
-        return;
-    said = true;
-    values[0] = total;
-    values[1] = worst;
-    for (i = 0; i < 2; i++) {
-        for (shift = 28; shift >= 0; shift -= 4)
-            UART_DATA(1) = (uint8_t)"0123456789abcdef"[values[i] >> shift & 15u];
-        UART_DATA(1) = '\n';
-    }
-}
-#define TIMER2_VALUE REGISTER(0x40001004)
-#endif
-
 /* In true processor cycles; a crystal that runs fast samples too often. */
 static uint32_t interrupt_period(void)
 {
@@ -232,27 +183,15 @@ int main(void)
     TIMER_RELOAD = interrupt_period() - 1u;
     TIMER_CONTROL = 0x09; /* on, with interrupt */
     NVIC_ENABLE = 1u << 0 | 1u << 1 | 1u << 8;
-#ifdef BOARD_MEASURE
-    REGISTER(0x40001008) = 0xFFFFFFFFu;
-    REGISTER(0x40001000) = 1;
-#endif
+    measure_begin();
     for (;;) {
-#ifdef BOARD_MEASURE
-        static uint32_t woke;
-        uint32_t slept;
-#endif
         while (device_step())
             ;
         /* Locked, an interrupt that comes now still ends the sleep, and is served after it. */
         board_lock();
-#ifdef BOARD_MEASURE
-        slept = TIMER2_VALUE;
-        measure(woke - slept);
-#endif
+        measure_sleep(taken);
         __asm__ volatile("wfi");
-#ifdef BOARD_MEASURE
-        woke = TIMER2_VALUE;
-#endif
+        measure_wake();
         board_unlock(0);
     }
 }

@@ -47,6 +47,17 @@ static uint8_t transfer(uint8_t byte)
     return SPDR;
 }
 
+static void select(void)
+{
+    PORTB &= (uint8_t)~CHIP_SELECT;
+}
+
+static void deselect(void)
+{
+    _delay_us(2); /* t10: 8 clocks, or the last command is lost */
+    PORTB |= CHIP_SELECT;
+}
+
 static void write_register(enum chip_register which, uint8_t value)
 {
     transfer((uint8_t)(WREG | which));
@@ -84,9 +95,9 @@ void board_sample(uint32_t tick)
         sampler_miss(); /* the last round has not come to its end: no chip, or no clock */
     middle_tick = tick + HALF_ROUND_TICKS;
     channel = 0;
-    PORTB &= (uint8_t)~CHIP_SELECT;
+    select();
     convert(0);
-    PORTB |= CHIP_SELECT;
+    deselect();
     EIFR = 1 << INTF0; /* an edge from before is of no interest */
 }
 
@@ -97,32 +108,40 @@ ISR(INT0_vect)
 
     if (finished == BOARD_CHANNELS)
         return; /* the converter goes on by itself between rounds */
-    PORTB &= (uint8_t)~CHIP_SELECT;
+    select();
     channel = (uint8_t)(finished + 1);
     if (channel < BOARD_CHANNELS)
         convert(channel); /* before reading, so that it loses no time */
     counts[finished] = read_conversion();
-    PORTB |= CHIP_SELECT;
+    deselect();
     if (channel == BOARD_CHANNELS)
         sampler_take(middle_tick, counts);
+}
+
+/* Until what was begun is done. Data-ready rises a moment after the command: no look before then. */
+static void await_data_ready(void)
+{
+    uint16_t patience = 500;
+
+    do
+        _delay_us(100);
+    while (--patience > 0 && (PIND & DATA_READY));
 }
 
 static void configure(void)
 {
     uint8_t lock = board_lock();
-    uint16_t patience;
 
-    PORTB &= (uint8_t)~CHIP_SELECT;
+    select();
     write_register(STATUS, 0x02);          /* most significant bit first, input buffer on */
     write_register(ADCON, gain_exponent);  /* clock output off, gain 2^n */
     write_register(DRATE, DRATE_500);
     transfer(SELFCAL);
-    PORTB |= CHIP_SELECT;
+    deselect();
     channel = BOARD_CHANNELS;
     calibrating = true;
     board_unlock(lock);
-    for (patience = 0; patience < 500 && (PIND & DATA_READY); patience++)
-        _delay_us(100);
+    await_data_ready(); /* no command may come before */
     calibrating = false;
 }
 
@@ -174,10 +193,10 @@ int main(void)
     SPCR = 1 << SPE | 1 << MSTR | 1 << CPHA | 1 << SPR0; /* mode 1, 1 MHz: at most a quarter */
     EICRA = 1 << ISC01; /* INT0 on the falling edge */
     EIMSK = 1 << INT0;
-    PORTB &= (uint8_t)~CHIP_SELECT;
+    select();
     transfer(RESET);
-    PORTB |= CHIP_SELECT;
-    _delay_ms(1);
+    deselect();
+    await_data_ready(); /* a reset calibrates too */
     configure();
     avr_set_rate(100000u, HIGHEST_MILLIHERTZ);
     avr_run();
