@@ -1,0 +1,109 @@
+/* Counts the cycles that an Uno's firmware is awake: in all, at a stretch, and from one sampling
+ * instant to the next.
+ *
+ * simavr tells when an interrupt is entered and left. Timer 1's compare is the sampling instant; its
+ * interrupt and those of the converter take the reading.
+ */
+#include "measure.h"
+
+#include <simavr/sim_interrupts.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Vectors of the ATmega328P. */
+#define INT0_VECTOR 1
+#define TIMER1_COMPA_VECTOR 11
+#define ADC_VECTOR 21
+#define VECTORS 26
+
+/* The hardware takes four cycles to enter an interrupt, simavr none (data sheet, 7.7.1). */
+#define ENTRY_CYCLES 4
+/* simavr lets every SPI byte last 100 us; at the firmware's 1 MHz it is 8 us. */
+#define SPI_SURPLUS_CYCLES ((100 - 8) * (CLOCK_HZ / 1000000u))
+
+static avr_t *avr;
+static int64_t correction; /* cycles that the hardware needs beyond simavr's count, so far */
+static int64_t entered;    /* when the interrupt that runs began, in the hardware's cycles */
+static bool counting;
+static int64_t total, interval, worst_interval, reading, worst_reading;
+
+static int64_t now(void)
+{
+    return (int64_t)avr->cycle + correction;
+}
+
+void measure_spi_byte(void)
+{
+    correction -= SPI_SURPLUS_CYCLES;
+}
+
+static int64_t larger(int64_t one, int64_t other)
+{
+    return one > other ? one : other;
+}
+
+static void interrupt(struct avr_irq_t *irq, uint32_t running, void *vector)
+{
+    unsigned number = (unsigned)(uintptr_t)vector;
+    bool samples = number == TIMER1_COMPA_VECTOR || number == ADC_VECTOR || number == INT0_VECTOR;
+
+    (void)irq;
+    if (!running) {
+        if (samples)
+            reading += now() - entered;
+        return;
+    }
+    entered = now();
+    correction += ENTRY_CYCLES;
+    if (number != TIMER1_COMPA_VECTOR)
+        return;
+    if (counting) { /* since a whole interval at least */
+        worst_interval = larger(worst_interval, interval);
+        worst_reading = larger(worst_reading, reading);
+    }
+    interval = reading = 0;
+}
+
+void measure(avr_t *of, double seconds)
+{
+    int64_t awake_since = 0, longest = 0;
+    uint64_t start = CLOCK_HZ;
+    unsigned lowest_stack = 0xFFFF, vector;
+
+    avr = of;
+    for (vector = 1; vector < VECTORS; vector++) {
+        avr_irq_t *irq = avr_get_interrupt_irq(avr, (uint8_t)vector);
+
+        if (irq)
+            avr_irq_register_notify(irq + AVR_INT_IRQ_RUNNING, interrupt,
+                                    (void *)(uintptr_t)vector);
+    }
+    while (avr->cycle < start + (uint64_t)(seconds * CLOCK_HZ) && avr->state != cpu_Crashed) {
+        bool asleep = avr->state == cpu_Sleeping;
+        int64_t before = now(), corrected = correction, awake = 0;
+        unsigned stack;
+
+        avr_run(avr);
+        stack = avr->data[0x5D] | (unsigned)avr->data[0x5E] << 8;
+        if (avr->cycle >= start && stack < lowest_stack)
+            lowest_stack = stack;
+        /* The turn in which it falls asleep, and each until it has woken, lasts as long as the
+         * sleep does. */
+        if (!asleep && avr->state != cpu_Sleeping)
+            awake = now() - before;
+        if (asleep && avr->state != cpu_Sleeping) {
+            awake = correction - corrected; /* it enters the interrupt that woke it */
+            awake_since = now() - awake;
+        }
+        interval += awake;
+        if (counting)
+            total += awake;
+        if (counting && !asleep && avr->state == cpu_Sleeping)
+            longest = larger(longest, before - awake_since);
+        counting = avr->cycle >= start;
+    }
+    printf("busy_cycles_per_second %.0f\nlongest_awake_cycles %lld\n", (double)total / seconds,
+           (long long)longest);
+    printf("worst_interval_cycles %lld\nworst_reading_cycles %lld\nstack_bytes %u\n",
+           (long long)worst_interval, (long long)worst_reading, 0x8FFu - lowest_stack);
+}
