@@ -140,6 +140,10 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
             self._vectors[key] = super().CreateString(s, *args, **kwargs)
         return self._vectors[key]
 
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
+        # bytes are values of tensors: the schema aligns them so that any processor can read them
+        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
     def CreateNumpyVector(self, x: NDArray[Any]) -> int:
         key = (x.dtype.str, x.tobytes())
         if key not in self._vectors:

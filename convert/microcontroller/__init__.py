@@ -1,0 +1,1 @@
+"""An int8 model in, C sources for TensorFlow Lite for Microcontrollers out, with proof."""

@@ -1,0 +1,85 @@
+"""A model in, the same in operators and pieces that a microcontroller's interpreter can hold out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..flatbuffer import is_constant, op_name
+from .editing import Editor, readers
+
+MOST_CONCATENATED = 10
+"""Inputs of one CONCATENATION that TensorFlow Lite for Microcontrollers takes."""
+FEW_PARTS = 4
+"""A SPLIT of which no more parts than this are read becomes that many slices."""
+
+
+def fit(model: Any) -> None:
+    """Rewrite a model's first graph in place; every value it computes stays the same."""
+    graph = model.subgraphs[0]
+    _slice_splits(model, graph)
+    _branch_concatenations(model, graph)
+
+
+def prune(model: Any) -> None:
+    """Drop the tensors that no operator touches, in place."""
+    for graph in model.subgraphs:
+        used = {int(t) for op in graph.operators for t in (*op.inputs, *op.outputs) if t >= 0}
+        used |= {int(tensor) for tensor in (*graph.inputs, *graph.outputs)}
+        kept = sorted(used)
+        moved = {old: new for new, old in enumerate(kept)} | {-1: -1}
+        graph.tensors = [graph.tensors[index] for index in kept]
+        for part in (graph, *graph.operators):
+            part.inputs = np.array([moved[int(t)] for t in part.inputs], np.int32)
+            part.outputs = np.array([moved[int(t)] for t in part.outputs], np.int32)
+        if graph is model.subgraphs[0]:
+            for signature in model.signatureDefs or []:
+                for entry in (*signature.inputs, *signature.outputs):
+                    entry.tensorIndex = moved[entry.tensorIndex]
+
+
+def _slice_splits(model: Any, graph: Any) -> None:
+    read = readers(graph)
+    edit = Editor(model, graph)
+    operators = []
+    for operator in graph.operators:
+        parts = [int(t) for t in operator.outputs if int(t) in read or int(t) in graph.outputs]
+        if op_name(model, operator) != "SPLIT" or len(operator.outputs) <= FEW_PARTS < len(parts):
+            operators.append(operator)
+            continue
+        axis_tensor, source = (int(t) for t in operator.inputs)
+        axis = np.asarray(model.buffers[graph.tensors[axis_tensor].buffer].data, np.uint8)
+        if axis.any() or len(parts) > FEW_PARTS or len(operator.outputs) <= FEW_PARTS:
+            operators.append(operator)
+            continue
+        rows = int(graph.tensors[parts[0]].shape[0])
+        everything = [int(t) for t in operator.outputs]
+        operators += [edit.rows(source, rows * everything.index(p), rows, p) for p in parts]
+    graph.operators = operators
+
+
+def _branch_concatenations(model: Any, graph: Any) -> None:
+    """Put many inputs together in several steps: no kernel takes them all."""
+    edit = Editor(model, graph)
+    operators = []
+    for operator in graph.operators:
+        if op_name(model, operator) == "CONCATENATION":
+            inputs = [int(tensor) for tensor in operator.inputs]
+            axis = operator.builtinOptions.axis
+            while len(inputs) > MOST_CONCATENATED:
+                groups = [
+                    inputs[at : at + MOST_CONCATENATED]
+                    for at in range(0, len(inputs), MOST_CONCATENATED)
+                ]
+                inputs = []
+                for group in groups:
+                    shape = [int(n) for n in graph.tensors[group[0]].shape]
+                    shape[axis] = sum(int(graph.tensors[t].shape[axis]) for t in group)
+                    inputs.append(edit.like(graph.tensors[group[0]], shape))
+                    operators.append(
+                        edit.operator("CONCATENATION", group, [inputs[-1]], axis=axis)
+                    )
+            operator.inputs = np.array(inputs, np.int32)
+        operators.append(operator)
+    graph.operators = operators
