@@ -8,6 +8,7 @@ import click
 from . import EqedgeError
 from .convert.cli import convert
 from .convert.evaluation.cli import evaluate
+from .convert.pictures.cli import plot
 from .convert.train_cli import train
 from .edge.cli import run
 from .edge.operation.bench_cli import bench
@@ -34,7 +35,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, events, doctor, sensor, models, sample, bench, convert, train, evaluate):
+for command in (run, events, doctor, sensor, models, sample, bench, convert, train, evaluate, plot):
     cli.add_command(command)
 
 

@@ -24,12 +24,14 @@ def chosen(account: Account) -> dict[str, Any] | None:
     Returns:
         The account's `chosen`; None with fewer than two stations and events.
     """
-    kind, half = halves(account)
+    by_hand = np.array([subject.manual for subject in account.events], bool)
+    kind, half = halves(account, by_hand)
+    enough = min((by_hand & half).sum(), (by_hand & ~half).sum()) >= LEAST_BY_HAND
+    used = by_hand if enough else np.ones(len(by_hand), bool)
+    if not enough:
+        kind, half = halves(account, used)
     if kind is None:
         return None
-    by_hand = np.array([subject.manual for subject in account.events])
-    enough = min((by_hand & half).sum(), (by_hand & ~half).sum()) >= LEAST_BY_HAND
-    used = by_hand if enough else np.ones(len(half), bool)
     report: dict[str, Any] = {
         "halves_by": kind,
         "rows": "manually_picked" if enough else "pooled",
@@ -60,8 +62,12 @@ def best(outcomes: Outcomes) -> int:
     return int(equal[len(equal) // 2])
 
 
-def halves(account: Account) -> tuple[str | None, NDArray[np.bool_]]:
+def halves(account: Account, used: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
     """Split the windows in two by station, or by event where there is but one station.
+
+    Args:
+        account: Of n windows.
+        used: (n,) those of which each half is to have as many.
 
     Returns:
         What they were split by, or None, and (n,) whether each is in the first half.
@@ -71,13 +77,14 @@ def halves(account: Account) -> tuple[str | None, NDArray[np.bool_]]:
         ("event", list(account.units)),
     ):
         names, of_row = np.unique(np.array(units, dtype=str), return_inverse=True)
-        if len(names) < 2:
+        size = np.bincount(of_row, weights=used, minlength=len(names))
+        if np.count_nonzero(size) < 2:
             continue
-        size = np.bincount(of_row)
-        first, sizes = np.zeros(len(names), bool), [0, 0]
-        for number in np.random.default_rng(SEED).permutation(len(names)).tolist():
-            lighter = sizes[0] <= sizes[1]
-            first[number] = lighter
-            sizes[0 if lighter else 1] += int(size[number])
+        order = np.random.default_rng(SEED).permutation(len(names))
+        first, lead = np.zeros(len(names), bool), 0.0
+        # the largest first, each to the lighter half
+        for number in order[np.argsort(-size[order], kind="stable")].tolist():
+            first[number] = lead <= 0
+            lead += size[number] if lead <= 0 else -size[number]
         return kind, first[of_row]
     return None, np.zeros(len(account.events), bool)

@@ -13,6 +13,7 @@ FACT_TITLES = {
     "magnitude": "magnitude",
     "s_minus_p_s": "S minus P, s",
 }
+COMMON_ROWS = ("pooled", "manually_picked", "unlabelled_set_aside")
 
 Scores = Mapping[str, Any]
 
@@ -92,7 +93,9 @@ def _by_pair(report: Mapping[str, Any]) -> dict[str, dict[str, Scores]]:
 def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
     header = [f"{phase} {what}" for phase in "PS" for what in PHASE_HEADER]
     rows = []
-    for row in next(iter(scores.values()))["P"]:
+    names = dict.fromkeys(row for one in scores.values() for row in one["P"])
+    sets = [row for row in names if row not in COMMON_ROWS]
+    for row in (*COMMON_ROWS, *(sets if len(sets) > 1 else ())):
         for name, one in scores.items():
             if row in one["P"]:
                 cells = [cell for phase in "PS" for cell in _phase(one[phase][row])]

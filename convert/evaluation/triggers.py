@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
-from ...edge.records import Message, Phase
+from ...edge.records import NANOSECONDS, Message, Phase
 from ...edge.replay.playlist import Playlist, choose
 from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.stead import SteadFile, Trace, number
@@ -145,7 +145,9 @@ def _message(line: str, where: str) -> Message:
     try:
         message: Message = json.loads(line)
         str(message["event_id"]), float(message["latency_ms"]["data"])
-        picks = [(pick["phase"], int(pick["sample"]), pick.get("sim")) for pick in message["picks"]]
+        picks = [
+            (pick["phase"], int(pick["time_ns"]), pick.get("sim")) for pick in message["picks"]
+        ]
         if not picks or {phase for phase, _, _ in picks} - {"P", "S"}:
             raise ValueError("no picks")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -236,7 +238,8 @@ def _onsets(messages: Iterable[Message], events: Sequence[Played]) -> Onsets:
             if pick["phase"] != "P" or label is None or abs(sample - label) > TOLERANCE_SAMPLES:
                 continue
             data_s = float(message["latency_ms"]["data"]) / 1000
-            since_pick_s = (message["picks"][-1]["sample"] - pick["sample"]) / RATE_HZ
+            # the message counts its latency from its last pick
+            since_pick_s = (message["picks"][-1]["time_ns"] - pick["time_ns"]) / NANOSECONDS
             first.setdefault(name, data_s + since_pick_s + (sample - label) / RATE_HZ)
     asked = [one for one in events if one.record.p_sample is not None]
     ages = np.array([[first.get(one.trace, np.inf)] for one in asked]).reshape(-1, 1)
