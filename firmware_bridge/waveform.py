@@ -25,8 +25,8 @@ def waveform_bytes(
             the gain and the firmware's name are the board's own.
         counts: shape (samples, channels).
         crystal_ppm: how much too fast the device's crystal runs, in parts per million.
-        mark_sample: sample at whose instant the board gives a mark, so that a test can compare
-            its time stamp with a clock of its own.
+        mark_sample: at this sample's instant, and each time as many more have been taken, the
+            board gives a mark, so that a test can compare time stamps with a clock of its own.
     """
     if counts.ndim != 2 or counts.shape[1] != len(hello.channels):
         raise ValueError(f"counts of shape {counts.shape} for channels {hello.channels}")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,25 @@ def waves():
     return make
 
 
+@pytest.fixture
+def tick_rate_bounds():
+    """Bounds a device's tick rate by time requests, rigorously, however late any of them were.
+
+    The function takes (asked, heard, tick received, tick sent) of each, in seconds and ticks, and
+    returns the lowest and the highest rate in hertz that agree with all.
+    """
+
+    def bound(exchanges):
+        low, high = 0.0, math.inf
+        for (asked, heard, received, sent), later in combinations(exchanges, 2):
+            low = max(low, (later[3] - received) / (later[1] - asked))
+            if later[0] > heard:
+                high = min(high, (later[2] - sent) / (later[0] - heard))
+        return low, high
+
+    return bound
+
+
 @pytest.fixture(scope="session")
 def make_firmware(tmp_path_factory):
     """Runs a target of the firmware's Makefile once a session; returns the folder of its output."""
@@ -106,8 +126,8 @@ class Board:
         self.url = f"socket://127.0.0.1:{port}"
         self._marks = socket.create_server(("127.0.0.1", 0))
         self._marked = []
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._first_mark = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
         self._monitor = folder / "monitor"
         self._process = subprocess.Popen(
             [
@@ -126,17 +146,21 @@ class Board:
     def _listen(self):
         connection, _ = self._marks.accept()
         with connection:
-            first = connection.recv(1)
-            came = time.monotonic()
-            rest = connection.makefile("rb").readline()
-            if rest.endswith(b"\n"):
-                self._marked.append((came, int(first + rest, 16)))
+            while first := connection.recv(1):
+                came = time.monotonic()
+                rest = connection.recv(8, socket.MSG_WAITALL)
+                if len(rest) == 8:
+                    self._marked.append((came, int(first + rest, 16)))
+                    self._first_mark.set()
 
     def mark(self, seconds):
-        """Waits for the mark; returns (monotonic time it came, tick it was given at)."""
-        self._listener.join(seconds)
-        assert self._marked, "no mark came"
+        """Waits for the first mark; returns (monotonic time it came, tick it was given at)."""
+        assert self._first_mark.wait(seconds), "no mark came"
         return self._marked[0]
+
+    def marks(self):
+        """All marks that came so far, each as ``mark`` gives it."""
+        return list(self._marked)
 
     def press_reset(self):
         """Resets the board as its button would."""

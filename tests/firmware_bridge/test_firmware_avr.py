@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +149,9 @@ def test_the_pulse_per_second_is_caught_by_the_timer(start):
             if isinstance(packet, TimeReply) and packet.pps_count:
                 edges[packet.pps_count] = packet.pps_tick
         time.sleep(0.05)
-    numbers = sorted(edges)
-    assert numbers == list(range(numbers[0], numbers[0] + 3))
-    assert {edges[n + 1] - edges[n] for n in numbers[:-1]} == {TICK_HZ}
+    numbers = sorted(edges)  # on a busy machine not each of them is told
+    assert len(numbers) >= 3
+    assert {(edges[n] - edges[m]) / (n - m) for m, n in pairwise(numbers)} == {TICK_HZ}
 
 
 def test_the_ads1256_is_read_channel_by_channel(start):

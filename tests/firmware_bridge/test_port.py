@@ -33,7 +33,16 @@ def make_pty():
             os.close(master)
 
 
-def read_all(port, size, seconds=3.0):
+def read_until_open(port, seconds=10.0):
+    """Reads until a lost port is found again; returns what came meanwhile."""
+    data, until = b"", time.monotonic() + seconds
+    while port.state is not PortState.OPEN and time.monotonic() < until:
+        data += port.read(0.02)
+    assert port.state is PortState.OPEN, port.last_fault
+    return data
+
+
+def read_all(port, size, seconds=10.0):
     """Reads until so many bytes are there or the time is up."""
     data, until = b"", time.monotonic() + seconds
     while len(data) < size and time.monotonic() < until:
@@ -50,7 +59,7 @@ def test_a_pty_by_path(make_pty):
         assert read_all(port, 6) == b"hello\0"
         assert port.write(b"\1\2\3") and os.read(master, 10) == b"\1\2\3"
         began = time.monotonic()
-        assert port.read(0.03) == b"" and 0.02 < time.monotonic() - began < 1.0
+        assert port.read(0.03) == b"" and 0.02 < time.monotonic() - began < 10.0
     assert port.state is PortState.CLOSED
     assert port.read(0.0) == b"" and not port.write(b"x")
 
@@ -117,13 +126,12 @@ def test_a_socket_that_hangs_up_is_reopened():
         url = f"socket://127.0.0.1:{server.getsockname()[1]}"
         with Port(url, first_retry_seconds=0.01) as port:
             for turn, message in enumerate((b"first", b"second", b"third")):
-                assert read_all(port, 1, seconds=0.05 * turn) == b""  # time to come back
-                assert port.state is PortState.OPEN and port.losses == turn
+                assert read_until_open(port) == b"" and port.losses == turn
                 connection, _ = server.accept()
                 connection.sendall(message)
                 assert read_all(port, len(message)) == message
                 connection.close()
-                assert port.read(1.0) == b"" and "hung up" in port.last_fault
+                assert port.read(10.0) == b"" and "hung up" in port.last_fault
 
 
 def test_unplugged_and_back_under_another_name(make_pty):
@@ -145,7 +153,7 @@ def test_unplugged_and_back_under_another_name(make_pty):
         SimpleNamespace(device=stranger_path, serial_number="SN-2"),
         SimpleNamespace(device=other_path, serial_number="SN-1"),
     ]
-    assert read_all(port, 1, seconds=0.3) == b"" and port.state is PortState.OPEN
+    assert read_until_open(port) == b""
     os.write(stranger_master, b"wrong")
     os.write(other_master, b"after")
     assert read_all(port, 5) == b"after"
@@ -220,9 +228,7 @@ def test_a_name_taken_by_another_device_is_not_opened():
     clock = Clock()
     flaky = Flaky(clock)
     plugged = [SimpleNamespace(device="/dev/ttyS-fake", serial_number="SN-1")]
-    port = Port(
-        "/dev/ttyS-fake", open_serial=flaky, find_ports=lambda: plugged, monotonic=clock
-    )
+    port = Port("/dev/ttyS-fake", open_serial=flaky, find_ports=lambda: plugged, monotonic=clock)
     port.open()
     plugged[0] = SimpleNamespace(device="/dev/ttyS-fake", serial_number="SN-2")
     for _ in range(20):

@@ -1,6 +1,6 @@
 /* Bare metal on QEMU's mps2-an385 (Cortex-M3 at 25 MHz): UART0 is the line, a timer interrupt
- * samples the waveform that QEMU's loader has put into the PSRAM, UART1 tells a test the tick at
- * which the marked sample was taken.
+ * samples the waveform that QEMU's loader has put into the PSRAM, UART1 tells a test the ticks at
+ * which marked samples were taken.
  *
  * Sample n is due at tick n * tick_hz / rate. QEMU may be late with an interrupt when its host is
  * busy; the interrupt then takes all that is due, each with its own instant, so the waveform keeps
@@ -29,7 +29,7 @@ static uint32_t resets_proof __attribute__((section(".noinit")));
 static const uint8_t *volatile sending_at;
 static volatile uint16_t sending_left;
 static uint32_t hardware_last, hardware_turns; /* extend the timer's 32 bits */
-static uint64_t taken;
+static uint64_t taken, next_mark;
 
 void reset(void);
 int main(void);
@@ -68,8 +68,10 @@ static void timer_interrupt(void)
         uint64_t at = taken < WAVE->samples ? taken : WAVE->samples - 1u;
 
         sampler_take((uint32_t)tick_of(taken), WAVE->counts + at * BOARD_CHANNELS);
-        if (taken == WAVE->mark_sample)
+        if (taken == next_mark) {
             say_hexadecimal(board_tick());
+            next_mark += WAVE->mark_samples;
+        }
         taken++;
     }
     measure_taken();
@@ -180,6 +182,7 @@ int main(void)
     UART_CONTROL(0) = 0x0F; /* send, receive, and an interrupt for each */
     UART_CONTROL(1) = 0x01;
     device_start();
+    next_mark = WAVE->mark_samples;
     TIMER_RELOAD = interrupt_period() - 1u;
     TIMER_CONTROL = 0x09; /* on, with interrupt */
     NVIC_ENABLE = 1u << 0 | 1u << 1 | 1u << 8;
