@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import EqedgeError
-from ..edge.prepare import prepare
 from ..edge.replay.stead import SteadFile, Trace, TraceError
 from ..models.spec import ModelSpec
+from .crops import QUIET_WINDOWS, WindowSet, cut_windows
+from .training.records import station_of
 
 MIN_TRACES = 10
 """Usable traces without which ranges and agreement mean nothing."""
@@ -23,10 +23,8 @@ VERIFY_SHARE = 3
 """Every third trace is kept from calibration, to verify on."""
 CALIBRATION_WINDOWS = 1600
 VERIFICATION_WINDOWS = 400
-MAX_CROPS = 8
-"""Windows cut from one trace at most."""
-EDGE_SAMPLES = 100
-"""A crop shows at least this much of an event after its P arrival."""
+EVERY_THIRD = "every third trace"
+HELD_OUT = "traces of stations held out of training"
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,45 +34,39 @@ class CalibrationError(EqedgeError):
 
 
 @dataclass(frozen=True, eq=False)
-class WindowSet:
-    """Prepared windows.
-
-    Attributes:
-        windows: (n, window_samples, 3).
-        is_noise: (n,) whether each was cut from a trace labelled as noise.
-        traces: How many traces they come from.
-    """
-
-    windows: NDArray[np.float32]
-    is_noise: NDArray[np.bool_]
-    traces: int
-
-
-@dataclass(frozen=True, eq=False)
 class CalibrationData:
     """What conversion needs to see of the world.
 
     Attributes:
         calibrate: Windows for the ranges of activations.
         verify: Windows of other traces, for the agreement.
+        verified_on: Which traces those are, for the card.
         skipped: Traces that could not be used.
         first_skip: Why the first of them could not, or empty.
     """
 
     calibrate: WindowSet
     verify: WindowSet
+    verified_on: str
     skipped: int
     first_skip: str
 
 
 def load_windows(
-    paths: Sequence[Path], spec: ModelSpec, *, seed: int = 0, progress: Progress | None = None
+    paths: Sequence[Path],
+    spec: ModelSpec,
+    *,
+    held_out: Collection[str] = (),
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> CalibrationData:
     """Cut windows at random places of the files' traces and prepare them.
 
     Args:
         paths: STEAD-layout HDF5 files.
         spec: The model's contract: rate, window, component order, preparation.
+        held_out: Stations kept from training, as the training card writes them. If the files hold
+            enough of them, those alone are verified on; else every third trace is.
         seed: Of the choice of traces and crops.
         progress: Called with what is done, how much of it, and of how much.
 
@@ -85,7 +77,6 @@ def load_windows(
     """
     rng = np.random.default_rng(seed)
     traces, reasons = _usable_traces(paths, spec, rng, progress)
-    events = sum(not trace.is_noise for trace in traces)
     files = ", ".join(path.name for path in paths)
     if len(traces) < MIN_TRACES:
         because = f"; {len(reasons)} skipped, the first: {reasons[0]}" if reasons else ""
@@ -93,49 +84,38 @@ def load_windows(
             f"calibration {files}: {len(traces)} usable traces, at least {MIN_TRACES} are needed"
             f"{because}"
         )
-    if events < MIN_EVENT_TRACES:
+    if _events(traces) < MIN_EVENT_TRACES:
         raise CalibrationError(
-            f"calibration {files}: {events} of {len(traces)} traces hold an earthquake, at least "
-            f"{MIN_EVENT_TRACES} are needed; add a file with events"
+            f"calibration {files}: {_events(traces)} of {len(traces)} traces hold an earthquake, "
+            f"at least {MIN_EVENT_TRACES} are needed; add a file with events"
         )
-    verify = [trace for number, trace in enumerate(traces) if number % VERIFY_SHARE == 0]
-    calibrate = [trace for number, trace in enumerate(traces) if number % VERIFY_SHARE]
+    calibrate, verify, verified_on = _split(traces, frozenset(held_out))
     return CalibrationData(
-        _window_set(calibrate, CALIBRATION_WINDOWS, spec, rng),
-        _window_set(verify, VERIFICATION_WINDOWS, spec, rng),
+        cut_windows(calibrate, CALIBRATION_WINDOWS, spec, rng),
+        cut_windows(verify, VERIFICATION_WINDOWS, spec, rng, QUIET_WINDOWS),
+        verified_on,
         len(reasons),
         reasons[0] if reasons else "",
     )
 
 
-def crop(
-    trace: Trace, window_samples: int, rng: np.random.Generator
-) -> NDArray[np.floating | np.integer]:
-    """Cut a window at a random place, the P arrival in it if there is one.
+def _events(traces: Sequence[Trace]) -> int:
+    return sum(not trace.is_noise for trace in traces)
 
-    A record no longer than the window is cut at one end instead: the device sees such short pieces
-    after a gap, and the arrival must not always sit where the catalogue put it.
 
-    Returns:
-        (n, 3) with n <= window_samples.
-    """
-    total = len(trace.waveform)
-    arrival = None if trace.p_arrival_sample is None else round(trace.p_arrival_sample)
-    spare = total - window_samples
-    if spare > 0:
-        first, last = 0, spare
-        if arrival is not None:
-            first = max(first, min(last, arrival + EDGE_SAMPLES - window_samples))
-            last = min(last, max(first, arrival - EDGE_SAMPLES))
-        start = int(rng.integers(first, last + 1))
-        return trace.waveform[start : start + window_samples]
-    if rng.random() < 1 / 3:
-        return trace.waveform
-    latest = total // 2 if arrival is None else min(total // 2, max(1, arrival - EDGE_SAMPLES))
-    if rng.random() < 1 / 2:
-        return trace.waveform[int(rng.integers(0, max(1, latest))) :]
-    earliest = total // 2 if arrival is None else max(total // 2, arrival + EDGE_SAMPLES)
-    return trace.waveform[: int(rng.integers(min(earliest, total - 1), total))]
+def _split(
+    traces: Sequence[Trace], held_out: frozenset[str]
+) -> tuple[list[Trace], list[Trace], str]:
+    """Traces to calibrate on, traces to verify on, and what the latter are."""
+    unseen = [station_of(trace.name, trace.attributes) in held_out for trace in traces]
+    sides = [[t for t, kept in zip(traces, unseen, strict=True) if kept is side]
+             for side in (False, True)]  # fmt: skip
+    if all(len(s) >= MIN_TRACES and _events(s) >= MIN_EVENT_TRACES for s in sides):
+        return sides[0], sides[1], HELD_OUT
+    verify = [trace for number, trace in enumerate(traces) if number % VERIFY_SHARE == 0]
+    calibrate = [trace for number, trace in enumerate(traces) if number % VERIFY_SHARE]
+    few = f"; {sum(unseen)} are of stations held out of training, too few" if held_out else ""
+    return calibrate, verify, EVERY_THIRD + few
 
 
 def _usable_traces(
@@ -161,24 +141,3 @@ def _usable_traces(
                 if progress is not None:
                     progress(f"reading {path.name}", done, len(chosen))
     return traces, reasons
-
-
-def _window_set(
-    traces: Sequence[Trace], wanted: int, spec: ModelSpec, rng: np.random.Generator
-) -> WindowSet:
-    crops = list(_crops(traces, wanted, spec, rng))
-    return WindowSet(
-        np.stack([window for window, _ in crops]),
-        np.array([is_noise for _, is_noise in crops]),
-        len(traces),
-    )
-
-
-def _crops(
-    traces: Sequence[Trace], wanted: int, spec: ModelSpec, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.float32], bool]]:
-    """One crop of each trace, then a second of each, until there are enough."""
-    number = min(wanted, MAX_CROPS * len(traces))
-    for index in range(number):
-        trace = traces[index % len(traces)]
-        yield prepare(crop(trace, spec.window_samples, rng), spec), trace.is_noise

@@ -14,6 +14,7 @@ from ..edge.runtime import hushed
 from ..models.architectures import ARCHITECTURES
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
+IO_TYPES = ("int8", "float32")
 
 
 @click.command(context_settings={"show_default": True})
@@ -57,7 +58,14 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
     "float_stages",
     multiple=True,
     metavar="STAGE",
-    help="Stage that --precision mixed keeps in float32, e.g. encoder or decoder_P.",
+    help="Stage that --precision mixed keeps in float32, e.g. encoder or decoder_P; auto finds"
+    " the fewest that keep the limit.",
+)
+@click.option(
+    "--io",
+    type=click.Choice(IO_TYPES),
+    default="int8",
+    help="Input and outputs of --precision int8; the others take and give float32.",
 )
 @click.option(
     "--tuning-steps",
@@ -67,6 +75,11 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
 )
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")
 @click.option("--seed", type=int, default=0, help="Of the choice of calibration windows.")
+@click.option(
+    "--lossless",
+    is_flag=True,
+    help="Hold results to 99 % of picks kept, half a point of F1 and no new noise detected.",
+)
 @click.option("--force", is_flag=True, help="Write a model that misses the agreement limit too.")
 def convert(
     weights: Path,
@@ -75,9 +88,11 @@ def convert(
     output: Path,
     precisions: tuple[str, ...],
     float_stages: tuple[str, ...],
+    io: str,
     tuning_steps: int,
     name: str | None,
     seed: int,
+    lossless: bool,
     force: bool,
 ) -> None:
     """Turn weights into a TensorFlow Lite model, its card and a report.
@@ -86,7 +101,7 @@ def convert(
     did not see. A model that loses too many picks is not written (exit 1).
     """
     with _quiet():
-        from .pipeline import ConvertSettings
+        from .conversion import ConvertSettings
         from .pipeline import convert as run
 
     settings = ConvertSettings(
@@ -97,7 +112,9 @@ def convert(
         precisions=tuple(dict.fromkeys(precisions)),
         name=name,
         float_stages=float_stages,
+        io=io,
         tuning_steps=tuning_steps,
+        lossless=lossless,
         seed=seed,
         force=force,
     )

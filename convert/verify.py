@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,107 +12,13 @@ from ..edge.detector import Detector
 from ..edge.picks import Peak, find_peaks
 from ..models.shelf import Model
 from ..models.spec import HEADS
-from .calibrate import WindowSet
+from .agreement import Agreement, HeadAgreement
+from .crops import WindowSet
+from .labelled import MATCH_SAMPLES, score_head
 
-MATCH_SAMPLES = 50
-"""A P or S pick within half a second of the float model's is the same pick."""
 LATENCY_ROUNDS = 60
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class AgreementLimit:
-    """What a converted model must reach to be written without --force: the one place that says so.
-
-    Attributes:
-        kept_fraction: Of the float model's picks or detections, head by head.
-        added_fraction: Picks the float model has not, against those it has.
-        shift_median_samples: Of P and S picks.
-        shift_p95_samples: Of P and S picks.
-        noise_added: Detections in windows of noise that the float model has not, as a fraction of
-            those windows.
-        picks_needed: P and S picks of the float model without which nothing can be said.
-    """
-
-    kept_fraction: float = 0.90
-    added_fraction: float = 0.10
-    shift_median_samples: float = 5.0
-    shift_p95_samples: float = 25.0
-    noise_added: float = 0.02
-    picks_needed: int = 10
-
-
-LIMIT = AgreementLimit()
-
-
-@dataclass(frozen=True)
-class HeadAgreement:
-    """One head of both models over the same windows.
-
-    Attributes:
-        max_error: Largest difference of probability.
-        mean_error: Mean difference of probability.
-        kept: Picks (detection: stretches) of the float model that the other has too.
-        lost: Those it has not.
-        added: Those only it has.
-        shift_median_samples: Of the kept ones; None if there are none. Of a detection: its start.
-        shift_p95_samples: The same, 95th percentile.
-    """
-
-    max_error: float
-    mean_error: float
-    kept: int
-    lost: int
-    added: int
-    shift_median_samples: float | None
-    shift_p95_samples: float | None
-
-    @property
-    def kept_fraction(self) -> float:
-        """Share of the float model's picks that are kept; 1 where it has none."""
-        return self.kept / (self.kept + self.lost) if self.kept + self.lost else 1.0
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How a model compares with its float reference.
-
-    Attributes:
-        windows: Windows compared, all of traces that calibration did not see.
-        noise_windows: Those of noise among them.
-        noise_added: Windows of noise where only the other model detects.
-        heads: By name of the head.
-        latency_ms: Median time of one window on this machine, one thread.
-        float_latency_ms: The float model's, in the same run, turn by turn.
-    """
-
-    windows: int
-    noise_windows: int
-    noise_added: int
-    heads: Mapping[str, HeadAgreement]
-    latency_ms: float
-    float_latency_ms: float
-
-    @property
-    def latency_ratio(self) -> float:
-        """Time of the model over that of its float reference."""
-        return self.latency_ms / self.float_latency_ms
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the card's `agreement`."""
-        return {
-            "reference": "float32 of the same weights",
-            "windows": self.windows,
-            "noise_windows": self.noise_windows,
-            "noise_added": self.noise_added,
-            "heads": {
-                name: {key: _rounded(value) for key, value in asdict(head).items()}
-                for name, head in self.heads.items()
-            },
-            "latency_ratio": round(self.latency_ratio, 2),
-            "limit": asdict(LIMIT),
-        }
 
 
 def compare(
@@ -127,6 +31,9 @@ def compare(
         candidate: The model to be judged.
         windows: Prepared windows that calibration did not use.
         progress: Called with what is done, how much of it, and of how much.
+
+    Returns:
+        How they agree, and what each scores by the windows' labels.
     """
     detectors = (Detector(reference), Detector(candidate))
     expected, found = [], []
@@ -142,6 +49,7 @@ def compare(
             [curves[:, column] for curves in expected],
             [curves[:, column] for curves in found],
             thresholds[head],
+            windows,
         )
         for column, head in enumerate(HEADS)
     }
@@ -155,36 +63,6 @@ def compare(
     return Agreement(
         len(windows.windows), int(windows.is_noise.sum()), noise_added, heads, other_ms, float_ms
     )
-
-
-def disagreement(agreement: Agreement, limit: AgreementLimit = LIMIT) -> str | None:
-    """Say why a model must not be shipped: the first limit it misses, or None."""
-    for name, head in agreement.heads.items():
-        total = head.kept + head.lost
-        if name != "detection" and total < limit.picks_needed:
-            return (
-                f"only {total} {name} picks of the float model to compare, {limit.picks_needed} "
-                "are needed; add calibration records with events"
-            )
-        if head.kept_fraction < limit.kept_fraction:
-            return (
-                f"{name}: {head.kept} of {total} kept ({head.kept_fraction:.1%}), "
-                f"the limit is {limit.kept_fraction:.0%}"
-            )
-        if head.added > max(1.0, limit.added_fraction * total):
-            return f"{name}: {head.added} added to {total}, the limit is {limit.added_fraction:.0%}"
-        for what, shift, most in (
-            ("median", head.shift_median_samples, limit.shift_median_samples),
-            ("95th percentile of the", head.shift_p95_samples, limit.shift_p95_samples),
-        ):
-            if name != "detection" and shift is not None and shift > most:
-                return f"{name}: {what} shift {shift:g} samples, the limit is {most:g}"
-    if agreement.noise_added > limit.noise_added * agreement.noise_windows:
-        return (
-            f"noise: {agreement.noise_added} of {agreement.noise_windows} windows newly detected, "
-            f"the limit is {limit.noise_added:.0%}"
-        )
-    return None
 
 
 def _thresholds(model: Model) -> dict[str, float]:
@@ -201,6 +79,7 @@ def _head_agreement(
     expected: Sequence[NDArray[np.float32]],
     found: Sequence[NDArray[np.float32]],
     threshold: float,
+    windows: WindowSet,
 ) -> HeadAgreement:
     errors = [np.abs(a - b) for a, b in zip(expected, found, strict=True)]
     kept = lost = added = 0
@@ -212,6 +91,10 @@ def _head_agreement(
         lost += sum(other is None for _, other in pairs)
         added += len(peaks) - sum(other is not None for _, other in pairs)
         shifts += [abs(_moment(head, a) - _moment(head, b)) for a, b in pairs if b is not None]
+    float_score, score = (
+        score_head(head, curves, windows, threshold) for curves in (expected, found)
+    )
+    labels = score.found + score.missed
     return HeadAgreement(
         max(float(error.max()) for error in errors),
         float(np.mean([error.mean() for error in errors])),
@@ -220,6 +103,9 @@ def _head_agreement(
         added,
         float(np.median(shifts)) if shifts else None,
         float(np.percentile(shifts, 95)) if shifts else None,
+        labels,
+        float_score.f1 if labels else None,
+        score.f1 if labels else None,
     )
 
 
@@ -257,7 +143,3 @@ def _latencies(detectors: Sequence[Detector], window: NDArray[np.float32]) -> li
             detector(window)
             spent.append(time.perf_counter() - start)
     return [1000.0 * float(np.median(spent)) for spent in times]
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 5) if isinstance(value, float) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from .encoder import Encoder, LayerWeights
 from .flatbuffer import compact, open_flatbuffer, stage_of
 from .graph import folded, static_module
 from .networks import Variant
-from .quantize import CALIBRATED, REQUEST, RESULT, WEIGHTS, WINDOWS
+from .quantize import RANGED, RANGES, REQUEST, RESULT, WEIGHTS, WINDOWS
 from .ranges import ranges_in, with_ranges
 from .tuning import encoder_points, tune_encoder
 
 RANGE_WINDOWS = 300
 """Windows that ranges are taken from; more change nothing."""
+WIDE_WINDOWS = 100
+"""Windows whose extremes int16x8 is given."""
 Request = dict[str, Any]
 
 
@@ -33,13 +36,21 @@ def main(folder: Path) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(0)
-    _tell("converting", 0, 1)
-    if request["precision"] in CALIBRATED:
-        data = _calibrated(request, layers, np.load(folder / WINDOWS))
+    precision = request["precision"]
+    if precision in ("float32", "float16", "dynamic"):
+        _tell("converting", 0, 1)
+        data = compact(_converted(_module(request, layers), precision))
+    elif precision == "int16x8":
+        data = compact(_wide(request, layers, np.load(folder / WINDOWS)))
     else:
-        data = _converted(_module(request, layers), request["precision"])
-    (folder / RESULT).write_bytes(compact(data))
-    _tell("converting", 1, 1)
+        known = folder / RANGED
+        data = known.read_bytes() if known.exists() else _ranged(request, layers, folder)
+        if precision != RANGES:
+            _tell("converting", 0, 1)
+            data = compact(_rounded(request, data))
+    (folder / RESULT).write_bytes(data)
+    if precision != RANGES:
+        _tell("converting", 1, 1)
 
 
 def _module(request: Request, layers: LayerWeights, encoder: Encoder | None = None) -> Any:
@@ -65,19 +76,54 @@ def _converted(module: Any, precision: str) -> bytes:
     return bytes(converter.convert())
 
 
-def _calibrated(request: Request, layers: LayerWeights, windows: NDArray[np.float32]) -> bytes:
-    """Quantise with ranges of our own: the stock calibrator knows only extremes."""
-    some = windows[:: -(-len(windows) // RANGE_WINDOWS)]
-    ranged = with_ranges(_converted(_module(request, layers), "float32"), some, progress=_tell)
-    if request["tuning_steps"]:
-        ranged = _tuned(request, layers, windows, ranged, some)
+def _wide(request: Request, layers: LayerWeights, windows: NDArray[np.float32]) -> bytes:
+    """16-bit activations, by the older quantiser: the newer one's file does not load.
+
+    It has no L2_NORMALIZATION of 16 bits and leaves that in float. Of 65536 steps the extremes
+    may have their share, so the stock calibrator does.
+    """
+    some = _spread(windows, WIDE_WINDOWS)
+
+    def shown() -> Iterator[list[NDArray[np.float32]]]:
+        for number, window in enumerate(some, start=1):
+            _tell("calibrating", number, len(some))
+            yield [window[None]]
+
+    module = _module(request, layers)
+    function = module.window.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = shown
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+    ]
+    return bytes(converter.convert())
+
+
+def _ranged(request: Request, layers: LayerWeights, folder: Path) -> bytes:
+    """Convert to float with ranges of our own: the stock calibrator knows only extremes."""
+    windows = np.load(folder / WINDOWS)
+    some = _spread(windows, RANGE_WINDOWS)
+    _tell("rewriting", 0, 1)
+    data = _converted(_module(request, layers), "float32")
+    _tell("rewriting", 1, 1)
+    ranged = with_ranges(data, some, progress=_tell)
+    return _tuned(request, layers, windows, ranged, some) if request["tuning_steps"] else ranged
+
+
+def _spread(windows: NDArray[np.float32], wanted: int) -> NDArray[np.float32]:
+    return windows[:: -(-len(windows) // wanted)]
+
+
+def _rounded(request: Request, ranged: bytes) -> bytes:
+    """Quantise by the ranges in a float file."""
     kept = tuple(request["float_stages"])
-    wide = request["precision"] == "int16x8"
     types = lite_convert._types_pb2  # the enumeration that mlir_quantize takes has no other door
     quantised = lite_convert.mlir_quantize(
         ranged,
-        fully_quantize=request["precision"] == "int8",
-        inference_type=types.QUANTIZED_INT16 if wide else types.QUANTIZED_INT8,
+        fully_quantize=request["precision"] == "int8" and request["io"] == "int8",
+        inference_type=types.QUANTIZED_INT8,
         denylisted_nodes=_outputs_of(ranged, kept) if kept else None,
     )
     return bytes(quantised)

@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.calibrate import MIN_TRACES, CalibrationError, crop, load_windows
+from eqedge.convert.calibrate import MIN_TRACES, CalibrationError, load_windows
+from eqedge.convert.crops import crop
 from eqedge.edge.replay.stead import SteadError, Trace
 from eqedge.models.spec import ModelSpec
 
@@ -24,7 +25,7 @@ def test_every_crop_shows_the_arrival(rng, length, arrival):
     """Wherever the window falls, it holds the P arrival and is no longer than a window."""
     seen = set()
     for _ in range(60):
-        samples = crop(trace(length, arrival), 6000, rng)
+        samples = trace(length, arrival).waveform[crop(trace(length, arrival), 6000, rng)]
         assert len(samples) <= 6000
         assert samples[0, 0] <= arrival <= samples[-1, 0]
         seen.add(arrival - samples[0, 0])

@@ -14,7 +14,10 @@ from eqedge import EqedgeError
 from eqedge.convert.calibrate import CalibrationError
 from eqedge.convert.cli import PRECISIONS as OFFERED
 from eqedge.convert.cli import convert as command
-from eqedge.convert.pipeline import ConvertSettings, Disagreement, OutputError, convert
+from eqedge.convert.conversion import ConvertSettings
+from eqedge.convert.origin import describe_weights
+from eqedge.convert.output import OutputError, write_all
+from eqedge.convert.pipeline import Disagreement, convert
 from eqedge.convert.quantize import PRECISIONS
 from eqedge.convert.stored import WeightsError
 from eqedge.edge.detector import Detector
@@ -97,7 +100,6 @@ def test_disagreement_writes_nothing(weights, records, tmp_path):
 
 def test_published_weights_are_prepared_as_published(shared, tmp_path):
     """A published file gets the preparation it was trained on; nothing else can be known of it."""
-    from eqedge.convert.pipeline import describe_weights
     from eqedge.convert.weights import load_network
 
     path = shared / "teachers" / "leqnet_lstm_reference.h5"
@@ -126,8 +128,6 @@ def test_an_output_that_cannot_be_written_is_told_first(weights, records, tmp_pa
 
 def test_a_full_disk_leaves_nothing(forced, tmp_path, monkeypatch):
     """When the card cannot be written, the model that was is taken away."""
-    from eqedge.convert import pipeline
-
     _, report = forced
     written = []
 
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_nothing(forced, tmp_path, monkeypatch):
 
     elsewhere = replace(report, settings=replace(report.settings, output=tmp_path))
     with pytest.raises(OutputError, match="No space left on device; free space"):
-        pipeline._write(elsewhere)
+        write_all(elsewhere)
     assert len(written) == 3 and files_under(tmp_path) == []
 
 

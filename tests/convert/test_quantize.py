@@ -192,4 +192,5 @@ def test_the_child_is_told_everything_in_files(built, tmp_path, monkeypatch):
     assert seen == {
         "arch": "leqnet-gru", "precision": "float16", "float_stages": [],
         "variant": {"cnn_blocks": 1, "lstm_blocks": 1, "hard_gates": False}, "tuning_steps": 0,
+        "io": "int8",
     }  # fmt: skip

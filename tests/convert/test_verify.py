@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.convert.verify import LIMIT, Agreement, HeadAgreement, disagreement
-from eqedge.convert.verify import _head_agreement as head_agreement
+from eqedge.convert.agreement import LIMIT, LOSSLESS, Agreement, HeadAgreement, disagreement
+from eqedge.convert.crops import WindowSet
+from eqedge.convert.verify import _head_agreement
 
 
 def bump(*centres, height=0.9, width=30):
@@ -13,6 +14,15 @@ def bump(*centres, height=0.9, width=30):
     steps = np.arange(6000)
     curve = sum(height * np.exp(-0.5 * ((steps - c) / width) ** 2) for c in centres)
     return np.asarray(curve, dtype=np.float32)
+
+
+def head_agreement(head, before, after, threshold, arrivals=None, is_noise=None):
+    """Compare curves of windows that no catalogue knows of, or that have these labels."""
+    n = len(before)
+    known = np.full((n, 2), np.nan) if arrivals is None else np.array(arrivals, dtype=float)
+    noise = np.zeros(n, bool) if is_noise is None else np.array(is_noise)
+    windows = WindowSet(np.zeros((n, 1, 3), np.float32), noise, known, np.ones(n, bool), n)
+    return _head_agreement(head, before, after, threshold, windows)
 
 
 def test_identical_curves_agree():
@@ -41,6 +51,47 @@ def test_detections_are_matched_by_overlap():
     assert found.shift_median_samples == pytest.approx(90, abs=1)
 
 
+def test_f1_is_by_the_labels():
+    """A pick within half a second of its label is right, any other false, noise included."""
+    arrivals = [(1000, 1800), (2000, np.nan), (3000, 3900), (np.nan, np.nan)]
+    noise = [False, False, False, True]
+    before = [bump(1010), bump(2000), bump(3049), bump()]
+    after = [bump(1010), bump(2051), bump(3000, 5000), bump(700)]
+    found = head_agreement("P", before, after, 0.3, arrivals, noise)
+    assert (found.labels, found.float_f1) == (3, 1.0)
+    # two found, one missed, three false
+    assert found.f1 == pytest.approx(2 * 2 / (2 * 2 + 1 + 3))
+    assert found.f1_lost_points == pytest.approx(50)
+    late = [bump(1800), bump(2600), bump(3900), bump()]
+    assert head_agreement("S", late, late, 0.3, arrivals, noise).labels == 2
+
+
+def test_detection_is_scored_by_windows():
+    """An event's window wants a stretch over its arrivals, a window of noise wants none."""
+    arrivals = [(1000, 1800), (2000, np.nan), (np.nan, np.nan), (np.nan, np.nan)]
+    noise = [False, False, True, True]
+    found = [bump(1400, width=200), bump(4000, width=200), bump(100, 5000), bump()]
+    scored = head_agreement("detection", found, found, 0.5, arrivals, noise)
+    # one found, one missed, one window of noise detected, however often
+    assert scored.labels == 2
+    assert scored.f1 == pytest.approx(2 / (2 + 1 + 1))
+
+
+def test_windows_without_labels_are_not_scored():
+    """A mirrored piece holds its arrivals twice: nothing in it can be called false."""
+    from eqedge.convert.labelled import score_head
+
+    windows = WindowSet(
+        np.zeros((1, 1, 3), np.float32),
+        np.array([False]),
+        np.array([[900.0, 1500.0]]),
+        np.array([False]),
+        1,
+    )
+    score = score_head("P", [bump(900, 3000)], windows, 0.3)
+    assert (score.found, score.missed, score.false) == (0, 0, 0)
+
+
 def agreement(**changes):
     """Return an agreement without fault, changed."""
     head = HeadAgreement(0.1, 0.001, 100, 0, 0, 0.0, 2.0)
@@ -67,6 +118,7 @@ def test_agreement_within_the_limit():
         ({"heads": {"S": {"shift_median_samples": 9.0}}}, "S: median shift 9 samples"),
         ({"heads": {"P": {"shift_p95_samples": 80.0}}}, "P: 95th percentile of the shift 80"),
         ({"heads": {"P": {"kept": 3}}}, "only 3 P picks"),
+        ({"heads": {"S": {"labels": 40, "float_f1": 0.9, "f1": 0.84}}}, "S: F1 by 40 labels 0.900"),
         ({"noise_added": 7}, "7 of 50 windows newly detected"),
     ],
 )
@@ -81,4 +133,23 @@ def test_the_card_says_what_was_compared():
     """JSON of plain numbers, the limit among them."""
     plain = agreement().to_json()
     assert plain["heads"]["P"]["kept"] == 100
+    assert plain["loss"] is None
     assert (plain["latency_ratio"], plain["limit"]["kept_fraction"]) == (0.5, LIMIT.kept_fraction)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"heads": {"P": {"kept": 98, "lost": 2}}}, "98 of 100 kept"),
+        ({"heads": {"S": {"labels": 90, "float_f1": 0.95, "f1": 0.944}}}, "0.5 points"),
+        ({"heads": {"P": {"shift_median_samples": 2.0}}}, "median shift 2"),
+        ({"heads": {"P": {"shift_p95_samples": 6.0}}}, "limit is 5"),
+        ({"noise_added": 1}, "1 of 50 windows newly detected"),
+    ],
+)
+def test_without_loss_is_a_stricter_limit(changes, reason):
+    """What may be written is not yet what may be called without loss, and the card says which."""
+    found = agreement(**changes)
+    assert disagreement(found) is None
+    assert reason in (disagreement(found, LOSSLESS) or "")
+    assert found.to_json()["loss"] == disagreement(found, LOSSLESS)

@@ -1,0 +1,129 @@
+"""What is asked of a conversion and what it did: the types between its steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..models.spec import ModelSpec
+from .agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
+from .flatbuffer import Contents
+from .sensitivity import Step
+
+TUNING_STEPS = 3000
+"""Two minutes on one core for LEQNet; twice as many gain another half point of picks."""
+AUTO = "auto"
+"""In place of the stages that `mixed` keeps in float32."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, and of how much."""
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """What is asked of a conversion.
+
+    Attributes:
+        weights: The weights file.
+        calibration: STEAD-layout HDF5 files.
+        output: Folder for the results.
+        arch: Architecture to insist on; None takes what the weights hold.
+        precisions: Of the files to write, all or none of them.
+        name: Beginning of the results' names; None takes the weights file's.
+        float_stages: Stages that `mixed` keeps in float32; AUTO alone searches for them.
+        io: Type of the input and the outputs of `int8`.
+        tuning_steps: Gradient steps that fit the encoder to int8.
+        lossless: Hold results to the limit LOSSLESS instead of LIMIT.
+        seed: Of the choice of calibration and verification windows.
+        force: Write even what misses the agreement limit; the card then says so.
+    """
+
+    weights: Path
+    calibration: tuple[Path, ...]
+    output: Path
+    arch: str | None = None
+    precisions: tuple[str, ...] = ("int8",)
+    name: str | None = None
+    float_stages: tuple[str, ...] = ()
+    io: str = "int8"
+    tuning_steps: int = TUNING_STEPS
+    lossless: bool = False
+    seed: int = 0
+    force: bool = False
+
+    @property
+    def limit(self) -> AgreementLimit:
+        """What results are held to."""
+        return LOSSLESS if self.lossless else LIMIT
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One file of a conversion.
+
+    Attributes:
+        name: Of the model.
+        precision: One of quantize.PRECISIONS.
+        data: The flatbuffer.
+        contents: Its operations and float tensors.
+        kept_float: Stages that were kept in float32 on purpose.
+        search: How those were found, if nobody named them.
+        stage_errors: Signal over noise after each stage, in decibels; None where it is exact.
+        agreement: With float32 of the same weights.
+        refusal: Why it must not be written without --force, or None.
+    """
+
+    name: str
+    precision: str
+    data: bytes
+    contents: Contents
+    kept_float: tuple[str, ...]
+    search: tuple[Step, ...]
+    stage_errors: Mapping[str, float | None]
+    agreement: Agreement
+    refusal: str | None
+
+    @property
+    def sha256(self) -> str:
+        """Of `data`."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a conversion did.
+
+    Attributes:
+        settings: What was asked.
+        architecture: What the weights hold.
+        parameters: Of the network.
+        macs: A window.
+        spec: The model's contract with the device.
+        origin: Where the weights come from, for the card.
+        calibration_windows: Windows the ranges come from.
+        verification_windows: Windows compared.
+        verified_on: Which traces they are cut from.
+        skipped_traces: Traces that could not be used.
+        graph_error: Largest difference between Keras and the rewritten float32 file.
+        float_contents: Of the float32 reference.
+        converted: The files.
+        tools: Versions.
+    """
+
+    settings: ConvertSettings
+    architecture: str
+    parameters: int
+    macs: int
+    spec: ModelSpec
+    origin: dict[str, Any]
+    calibration_windows: int
+    verification_windows: int
+    verified_on: str
+    skipped_traces: int
+    graph_error: float
+    float_contents: Contents
+    converted: tuple[Converted, ...] = ()
+    tools: dict[str, str] = field(default_factory=dict)

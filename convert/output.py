@@ -1,0 +1,60 @@
+"""A conversion's files onto the disk: all of them, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from .. import EqedgeError
+from .card import card
+from .conversion import Report
+from .report import render
+
+
+class OutputError(EqedgeError):
+    """The results cannot be written."""
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before the work rather than after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"output {folder}: {error.strerror or error}; name a folder that can be written"
+        ) from error
+
+
+def write_all(report: Report) -> None:
+    """Write every file under a temporary name; once all are there, rename them.
+
+    The card comes last: a model without its card is refused by the node, so a set that was
+    interrupted between two renames cannot run.
+    """
+    folder = report.settings.output
+    waiting: list[tuple[Path, Path]] = []
+    try:
+        for result in report.converted:
+            document = json.dumps(card(report, result), indent=1, ensure_ascii=False) + "\n"
+            for suffix, content in (
+                (".md", render(report, result).encode()),
+                (".tflite", result.data),
+                (".json", document.encode()),
+            ):
+                final = folder / f"{result.name}{suffix}"
+                partial = final.with_name(f".{final.name}.part")
+                waiting.append((partial, final))
+                partial.write_bytes(content)
+        for partial, final in waiting:
+            os.replace(partial, final)
+    except OSError as error:
+        raise OutputError(
+            f"output {folder}: {error.strerror or error}; free space or name another folder"
+        ) from error
+    finally:
+        for partial, _ in waiting:
+            partial.unlink(missing_ok=True)
