@@ -52,12 +52,12 @@ class Detector:
         Returns:
             (window_samples, 3) probabilities in the order of `models.spec.HEADS`; a new array.
         """
-        self._interpreter.set_tensor(self._input["index"], _quantized(prepared, self._input)[None])
+        self._interpreter.set_tensor(self._input["index"], quantized(prepared, self._input)[None])
         self._interpreter.invoke()
         values = np.empty((self.model.spec.window_samples, len(HEADS)), dtype=np.float32)
         for column, detail in enumerate(self._outputs):
             raw = self._interpreter.get_tensor(detail["index"])
-            values[:, column] = _dequantized(raw.reshape(-1), detail)
+            values[:, column] = dequantized(raw.reshape(-1), detail)
         return values
 
     def _checked_input(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Detector:
         return details
 
 
-def _quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:
+def quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:
     """Round to the tensor's own grid, and clip: a cast alone would wrap around."""
     dtype = np.dtype(detail["dtype"])
     if dtype.kind == "f":
@@ -103,7 +103,8 @@ def _quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[A
     return np.asarray(steps, dtype=dtype)
 
 
-def _dequantized(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
+def dequantized(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
+    """Tell what a tensor's own grid stands for."""
     if raw.dtype.kind == "f":
         return raw.astype(np.float32, copy=False)
     scale, zero_point = detail["quantization"]
