@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..edge.prepare import prepare
 from ..edge.replay.stead import Trace
 from ..models.spec import ModelSpec
+from .labelled import Marks
 
 MAX_CROPS = 8
 """Windows cut from one trace at most."""
@@ -31,26 +32,20 @@ class WindowSet:
     Attributes:
         windows: (n, window_samples, 3).
         is_noise: (n,) whether each holds no earthquake that the catalogue knows of.
-        arrivals: (n, 2) samples of P and S in the window; NaN where none is, or none is known.
-        labelled: (n,) whether its labels can be scored: a whole window, of noise or with its P.
-            A short one holds its arrivals twice, the second time in the mirror.
+        marks: What the catalogue says of each; None where it cannot be scored: a window shorter
+            than the network's holds its arrivals twice, the second time in the mirror.
         traces: How many traces they come from.
     """
 
     windows: NDArray[np.float32]
     is_noise: NDArray[np.bool_]
-    arrivals: NDArray[np.float64]
-    labelled: NDArray[np.bool_]
+    marks: tuple[Marks | None, ...]
     traces: int
 
-    def __getitem__(self, some: slice | NDArray[np.int64]) -> WindowSet:
-        """Some of the windows."""
+    def every(self, stride: int) -> WindowSet:
+        """Every so many-th of the windows."""
         return WindowSet(
-            self.windows[some],
-            self.is_noise[some],
-            self.arrivals[some],
-            self.labelled[some],
-            self.traces,
+            self.windows[::stride], self.is_noise[::stride], self.marks[::stride], self.traces
         )
 
 
@@ -74,8 +69,7 @@ def cut_windows(
     return WindowSet(
         np.stack([prepare(trace.waveform[part], spec) for trace, part, _ in crops]),
         np.array([is_noise for _, _, is_noise in crops]),
-        np.array([_arrivals(trace, part) for trace, part, _ in crops]),
-        np.array([_scorable(trace, part, spec) for trace, part, _ in crops]),
+        tuple(_marks(trace, part, spec) for trace, part, _ in crops),
         len(traces),
     )
 
@@ -128,13 +122,13 @@ def _quiet(
             yield trace, slice(max(0, end - spec.window_samples), end), True
 
 
-def _arrivals(trace: Trace, part: slice) -> list[float]:
-    return [
-        np.nan if sample is None or not part.start <= sample < part.stop else sample - part.start
+def _marks(trace: Trace, part: slice, spec: ModelSpec) -> Marks | None:
+    if part.stop - part.start < spec.window_samples:
+        return None
+    p, s = (
+        None
+        if sample is None or not part.start <= sample < part.stop
+        else round(sample) - part.start
         for sample in (trace.p_arrival_sample, trace.s_arrival_sample)
-    ]
-
-
-def _scorable(trace: Trace, part: slice, spec: ModelSpec) -> bool:
-    whole = part.stop - part.start == spec.window_samples
-    return whole and (trace.is_noise or not np.isnan(_arrivals(trace, part)[0]))
+    )
+    return Marks(trace.is_noise, p, s)

@@ -1,85 +1,83 @@
-"""A network's curves and a catalogue's labels in, one head's score out."""
+"""One head's curve and what a catalogue says of its window in, right and wrong out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.picks import find_peaks
-from ..models.spec import HEADS
-from .crops import WindowSet
+from .training.outcomes import NOTHING, PhaseScore, Verdict, judge
+from .training.records import RATE_HZ
 
-MATCH_SAMPLES = 50
-"""A pick within half a second of a label is right; two picks this near are the same pick."""
 DETECTION_SAMPLES = 500
 """Where the catalogue has no S, a detection must touch the first five seconds after P."""
 
 
 @dataclass(frozen=True)
-class LabelScore:
-    """One head against the labels.
+class Marks:
+    """What a catalogue says of one window.
 
     Attributes:
-        found: Labels with a pick within half a second; windows of an event that is detected.
-        missed: Those without.
-        false: Other picks; windows of noise with a detection.
+        is_noise: Whether there is no earthquake.
+        p_sample: In the window; None if it is not known or not in view.
+        s_sample: The same.
     """
 
-    found: int
-    missed: int
-    false: int
-
-    @property
-    def precision(self) -> float:
-        """Share of what was picked that is right."""
-        return self.found / max(1, self.found + self.false)
-
-    @property
-    def recall(self) -> float:
-        """Share of the labels that are found."""
-        return self.found / max(1, self.found + self.missed)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both."""
-        return 2 * self.found / max(1, 2 * self.found + self.missed + self.false)
+    is_noise: bool
+    p_sample: int | None = None
+    s_sample: int | None = None
 
 
-def score_head(
-    head: str, curves: Sequence[NDArray[np.float32]], windows: WindowSet, threshold: float
-) -> LabelScore:
-    """Score one head on the windows whose labels can be scored.
+@dataclass(frozen=True)
+class Judged:
+    """One head in one window.
 
-    A pick that no label has is false, also where it marks an earthquake that nobody catalogued:
-    what tells is the difference between two networks on the same windows. An event without S in
-    view is not scored for S.
+    Attributes:
+        labelled: Whether there was something to be found.
+        verdict: What the picks are worth.
+    """
+
+    labelled: bool
+    verdict: Verdict
+
+
+def judge_head(head: str, curve: NDArray[np.float32], marks: Marks, threshold: float) -> Judged:
+    """Judge one head's answer.
+
+    Picks are judged as `eqedge evaluate` judges them: right within half a second, any other false,
+    and without a label neither. A detection is judged by the window: an earthquake's wants a
+    stretch from its P to its S, one of noise wants none.
 
     Args:
         head: One of `models.spec.HEADS`.
-        curves: (window_samples,) probabilities of each window.
-        windows: Those windows.
+        curve: (window_samples,) probabilities.
+        marks: Of that window.
         threshold: What a pick must reach.
     """
-    found = missed = false = 0
-    column = max(0, HEADS.index(head) - 1)
-    for curve, is_noise, arrivals, labelled in zip(
-        curves, windows.is_noise, windows.arrivals, windows.labelled, strict=True
-    ):
-        label = arrivals[column]
-        if not labelled or (np.isnan(label) and not is_noise):
-            continue
-        peaks = find_peaks(curve, threshold)
-        if head == "detection":
-            end = arrivals[1] if arrivals[1] > label else label + DETECTION_SAMPLES
-            hit = any(peak.start_sample <= end and peak.end_sample > label for peak in peaks)
-            false += bool(peaks) and bool(is_noise)
-        else:
-            near = sum(abs(peak.sample - label) <= MATCH_SAMPLES for peak in peaks)
-            hit = near > 0
-            false += len(peaks) - hit
-        found += hit
-        missed += not hit and not is_noise
-    return LabelScore(found, missed, false)
+    peaks = find_peaks(curve, threshold)
+    p, s = marks.p_sample, marks.s_sample
+    if head != "detection":
+        label = p if head == "P" else s
+        return Judged(label is not None, judge([peak.sample for peak in peaks], label))
+    if marks.is_noise:
+        return Judged(False, Verdict(False, 0, int(bool(peaks)), int(bool(peaks))))
+    if p is None:
+        return Judged(False, NOTHING)
+    end = p + DETECTION_SAMPLES if s is None else s
+    hit = any(peak.start_sample <= end and peak.end_sample > p for peak in peaks)
+    return Judged(True, Verdict(hit, 0, 0, 0))
+
+
+def summed(judged: Iterable[Judged]) -> PhaseScore:
+    """Add up the windows of one head."""
+    every = list(judged)
+    residuals = [abs(one.verdict.residual) for one in every if one.verdict.hit]
+    return PhaseScore(
+        found=len(residuals),
+        missed=sum(one.labelled and not one.verdict.hit for one in every),
+        false=sum(one.verdict.false for one in every),
+        mean_absolute_s=float(np.mean(residuals)) / RATE_HZ if residuals else None,
+    )

@@ -163,7 +163,7 @@ def _searched(
     progress: Progress | None,
 ) -> list[Step]:
     """Find the fewest stages to keep in float with which the limit is kept."""
-    some = windows[:: -(-len(windows.windows) // SEARCH_WINDOWS)]
+    some = windows.every(-(-len(windows.windows) // SEARCH_WINDOWS))
     groups = groups_of(stages(reference.data))
     done = 0
 

@@ -14,7 +14,8 @@ from ..models.shelf import Model
 from ..models.spec import HEADS
 from .agreement import Agreement, HeadAgreement
 from .crops import WindowSet
-from .labelled import MATCH_SAMPLES, score_head
+from .labelled import judge_head, summed
+from .training.outcomes import TOLERANCE_SAMPLES, PhaseScore
 
 LATENCY_ROUNDS = 60
 
@@ -92,7 +93,7 @@ def _head_agreement(
         added += len(peaks) - sum(other is not None for _, other in pairs)
         shifts += [abs(_moment(head, a) - _moment(head, b)) for a, b in pairs if b is not None]
     float_score, score = (
-        score_head(head, curves, windows, threshold) for curves in (expected, found)
+        _by_labels(head, curves, threshold, windows) for curves in (expected, found)
     )
     labels = score.found + score.missed
     return HeadAgreement(
@@ -106,6 +107,16 @@ def _head_agreement(
         labels,
         float_score.f1 if labels else None,
         score.f1 if labels else None,
+    )
+
+
+def _by_labels(
+    head: str, curves: Sequence[NDArray[np.float32]], threshold: float, windows: WindowSet
+) -> PhaseScore:
+    return summed(
+        judge_head(head, curve, marks, threshold)
+        for curve, marks in zip(curves, windows.marks, strict=True)
+        if marks is not None
     )
 
 
@@ -127,7 +138,7 @@ def _matched(
 def _same(head: str, a: Peak, b: Peak) -> bool:
     if head == "detection":
         return a.start_sample < b.end_sample and b.start_sample < a.end_sample
-    return abs(a.sample - b.sample) <= MATCH_SAMPLES
+    return abs(a.sample - b.sample) <= TOLERANCE_SAMPLES
 
 
 def _moment(head: str, peak: Peak) -> int:

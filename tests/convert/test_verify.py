@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from eqedge.convert.agreement import LIMIT, LOSSLESS, Agreement, HeadAgreement, disagreement
 from eqedge.convert.crops import WindowSet
+from eqedge.convert.labelled import Marks
 from eqedge.convert.verify import _head_agreement
 
 
@@ -16,12 +17,10 @@ def bump(*centres, height=0.9, width=30):
     return np.asarray(curve, dtype=np.float32)
 
 
-def head_agreement(head, before, after, threshold, arrivals=None, is_noise=None):
+def head_agreement(head, before, after, threshold, marks=None):
     """Compare curves of windows that no catalogue knows of, or that have these labels."""
     n = len(before)
-    known = np.full((n, 2), np.nan) if arrivals is None else np.array(arrivals, dtype=float)
-    noise = np.zeros(n, bool) if is_noise is None else np.array(is_noise)
-    windows = WindowSet(np.zeros((n, 1, 3), np.float32), noise, known, np.ones(n, bool), n)
+    windows = WindowSet(np.zeros((n, 1, 3)), np.zeros(n, bool), tuple(marks or [None] * n), n)
     return _head_agreement(head, before, after, threshold, windows)
 
 
@@ -52,44 +51,33 @@ def test_detections_are_matched_by_overlap():
 
 
 def test_f1_is_by_the_labels():
-    """A pick within half a second of its label is right, any other false, noise included."""
-    arrivals = [(1000, 1800), (2000, np.nan), (3000, 3900), (np.nan, np.nan)]
-    noise = [False, False, False, True]
+    """A pick within half a second of its label is right, any other in its window false."""
+    marks = [Marks(False, 1000, 1800), Marks(False, 2000), Marks(False, 3000, 3900), Marks(True)]
     before = [bump(1010), bump(2000), bump(3049), bump()]
     after = [bump(1010), bump(2051), bump(3000, 5000), bump(700)]
-    found = head_agreement("P", before, after, 0.3, arrivals, noise)
+    found = head_agreement("P", before, after, 0.3, marks)
     assert (found.labels, found.float_f1) == (3, 1.0)
-    # two found, one missed, three false
-    assert found.f1 == pytest.approx(2 * 2 / (2 * 2 + 1 + 3))
-    assert found.f1_lost_points == pytest.approx(50)
+    # two found, one missed, two false; noise counts by its detections
+    assert found.f1 == pytest.approx(2 * 2 / (2 * 2 + 1 + 2))
+    assert found.f1_lost_points == pytest.approx(100 * 3 / 7)
     late = [bump(1800), bump(2600), bump(3900), bump()]
-    assert head_agreement("S", late, late, 0.3, arrivals, noise).labels == 2
+    assert head_agreement("S", late, late, 0.3, marks).labels == 2
 
 
 def test_detection_is_scored_by_windows():
     """An event's window wants a stretch over its arrivals, a window of noise wants none."""
-    arrivals = [(1000, 1800), (2000, np.nan), (np.nan, np.nan), (np.nan, np.nan)]
-    noise = [False, False, True, True]
-    found = [bump(1400, width=200), bump(4000, width=200), bump(100, 5000), bump()]
-    scored = head_agreement("detection", found, found, 0.5, arrivals, noise)
+    marks = [Marks(False, 1000, 1800), Marks(False, 2000), Marks(True), Marks(True)]
+    curves = [bump(1400, width=200), bump(4000, width=200), bump(100, 5000), bump()]
+    scored = head_agreement("detection", curves, curves, 0.5, marks)
     # one found, one missed, one window of noise detected, however often
     assert scored.labels == 2
     assert scored.f1 == pytest.approx(2 / (2 + 1 + 1))
 
 
-def test_windows_without_labels_are_not_scored():
+def test_windows_that_cannot_be_scored_are_not():
     """A mirrored piece holds its arrivals twice: nothing in it can be called false."""
-    from eqedge.convert.labelled import score_head
-
-    windows = WindowSet(
-        np.zeros((1, 1, 3), np.float32),
-        np.array([False]),
-        np.array([[900.0, 1500.0]]),
-        np.array([False]),
-        1,
-    )
-    score = score_head("P", [bump(900, 3000)], windows, 0.3)
-    assert (score.found, score.missed, score.false) == (0, 0, 0)
+    found = head_agreement("P", [bump(900, 3000)], [bump(3000)], 0.3, [None])
+    assert (found.labels, found.f1, found.f1_lost_points) == (0, None, 0.0)
 
 
 def agreement(**changes):
