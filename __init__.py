@@ -9,3 +9,8 @@ class EqedgeError(Exception):
     """
 
     exit_code = 2
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten what a library says to a line that fits into one of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..edge.runtime import hushed
 from ..models.architectures import ARCHITECTURES
+from .console import Progress, quiet, stoppable
+
+if TYPE_CHECKING:
+    from .conversion import Report
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
 IO_TYPES = ("int8", "float32")
@@ -100,25 +100,21 @@ def convert(
     Float and converted model are compared with the node's own detector on records that calibration
     did not see. A model that loses too many picks is not written (exit 1).
     """
-    with _quiet():
-        from .conversion import ConvertSettings
-        from .pipeline import convert as run
-
-    settings = ConvertSettings(
-        weights=weights,
-        calibration=calibration,
-        output=output,
-        arch=arch,
-        precisions=tuple(dict.fromkeys(precisions)),
-        name=name,
-        float_stages=float_stages,
-        io=io,
-        tuning_steps=tuning_steps,
-        lossless=lossless,
-        seed=seed,
-        force=force,
-    )
-    report = run(settings, _progress)
+    with stoppable():
+        report = _run(
+            weights=weights,
+            calibration=calibration,
+            output=output,
+            arch=arch,
+            precisions=tuple(dict.fromkeys(precisions)),
+            name=name,
+            float_stages=float_stages,
+            io=io,
+            tuning_steps=tuning_steps,
+            lossless=lossless,
+            seed=seed,
+            force=force,
+        )
     for result in report.converted:
         agreement = result.agreement
         kept = ", ".join(
@@ -132,19 +128,9 @@ def convert(
         )
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep away what TensorFlow's C++ says on standard error while it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with hushed():
-        yield
+def _run(**asked: Any) -> Report:
+    with quiet():
+        from .conversion import ConvertSettings
+        from .pipeline import convert as run
 
-
-def _progress(what: str, done: int, total: int) -> None:
-    """One line on standard error, rewritten in place on a terminal."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        click.echo(f"\r{what} {done}/{total}{end}", nl=False, err=True)
-    elif done == total:
-        click.echo(f"{what}: done", err=True)
+    return run(ConvertSettings(**asked), Progress())

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import EqedgeError
@@ -32,8 +36,8 @@ def check_writable(folder: Path) -> None:
 def write_all(report: Report) -> None:
     """Write every file under a temporary name; once all are there, rename them.
 
-    The card comes last: a model without its card is refused by the node, so a set that was
-    interrupted between two renames cannot run.
+    The card comes last: a model without its card is refused by the node, so a set that a kill -9
+    or a power cut left between two renames cannot run.
     """
     folder = report.settings.output
     waiting: list[tuple[Path, Path]] = []
@@ -49,8 +53,9 @@ def write_all(report: Report) -> None:
                 partial = final.with_name(f".{final.name}.part")
                 waiting.append((partial, final))
                 partial.write_bytes(content)
-        for partial, final in waiting:
-            os.replace(partial, final)
+        with _undisturbed():
+            for partial, final in waiting:
+                os.replace(partial, final)
     except OSError as error:
         raise OutputError(
             f"output {folder}: {error.strerror or error}; free space or name another folder"
@@ -58,3 +63,23 @@ def write_all(report: Report) -> None:
     finally:
         for partial, _ in waiting:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: between two renames a set is not whole."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread alone
+        return
+    came: list[int] = []
+    kept = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import EqedgeError
+from .. import EqedgeError, first_line
 
 _SUFFIX = re.compile(r"^(.*?)_?(\d+)$")
-_KERAS3_WEIGHTS = "model.weights.h5"
+_KERAS3_WEIGHTS, _METADATA = "model.weights.h5", "metadata.json"
 
 
 class WeightsError(EqedgeError):
@@ -70,7 +71,7 @@ def read_network(path: Path) -> StoredNetwork:
         raise WeightsError(f"weights {path}: no such file") from None
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"weights {path}: not readable as .h5, .weights.h5 or .keras ({_first_line(error)}); "
+            f"weights {path}: not readable as .h5, .weights.h5 or .keras ({first_line(error)}); "
             "is it complete? copy it again"
         ) from error
     if not stored.layers:
@@ -91,7 +92,22 @@ def _from_keras(path: Path) -> StoredNetwork:
                 f"weights {path}: a zip without {_KERAS3_WEIGHTS}; save the model with Keras 3, or "
                 "give its .weights.h5"
             )
+        version = _keras_version(archive)
+        if not version.startswith("3."):
+            raise WeightsError(
+                f"weights {path}: a .keras of Keras {version}; load it there and save it as .h5 "
+                "(Keras 2), or as .weights.h5 (Keras 3.8 or later)"
+            )
         return _from_hdf5(io.BytesIO(archive.read(_KERAS3_WEIGHTS)), path)
+
+
+def _keras_version(archive: zipfile.ZipFile) -> str:
+    """Version that wrote a .keras: only those of Keras 3 name their layers as we read them."""
+    try:
+        metadata = json.loads(archive.read(_METADATA))
+        return _text(metadata["keras_version"])
+    except (KeyError, TypeError, ValueError):
+        return "unknown version"
 
 
 def _from_hdf5(source: Path | io.BytesIO, path: Path) -> StoredNetwork:
@@ -139,7 +155,7 @@ def _keras3_layers(root: Any, path: Path) -> list[StoredLayer]:
         if "name" not in group["vars"].attrs:
             raise WeightsError(
                 f"weights {path}: layer {key} has no name (saved by an early Keras 3); load it "
-                "there and save it again with Keras 3.8 or later"
+                "and save it again with Keras 3.8 or later"
             )
         kind, order = _kind_and_order(key)
         layers.append(StoredLayer(_text(group["vars"].attrs["name"]), kind, order, tuple(arrays)))
@@ -160,7 +176,3 @@ def _array(dataset: Any) -> NDArray[np.float32]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import first_line
 from ..models.shelf import Model, ModelError
 from ..models.spec import HEADS
 from .runtime import find_runtime, hushed
@@ -35,10 +36,9 @@ class Detector:
                 )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            first_line = (str(error).strip() or "no reason given").splitlines()[0]
             raise ModelError(
                 f"model {model.name}: {runtime.name} {runtime.version} cannot load it "
-                f"({first_line}); convert again"
+                f"({first_line(error)}); convert again"
             ) from error
         self._input = self._checked_input()
         self._outputs = self._checked_outputs()

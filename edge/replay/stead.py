@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import EqedgeError
+from ... import EqedgeError, first_line
 from ..records import NANOSECONDS
 from .heaps import LENGTH_BYTES, GuardedFile
 
@@ -153,7 +153,7 @@ class SteadFile:
             ) from error
         except _UNREADABLE as error:
             raise TraceError(
-                f"trace {name}: cannot be read ({_first_line(error)}); "
+                f"trace {name}: cannot be read ({first_line(error)}); "
                 "download or copy the file again"
             ) from error
         if not np.isfinite(waveform).all():
@@ -193,7 +193,7 @@ class SteadFile:
 
     def _unreadable(self, error: Exception) -> SteadError:
         return SteadError(
-            f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy it again"
+            f"{self.path}: not a readable HDF5 file ({first_line(error)}); copy it again"
         )
 
     def _row(self, name: str) -> dict[str, str]:
@@ -277,8 +277,4 @@ def _read_labels(path: Path) -> dict[str, dict[str, str]]:
                 raise SteadError(f"{path}: no trace_name column; it is not STEAD's CSV")
             return {row["trace_name"]: row for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SteadError(f"{path}: cannot be read ({_first_line(error)})") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SteadError(f"{path}: cannot be read ({first_line(error)})") from error

@@ -1,0 +1,97 @@
+"""What long commands share of a terminal: progress, silence, and an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from .. import EqedgeError, first_line
+from ..edge.runtime import hushed
+
+QUIET_S = 20.0
+"""No longer is nothing said where standard error is no terminal."""
+
+
+class Stopped(EqedgeError):
+    """The user, or the system, ended a conversion."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; no file is left unfinished")
+        self.exit_code = 128 + number
+
+
+class OutOfMemory(EqedgeError):
+    """There is no memory left."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """End on Ctrl-C and SIGTERM as on any other error: tidied up, with one line.
+
+    Raises:
+        Stopped: A signal came.
+        OutOfMemory: This process has no memory left.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(came[0] if came else signal.SIGINT) from None
+    except MemoryError as error:
+        raise OutOfMemory(
+            "out of memory; close other programs, or give fewer calibration records"
+        ) from error
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep away what TensorFlow's C++ says on standard error while it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        with hushed():
+            yield
+    except ImportError as error:
+        if "annot allocate memory" in str(error) or "failed to map segment" in str(error):
+            raise OutOfMemory("out of memory while TensorFlow is loaded; close programs") from error
+        raise EqedgeError(
+            f"TensorFlow cannot be imported ({first_line(error)}); pip install 'eqedge[convert]'"
+        ) from error
+
+
+class Progress:
+    """Lines on standard error: rewritten in place on a terminal, else one now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told = ""
+        self._last_s = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Tell how much of something is done."""
+        now_s = time.monotonic()
+        if self._terminal:
+            end = "\n" if done == total else ""
+            click.echo(f"\r{what} {done}/{total}{end}", nl=False, err=True)
+        elif done == total:
+            click.echo(f"{what}: done", err=True)
+        elif what != self._told or now_s - self._last_s >= QUIET_S:
+            click.echo(f"{what}: {done} of {total}", err=True)
+        else:
+            return
+        self._told, self._last_s = what, now_s
