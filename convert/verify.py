@@ -20,6 +20,8 @@ from .training.outcomes import TOLERANCE_SAMPLES, PhaseScore
 LATENCY_ROUNDS = 60
 
 Progress = Callable[[str, int, int], None]
+Detects = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(window_samples, 3) prepared in, (window_samples, 3) probabilities out."""
 
 
 def compare(
@@ -36,7 +38,28 @@ def compare(
     Returns:
         How they agree, and what each scores by the windows' labels.
     """
-    detectors = (Detector(reference), Detector(candidate))
+    return compare_detectors(
+        reference, (Detector(reference), Detector(candidate)), windows, progress
+    )
+
+
+def compare_detectors(
+    reference: Model,
+    detectors: tuple[Detects, Detects],
+    windows: WindowSet,
+    progress: Progress | None = None,
+) -> Agreement:
+    """Run two detectors over the windows, whatever interpreters they have.
+
+    Args:
+        reference: Its thresholds are used for both.
+        detectors: What is right, and what is to be judged.
+        windows: Prepared windows that calibration did not use.
+        progress: Called with what is done, how much of it, and of how much.
+
+    Returns:
+        As `compare`.
+    """
     expected, found = [], []
     for number, window in enumerate(windows.windows):
         expected.append(detectors[0](window))
@@ -145,7 +168,7 @@ def _moment(head: str, peak: Peak) -> int:
     return peak.start_sample if head == "detection" else peak.sample
 
 
-def _latencies(detectors: Sequence[Detector], window: NDArray[np.float32]) -> list[float]:
+def _latencies(detectors: Sequence[Detects], window: NDArray[np.float32]) -> list[float]:
     """Median milliseconds of each, taken turn by turn so that a busy machine is busy for all."""
     times: list[list[float]] = [[] for _ in detectors]
     for _ in range(LATENCY_ROUNDS):

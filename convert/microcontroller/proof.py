@@ -1,0 +1,102 @@
+"""An int8 model in, the form that microcontrollers take out, measured in their interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ...edge.detector import Detector
+from ...models.shelf import Model
+from ..agreement import Agreement, AgreementLimit, disagreement
+from ..crops import WindowSet
+from ..flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer
+from ..verify import compare_detectors
+from .fitting import fit, prune
+from .interpreter import MicroDetector, MicroError, smallest_arena
+from .loops import roll
+from .tiles import tile
+
+LIMIT = AgreementLimit(
+    kept_fraction=0.95,
+    added_fraction=0.05,
+    shift_median_samples=1.0,
+    shift_p95_samples=10.0,
+    noise_added=0.02,
+    f1_lost_points=1.0,
+)
+"""Between two interpreters of one int8 model: both round, but not in the same places."""
+
+Progress = Callable[[str, int, int], None]
+
+
+class MicroDisagreement(MicroError):
+    """The microcontrollers' interpreter does not say what the node's says."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class MicroModel:
+    """One model as microcontrollers take it.
+
+    Attributes:
+        source: The int8 model it was made of.
+        data: The flatbuffer.
+        operations: How many of each builtin operation, all graphs together.
+        loops: Rounds of each recurrence that became a loop.
+        arena_bytes: Smallest arena that it runs in on this machine.
+        agreement: Of TensorFlow Lite for Microcontrollers with LiteRT on `source`.
+        refusal: Why it must not be written without --force, or None.
+    """
+
+    source: Model
+    data: bytes
+    operations: Mapping[str, int]
+    loops: tuple[int, ...]
+    arena_bytes: int
+    agreement: Agreement
+    refusal: str | None
+
+
+def rewritten(data: bytes) -> tuple[bytes, tuple[int, ...]]:
+    """Rewrite a model for microcontrollers; what it computes stays the same to the last bit.
+
+    Recurrences become loops, attention of all steps to all steps is made in blocks, and no
+    operation has more inputs than the kernels take. LiteRT runs the result too.
+
+    Returns:
+        The flatbuffer, and the rounds of each loop.
+    """
+    model = open_flatbuffer(data)
+    loops = roll(model)
+    tile(model)
+    fit(model)
+    prune(model)
+    counts = tuple(recurrence.repeat.count for recurrence in loops)
+    return compact(pack_flatbuffer(model)), counts
+
+
+def prove(source: Model, windows: WindowSet, progress: Progress | None = None) -> MicroModel:
+    """Rewrite a model, find its arena and compare it with LiteRT's run of the model it came from.
+
+    Args:
+        source: An int8 model; its input and outputs may be float32.
+        windows: Prepared windows that calibration did not use.
+        progress: Called with what is done, how much of it, and of how much.
+
+    Raises:
+        MicroError: The interpreter is missing or does not take the model.
+    """
+    data, loops = rewritten(source.data)
+    arena = smallest_arena(data)
+    detectors = (Detector(source), MicroDetector(data, arena))
+    agreement = compare_detectors(source, detectors, windows, progress)
+    return MicroModel(
+        source,
+        data,
+        contents(data).operations,
+        loops,
+        arena,
+        agreement,
+        disagreement(agreement, LIMIT),
+    )
