@@ -55,7 +55,8 @@ class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no 
         steps = x.shape[1]
         keys = ops.pad(key, [[0, 0], [before, after], [0, 0]])
         values = ops.pad(x, [[0, 0], [before, after], [0, 0]])
-        inside = ops.pad(ops.ones((1, steps, 1)), [[0, 0], [before, after], [0, 0]])
+        inside = ops.ones((1, steps, 1), dtype=x.dtype)
+        inside = ops.pad(inside, [[0, 0], [before, after], [0, 0]])
         shifts = range(self.attention_width)
         scores = ops.concatenate(
             [

@@ -35,6 +35,8 @@ class Run:
     """Of this package when the training began."""
     initial: str | None = None
     """Name of the weight file it began from; None for random weights."""
+    devices: str | None = None
+    """What computed it."""
 
 
 def plain_command(arguments: Sequence[str]) -> str:
@@ -64,6 +66,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         "settings": run.settings,
         "windows_seen": run.windows_seen,
         "minutes": round(run.seconds / 60, 1),
+        "devices": run.devices,
         "git_revision": run.revision,
         "scores_on_held_out_stations": run.scores,
     }

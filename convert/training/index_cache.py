@@ -8,6 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -77,4 +78,5 @@ def _write(kept: Path, state: dict[str, Any], index: Index) -> None:
             rows.writerows(astuple(record) for record in index.records)
         os.replace(partial, kept)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

@@ -12,11 +12,12 @@ from typing import Any, Literal
 from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
-from . import loop, mining
+from . import devices, loop, mining
 from .augment import AugmentOptions
 from .card import Run, git_revision, write_card
-from .dataset import DataFiles, index_files, teacher_labels, training_library
+from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
 from .labels import LabelOptions
+from .records import Index
 from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
@@ -77,15 +78,52 @@ def run(request: TrainRequest, resume: bool) -> bool:
     labels = teacher_labels(request.files, index, _say)
     _say(f"{len(index.training())} records to train on, {len(index.held_out())} held out")
     spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
+    mixture = Mixture(
+        augment=AugmentOptions(late_p_r=request.late_p_r),
+        labels=LabelOptions(label_type=request.label_type),
+    )
+    found = devices.find()
+    _say(f"training with {found.told}")
+    weights = request.output / f"{spec.name}.weights.h5"
+    with devices.computing_in(found.dtype):
+        student, finished, scores = _learn(request, resume, index, labels, spec, mixture, weights)
+    licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
+    write_card(
+        request.output / f"{spec.name}.training.json",
+        weights,
+        index,
+        Run(
+            architecture(request.student.architecture).name,
+            request.command,
+            request.seed,
+            student.steps * request.batch_windows,
+            loop.elapsed(request.output),
+            {"student": asdict(request.student), "mixture": asdict(mixture)},
+            list(zip((p.name for p in request.files.teachers), licences, strict=False)),
+            scores,
+            revision,
+            request.initial.name if request.initial else None,
+            found.told,
+        ),
+    )
+    return finished
+
+
+def _learn(
+    request: TrainRequest,
+    resume: bool,
+    index: Index,
+    labels: LabelMap,
+    spec: ModelSpec,
+    mixture: Mixture,
+    weights: Path,
+) -> tuple[Student, bool, dict[str, Any]]:
+    """Return the trained student, whether its schedule ended, and its scores."""
     student = Student(request.student, request.seed)
     if request.initial is not None:
         student.start_from(request.initial)
     if resume:
         loop.resume(request.output, student, request.identity())
-    mixture = Mixture(
-        augment=AugmentOptions(late_p_r=request.late_p_r),
-        labels=LabelOptions(label_type=request.label_type),
-    )
 
     def all_scenes() -> Sampler:
         library = training_library(index.records, labels, request.budget_bytes)
@@ -104,7 +142,6 @@ def run(request: TrainRequest, resume: bool) -> bool:
         save_weights(learner, weights)
         return score(predictor(learner.averaged()), trial)
 
-    weights = request.output / f"{spec.name}.weights.h5"
     finished = loop.train(
         student,
         request.student.peak_learning_rate,
@@ -114,26 +151,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
         request.identity(),
         judge,
     )
-    scores = {"P 0.3, S 0.3": judge(student)}
-    licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
-    write_card(
-        request.output / f"{spec.name}.training.json",
-        weights,
-        index,
-        Run(
-            architecture(request.student.architecture).name,
-            request.command,
-            request.seed,
-            student.steps * request.batch_windows,
-            loop.elapsed(request.output),
-            {"student": asdict(request.student), "mixture": asdict(mixture)},
-            list(zip((p.name for p in request.files.teachers), licences, strict=False)),
-            scores,
-            revision,
-            request.initial.name if request.initial else None,
-        ),
-    )
-    return finished
+    return student, finished, {"P 0.3, S 0.3": judge(student)}
 
 
 def _claim(output: Path, resume: bool) -> None:

@@ -13,6 +13,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from ...models.architectures import architecture
+from .devices import computing_in
 from .learning_layers import wrapped
 
 Arrays = list[NDArray[Any]]
@@ -108,7 +109,8 @@ class Student:
 
     def averaged(self) -> Any:
         """A network of its own that carries the average."""
-        network = build(self._settings.architecture, drop_rate=0.0)
+        with computing_in("float32"):
+            network = build(self._settings.architecture, drop_rate=0.0)
         network.set_weights(self.average)
         return network
 
@@ -159,7 +161,7 @@ class Student:
 
     def _heads_loss(self, targets: Any, answers: Any) -> Any:
         settings = self._settings
-        answers = ops.clip(answers, 1e-6, 1 - 1e-6)
+        answers = ops.clip(ops.cast(answers, "float32"), 1e-6, 1 - 1e-6)
         entropy = -(targets * ops.log(answers) + (1 - targets) * ops.log(1 - answers))
         onset = ops.convert_to_tensor([0.0, settings.onset_weight, settings.onset_weight])
         weights = ops.convert_to_tensor(list(settings.loss_weights))
