@@ -96,11 +96,18 @@ def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
     names = dict.fromkeys(row for one in scores.values() for row in one["P"])
     sets = [row for row in names if row not in COMMON_ROWS]
     for row in (*COMMON_ROWS, *(sets if len(sets) > 1 else ())):
+        if row == "unlabelled_set_aside" and not any(map(_set_aside, scores.values())):
+            continue
         for name, one in scores.items():
             if row in one["P"]:
                 cells = [cell for phase in "PS" for cell in _phase(one[phase][row])]
                 rows.append((row.replace("_", " "), name, *cells))
     yield from _table(("records", "", *header), rows)
+
+
+def _set_aside(scores: Scores) -> bool:
+    """Whether teachers told of any unlabelled event."""
+    return any(scores[x]["pooled"] != scores[x]["unlabelled_set_aside"] for x in "PS")
 
 
 def _phase(row: Mapping[str, Any]) -> tuple[str, str, str]:

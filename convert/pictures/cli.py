@@ -113,9 +113,10 @@ def grid(
 def residuals(scores: Path, at: str | None, output: Path | None) -> None:
     """Draw histograms of P and S residuals from `eqedge evaluate`'s JSON."""
     from .canvas import present
-    from .scores import WIDE_INCHES, draw_residuals, read_series
+    from .scores import draw_residuals, read_series, residuals_inches
 
-    present(WIDE_INCHES, partial(draw_residuals, series=read_series(scores, at)), output)
+    series = read_series(scores, at)
+    present(residuals_inches(series), partial(draw_residuals, series=series), output)
 
 
 @plot.command("precision-recall")

@@ -106,7 +106,8 @@ def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
         _draw_panel(axis, panel)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    figure.supxlabel("Seconds since the start of the record", fontsize=8)
+    for axis in axes[: len(panels)][-COLUMNS:]:
+        axis.set_xlabel("seconds", fontsize=6.5)
     figure.suptitle(_count(panels), fontsize=8.5)
     black: dict[str, Any] = {"color": "k", "linestyle": "", "markersize": 4.5}
     handles = [
@@ -141,7 +142,7 @@ def _draw_panel(axis: Any, panel: Panel) -> None:
             markerfacecolor=face, markeredgewidth=0.8, clip_on=False,
         )  # fmt: skip
     axis.set_ylim(low, high)
-    axis.set_xlim(seconds[0], seconds[-1])
+    axis.set_xlim(0, len(seconds) / trace.rate_hz)
     axis.set_yticks(heights, reversed(COMPONENTS))
     axis.tick_params(axis="both", length=1.5, labelsize=6)
     axis.set_title(f"{trace.name}\n{_residuals(panel)}", loc="left", fontsize=5.8)
@@ -159,7 +160,8 @@ def _residuals(panel: Panel) -> str:
         residual = panel.residual(phase)
         words.append(f"{phase} missed" if residual is None else f"{phase} {residual:+.2f} s")
     wrong = sum(not panel.is_right(phase, at) for phase, at in panel.picks)
-    return ", ".join([*(words or ["no label"]), *([f"{wrong} false"] if wrong else [])])
+    unlabelled = "noise" if panel.trace.is_noise else "no label"
+    return ", ".join([*(words or [unlabelled]), *([f"{wrong} false"] if wrong else [])])
 
 
 def _count(panels: Sequence[Panel]) -> str:

@@ -17,15 +17,14 @@ from .canvas import PlotError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDE_INCHES = (7.0, 2.9)
 SQUARE_INCHES = (7.0, 3.6)
-CURVE_INCHES = (4.6, 3.0)
+CURVE_INCHES = (6.2, 3.5)
 BIN_SAMPLES = 5
 """Samples of a residual's histogram in one bar."""
-TOLD_THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
+TOLD_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 F1_LINES = (0.6, 0.7, 0.8, 0.9)
 LOWEST = 0.4
-"""Where the axes of precision and recall begin, unless a curve goes below."""
+"""Where the axes of precision and recall begin, unless one of these thresholds lies below."""
 
 
 @dataclass(frozen=True)
@@ -74,36 +73,36 @@ def read_series(path: Path, at: str | None) -> list[Series]:
     return found
 
 
+def residuals_inches(series: Sequence[Series]) -> tuple[float, float]:
+    """Width and height of the residuals of so many."""
+    return 7.0, 0.5 + 1.3 * len(series)
+
+
 def draw_residuals(figure: Figure, series: Sequence[Series]) -> None:
-    """Draw a histogram of P's residuals and one of S's.
+    """Draw histograms of P's and S's residuals, a row for each network or run.
 
     Args:
         figure: Empty.
-        series: At most as many as `ink.SERIES`.
+        series: In order.
     """
-    axes = figure.subplots(1, 2, sharex=True)
-    for axis, phase in zip(axes, "PS", strict=True):
-        for number, (one, line) in enumerate(zip(series, ink.SERIES, strict=False)):
+    axes = figure.subplots(len(series), 2, sharex=True, sharey=True, squeeze=False)
+    for row, one in zip(axes, series, strict=True):
+        for axis, phase, line in zip(row, "PS", (ink.P, ink.S), strict=True):
             residuals = one.scores["residuals"][phase]
             edges, shares = _bars(residuals["histogram"])
-            if not residuals["picks"]:
-                continue
-            label = (
-                f"{one.name}: {residuals['picks']} picks,\n{residuals['mean_s']:+.3f} s mean, "
-                f"{residuals['mean_absolute_s']:.3f} s mean absolute"
-            )
-            axis.stairs(
-                shares, edges, color=line.colour, linestyle=line.style, label=label,
-                fill=False, linewidth=1.2, zorder=3 - 0.1 * number,
-            )  # fmt: skip
-            if not number:
-                axis.stairs(shares, edges, color=line.colour, fill=True, alpha=0.15)
-        axis.axvline(0, color="k", linewidth=0.5)
-        axis.set_title(phase, loc="left", fontweight="bold")
+            axis.stairs(shares, edges, fill=True, color=line.colour, alpha=0.35)
+            axis.stairs(shares, edges, color=line.colour, linewidth=0.9)
+            axis.axvline(0, color="k", linewidth=0.5)
+            axis.set_xlim(-0.55, 0.55)
+            told = [f"{phase}: {residuals['picks']} picks"]
+            if residuals["picks"]:
+                told.append(f"mean {residuals['mean_s']:+.3f} s")
+                told.append(f"mean absolute {residuals['mean_absolute_s']:.3f} s")
+            axis.text(0.02, 0.96, "\n".join(told), transform=axis.transAxes, va="top", fontsize=6.5)
+        row[0].set_title(one.name, loc="left")
+        row[0].set_ylabel("share of right picks")
+    for axis in axes[-1]:
         axis.set_xlabel("pick less label (s)")
-        axis.set_ylabel("share of the right picks")
-        axis.set_ylim(0, axis.get_ylim()[1] * (1.12 + 0.16 * len(series)))
-        axis.legend(loc="upper left", fontsize=6.5)
 
 
 def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -> None:
@@ -115,8 +114,8 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
         rows: `pooled` or `manually_picked`.
     """
     axes = figure.subplots(1, 2)
+    lowest = LOWEST
     for axis, phase in zip(axes, "PS", strict=True):
-        lowest = LOWEST
         for one, line in zip(series, ink.SERIES, strict=False):
             if one.sweep:
                 curve = one.sweep[phase][rows]
@@ -132,7 +131,7 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
                     marker=line.marker, markersize=3.5,
                 )  # fmt: skip
                 if one is series[0]:
-                    _thresholds(axis, one, recall, precision, told)
+                    _thresholds(axis, one, recall, precision, told, line.colour)
             else:
                 row = one.scores[phase][rows]
                 recall, precision = np.array([row["recall"]]), np.array([row["precision"]])
@@ -140,7 +139,10 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
                     recall, precision, color=line.colour, linestyle="", marker=line.marker,
                     markersize=6, label=one.name,
                 )  # fmt: skip
-            lowest = min([lowest, *recall[recall > 0], *precision[recall > 0]])
+                told = [0]
+            lowest = min([lowest, *recall[told], *precision[told]])
+    lowest = np.floor(10 * lowest) / 10
+    for axis, phase in zip(axes, "PS", strict=True):
         _f1_lines(axis, lowest)
         axis.set_xlim(lowest, 1.01)
         axis.set_ylim(lowest, 1.01)
@@ -148,7 +150,8 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
         axis.set_title(phase, loc="left", fontweight="bold")
         axis.set_xlabel("recall")
         axis.set_ylabel("precision")
-        axis.legend(loc="lower left")
+    axes[0].legend(loc="lower left")
+    figure.suptitle(f"Records: {rows.replace('_', ' ')}", fontsize=8)
 
 
 def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
@@ -172,7 +175,7 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
         ages = np.array(curve["age_s"])
         axis.step(
             ages, curve["announced"], where="post", color=line.colour, linestyle=line.style,
-            label=f"{one.name} ({onset['events']} events)",
+            label=f"{one.name}, {_median(onset)}",
         )  # fmt: skip
         for age, interval in onset["interval"].items():
             at = float(age) + 0.06 * (number - (len(series) - 1) / 2)
@@ -185,11 +188,17 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
     if not drawn:
         raise PlotError("no onset in these scores: no P with 4.5 s of noise before it")
     axis.set_xlim(0, 10)
-    axis.set_ylim(0, 1.02)
+    axis.set_ylim(0, 1.03)
     axis.grid(axis="y", color=ink.FAINT, linewidth=0.4)
     axis.set_xlabel("data after the P arrival (s)")
     axis.set_ylabel("share of P announced")
-    axis.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
+
+
+def _median(onset: Mapping[str, Any]) -> str:
+    median = onset["median_s"]
+    told = "not even half" if median is None else f"median {median:.2f} s"
+    return f"{told} ({onset['events']} events)"
 
 
 def _bars(histogram: Mapping[str, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -203,7 +212,9 @@ def _bars(histogram: Mapping[str, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     return edges, sums / max(1.0, sums.sum())
 
 
-def _thresholds(axis: Any, one: Series, recall: Any, precision: Any, told: Sequence[int]) -> None:
+def _thresholds(
+    axis: Any, one: Series, recall: Any, precision: Any, told: Sequence[int], colour: str
+) -> None:
     """Write the thresholds beside the first curve's markers, where they do not collide."""
     last: tuple[float, float] | None = None
     for k in told:
@@ -212,8 +223,8 @@ def _thresholds(axis: Any, one: Series, recall: Any, precision: Any, told: Seque
             continue
         last = at
         axis.annotate(
-            f"{one.sweep['threshold'][k]:g}", at, xytext=(-4, -3), textcoords="offset points",
-            ha="right", va="top", fontsize=6.5,
+            f"{one.sweep['threshold'][k]:g}", at, xytext=(4, 2), textcoords="offset points",
+            ha="left", va="bottom", fontsize=6.5, color=colour,
         )  # fmt: skip
 
 

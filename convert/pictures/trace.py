@@ -34,7 +34,7 @@ def draw_trace(figure: Figure, view: View) -> None:
         axis.plot(seconds, samples, color=ink.WAVEFORM, linewidth=0.45)
         peak = float(np.abs(samples).max()) or 1.0
         axis.set_ylim(-1.1 * peak, 1.1 * peak)
-        axis.set_ylabel(_channel(view, component), rotation=0, ha="right", va="center")
+        axis.text(0.006, 0.97, _channel(view, component), transform=axis.transAxes, va="top")
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
         axis.yaxis.get_offset_text().set_fontsize(6.5)
         axis.locator_params(axis="y", nbins=3)
@@ -44,12 +44,14 @@ def draw_trace(figure: Figure, view: View) -> None:
     for phase, at in arrivals(view.trace).items():
         line = ink.P if phase == "P" else ink.S
         if seconds[0] <= at <= seconds[-1]:
-            for axis in axes:
-                axis.axvline(at, color=line.colour, linestyle=line.style, linewidth=0.9, alpha=0.9)
-    axes[3].set_xlim(seconds[0], seconds[-1])
+            for axis in axes[:3]:
+                axis.axvline(at, color=line.colour, linestyle=line.style, linewidth=0.9)
+            axes[3].axvline(at, color=line.colour, linestyle=line.style, linewidth=0.5)
+    axes[1].set_ylabel("amplitude (unit of the file)")
+    axes[3].set_xlim(seconds[0], seconds[-1] + 1 / view.trace.rate_hz)
     start = view.trace.start_time_ns
-    since = "start of the record" if start is None else utc_text(start).replace("T", " ")[:-5]
-    axes[3].set_xlabel(f"Seconds since {since}")
+    since = "the record's start" if start is None else utc_text(start).replace("T", " ")[:-5]
+    axes[3].set_xlabel(f"seconds since {since}" + (" UTC" if start is not None else ""))
     axes[0].set_title(caption(view.trace), loc="left")
     handles: list[Any] = [
         Line2D([], [], color=ink.P.colour, linestyle=ink.P.style, label="P: label, probability"),
@@ -73,7 +75,8 @@ def _probabilities(axis: Any, view: View) -> None:
         axis.axhline(threshold, color="k", linewidth=0.5, linestyle=":")
     axis.set_ylim(0, 1.15)
     axis.set_yticks([0, 0.5, 1])
-    axis.set_ylabel(f"probability\n{view.model}")
+    axis.set_ylabel("probability")
+    axis.text(0.006, 0.97, view.model, transform=axis.transAxes, va="top")
 
 
 def _channel(view: View, component: str) -> str:
