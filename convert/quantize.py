@@ -31,7 +31,9 @@ REQUEST, WEIGHTS, WINDOWS, RANGED, RESULT = (
 )  # fmt: skip
 """Files by which parent and child talk, in a folder of their own."""
 
-_OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OOM when allocating")
+_OUT_OF_MEMORY = (
+    "MemoryError", "bad_alloc", "annot allocate memory", "failed to map segment", "OOM when",
+)  # fmt: skip
 _DISK_FULL = ("No space left on device", "File too large", "Disk quota exceeded")
 
 Progress = Callable[[str, int, int], None]

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,7 +67,11 @@ def test_the_card_belongs_to_the_bytes(forced, weights):
     assert card["origin"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert card["origin"]["training"]["spec"]["name"] == "tiny"
     assert card["agreement"]["refused"] and card["agreement"]["graph_max_error"] < 1e-4
-    assert (card["precision"], card["float_stages"]) == ("int8", {})
+    assert (card["precision"], card["float_stages"], card["kept_float"]) == ("int8", {}, [])
+    assert card["verified_on"] == "every third trace"
+    assert min(card["stage_snr_db"].values()) < 30 < max(card["stage_snr_db"].values())
+    assert set(card["stage_snr_db"]) >= {"encoder_0", "bilstm_0", "recurrence", "decoder_P"}
+    assert card["agreement"]["heads"]["detection"]["labels"] > 0
     assert report.graph_error < 1e-4
     Detector(model)(np.zeros((6000, 3), np.float32))
 
@@ -74,13 +79,17 @@ def test_the_card_belongs_to_the_bytes(forced, weights):
 def test_float32_agrees_with_itself(forced):
     """The reference compared with itself loses nothing."""
     _, report = forced
-    assert all(head.max_error == 0 for head in report.converted[0].agreement.heads.values())
+    float32 = report.converted[0]
+    assert all(head.max_error == 0 for head in float32.agreement.heads.values())
+    assert all(head.f1_lost_points == 0 for head in float32.agreement.heads.values())
+    assert set(float32.stage_errors.values()) == {None}
 
 
 def test_the_report_names_what_was_missed(forced):
     """A forced model's report says so in its first lines, and lists operations and errors."""
     text = (forced[0] / "tiny_int8.md").read_text()
     assert "misses the agreement limit" in text.split("\n")[2]
+    assert "## F1 by the labels" in text and "## Error behind each stage" in text
     assert "CONV_2D" in text and "Activations left in float32, by stage: none." in text
 
 
@@ -126,25 +135,30 @@ def test_an_output_that_cannot_be_written_is_told_first(weights, records, tmp_pa
         convert(ConvertSettings(weights, (records,), blocked / "out"))
 
 
-def test_a_full_disk_leaves_nothing(forced, tmp_path, monkeypatch):
-    """When the card cannot be written, the model that was is taken away."""
+def test_a_full_disk_leaves_nothing(forced, tmp_path):
+    """When the last card cannot be written, the models that were are taken away."""
     _, report = forced
-    written = []
-
-    def full(self, data):
-        written.append(self)
-        if len(written) == 3:
-            raise OSError(28, "No space left on device")
-        with open(self, "wb") as file:
-            return file.write(data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    from dataclasses import replace
-
+    (tmp_path / ".tiny_int8.json.part").symlink_to("/dev/full")
     elsewhere = replace(report, settings=replace(report.settings, output=tmp_path))
     with pytest.raises(OutputError, match="No space left on device; free space"):
         write_all(elsewhere)
-    assert len(written) == 3 and files_under(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_waits_until_the_set_is_whole(forced, tmp_path, monkeypatch):
+    """Ctrl-C between two renames is obeyed after the last of them."""
+    _, report = forced
+    rename = os.replace
+
+    def interrupted(*paths):
+        signal.raise_signal(signal.SIGINT)
+        rename(*paths)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    elsewhere = replace(report, settings=replace(report.settings, output=tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        write_all(elsewhere)
+    assert len(list(tmp_path.glob("tiny_*"))) == len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.parametrize(

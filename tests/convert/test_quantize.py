@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from eqedge.convert import quantize as module
 from eqedge.convert.flatbuffer import compact, contents
-from eqedge.convert.quantize import QuantizeError, quantize
+from eqedge.convert.quantize import QuantizeError, find_ranges, quantize
 from eqedge.convert.ranges import best_range
 from eqedge.edge.detector import Detector
+from eqedge.edge.runtime import find_runtime
 from eqedge.models.architectures import ARCHITECTURES
 from eqedge.models.shelf import Model
 from eqedge.models.spec import ModelSpec
@@ -81,12 +82,45 @@ def test_mixed_keeps_the_named_stages(converted, windows):
     answers(converted("leqnet-gru", "mixed", ("encoder",)), windows[:1])
 
 
-def test_the_same_bytes_twice(built, converted, windows):
-    """Same weights, same windows, same file."""
+def test_int16x8_has_wide_activations(built, converted, windows):
+    """Every activation but those of L2_NORMALIZATION is 16 bits wide, and the runtime runs it."""
+    data = converted("leqnet-gru", "int16x8")
+    held = contents(data)
+    assert {stage.split("_")[0] for stage in held.float_tensors} == {"transformer"}
+    expected = keras_answers(built("leqnet-gru").network, windows[:2])
+    assert np.abs(answers(data, windows[:2]) - expected).mean() < 0.02
+
+
+@pytest.fixture(scope="session")
+def ranged(built, windows):
+    """Return what all integer forms of one network have in common."""
     network = built("leqnet-gru")
-    again = quantize(
-        "leqnet-gru", network.variant, network.layers, precision="int8", windows=windows
+    return find_ranges("leqnet-gru", network.variant, network.layers, windows, 0)
+
+
+def io_types(data):
+    """Types of input and outputs."""
+    interpreter = find_runtime().interpreter(model_content=data)
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    return {np.dtype(detail["dtype"]).name for detail in details}
+
+
+def test_float_input_and_outputs(built, ranged, converted, windows):
+    """The same network behind a QUANTIZE and before DEQUANTIZEs; the node runs both alike."""
+    network = built("leqnet-gru")
+    data = quantize(
+        "leqnet-gru", network.variant, network.layers, precision="int8", ranged=ranged, io="float32"
     )
+    whole = converted("leqnet-gru", "int8")
+    assert (io_types(data), io_types(whole)) == ({"float32"}, {"int8"})
+    assert contents(data).operations["DEQUANTIZE"] == 3
+    np.testing.assert_allclose(answers(data, windows[:3]), answers(whole, windows[:3]), atol=1e-6)
+
+
+def test_the_same_bytes_twice(built, ranged, converted):
+    """Same weights, same windows, same file; also when its ranges were found before."""
+    network = built("leqnet-gru")
+    again = quantize("leqnet-gru", network.variant, network.layers, precision="int8", ranged=ranged)
     assert again == converted("leqnet-gru", "int8")
 
 
