@@ -69,10 +69,15 @@ class Broker:
         config: More lines, for its listener, which takes anyone unless they begin with
             `allow_anonymous false`, or for a second one, with passwords or TLS.
         port: Fixed port; a free one by default.
+        receive_port: A second listener, which takes anyone whatever `config` says; receivers
+            use it. By default there is none.
     """
 
-    def __init__(self, folder: Path, *, config: str = "", port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, config: str = "", port: int = 0, receive_port: int = 0
+    ) -> None:
         self.port = port or free_port()
+        self.receive_port = receive_port or self.port
         self.log_path = folder / f"mosquitto-{self.port}.log"
         self._config_path = folder / f"mosquitto-{self.port}.conf"
         self._folder = folder
@@ -95,6 +100,8 @@ class Broker:
         # Saved on SIGTERM; a killed one starts from what was saved before.
         lines += ["persistence true", f"persistence_location {self._folder}/"]
         lines += [f"persistence_file mosquitto-{self.port}.db"]
+        if self.receive_port != self.port:
+            lines += [f"listener {self.receive_port} 127.0.0.1", "allow_anonymous true"]
         if os.getuid() == 0:
             lines.append("user root")  # else it becomes `mosquitto`, which may not read the folder
         self._config_path.write_text("\n".join(lines) + "\n")
@@ -146,7 +153,7 @@ class Broker:
         """Make it keep what comes on a topic, also before anyone listens; it is stopped after."""
         self.start()
         session = ["-c", "-i", SESSION, "-q", "1", "-t", topic]
-        command = [find("mosquitto_sub"), "-p", str(self.port), "-E", *session]
+        command = [find("mosquitto_sub"), "-p", str(self.receive_port), "-E", *session]
         subprocess.run(command, check=True, timeout=10)
         self.stop()
         return self
@@ -158,7 +165,15 @@ class Broker:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with mosquitto_pub."""
         retained = ["-r"] if retain else []
-        command = [find("mosquitto_pub"), "-p", str(self.port), "-t", topic, "-s", *retained]
+        command = [
+            find("mosquitto_pub"),
+            "-p",
+            str(self.receive_port),
+            "-t",
+            topic,
+            "-s",
+            *retained,
+        ]
         subprocess.run(command, input=payload, check=True, timeout=10)
 
     def __enter__(self) -> Self:
@@ -181,7 +196,7 @@ class Listener:
     def __init__(self, broker: Broker, topic: str, options: tuple[str, ...]) -> None:
         self._broker = broker
         self._ready_topic = f"listener-{id(self)}"
-        self._command = [find("mosquitto_sub"), "-p", str(broker.port), "-q", "1"]
+        self._command = [find("mosquitto_sub"), "-p", str(broker.receive_port), "-q", "1"]
         self._command += ["-F", "%t %r %p", "-t", self._ready_topic, *options]
         self._command += ["-t", topic] if topic else []
         self._lines: list[tuple[str, bool, str]] = []

@@ -1,0 +1,50 @@
+"""The soak's command line; exit 1 where something was lost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from . import __doc__ as about
+from .disk import enter
+from .run import Soak
+
+TELLABLE_SECONDS = 60
+"""Samples that wait for more data than this are dated so late that earthquakes are confused."""
+
+
+def main() -> None:
+    """Run one soak."""
+    parser = argparse.ArgumentParser(description=str(about).splitlines()[0])
+    parser.add_argument("--hours", type=float, default=24.0, help="simulated (default 24)")
+    parser.add_argument("--speed", type=float, default=100.0, help="times real time (default 100)")
+    parser.add_argument("--seed", type=int, default=1, help="of earthquakes and faults")
+    parser.add_argument(
+        "--every", type=float, default=600.0, help="seconds of data between faults (default 600)"
+    )
+    parser.add_argument("--keep", type=Path, help="a folder for logs, kept afterwards")
+    parser.add_argument("--json", type=Path, help="a file for the account")
+    options = parser.parse_args()
+    enter()
+    with tempfile.TemporaryDirectory(prefix="eqedge-soak-") as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        soak = Soak(folder, options.hours, options.speed, options.seed, options.every)
+        account = soak.run()
+    for name, value in vars(account).items():
+        print(f"{name:24} {value}")
+    if options.json:
+        options.json.write_text(json.dumps(vars(account)))
+    waited = account.lag_seconds[2] * options.speed
+    if waited > TELLABLE_SECONDS:
+        print(f"samples waited for {waited:.0f} s of data: `missed` means nothing; lower --speed")
+    sys.exit(1 if account.is_bad else 0)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    main()

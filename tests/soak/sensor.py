@@ -1,0 +1,129 @@
+"""A sensor behind a TCP port, on a line that loses, repeats and damages frames."""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from eqedge.firmware_bridge.packets import Hello
+from eqedge.firmware_bridge.virtual import VirtualSensor
+
+from ..broker import free_port
+
+RATE = 100
+PACKET = 25
+MOST_UNREAD_BYTES = 8192
+"""What the node's kernel may hold before the player waits: six seconds of data."""
+PACKETS_A_LOOK = 8
+BYTES_WRONG, FRAMES_LOST, FRAMES_TWICE = 1e-4, 1e-3, 1e-3
+
+
+class Sensor:
+    """A sensor behind a TCP port on a bad line; what it takes while nobody reads is gone."""
+
+    def __init__(self, rng: random.Random) -> None:
+        hello = Hello("soak", "tests/soak.py", float(RATE), ("HHE", "HHN", "HHZ"))
+        self.port = free_port()
+        self.damaged = self.frames = 0
+        self.disturbed: list[int] = []
+        """Samples at which the stream was broken for longer than is bridged."""
+        self._rng = rng
+        self._sensor = VirtualSensor(hello, PACKET)
+        self._listener: socket.socket | None = None
+        self._connection: socket.socket | None = None
+        self._bad_in_a_row = 0
+        self._packets = 0
+
+    def plug_in(self) -> None:
+        """Listen."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.setblocking(False)
+
+    def unplug(self) -> None:
+        """Hang up, and take no calls."""
+        for end in (self._connection, self._listener):
+            if end is not None:
+                end.close()
+        self._connection = self._listener = None
+
+    def send(self, counts: np.ndarray, at: int) -> None:
+        """Send one packet, if anybody is there."""
+        self._look_for_reader()
+        if self._connection is None:
+            self._sensor.skip(len(counts))
+            self.disturbed.append(at)
+            return
+        try:
+            with suppress(BlockingIOError):
+                asked = self._connection.recv(4096)
+                if not asked:
+                    raise ConnectionResetError
+                self._put(self._sensor.receive(asked))
+            self._put(self._spoil(self._sensor.push(counts), at))
+        except OSError:
+            self._connection.close()
+            self._connection = None
+            self.disturbed.append(at)
+
+    def is_read(self) -> bool:
+        """Whether the next packet can be sent: the node keeps up, or nothing is plugged in.
+
+        On a busy machine, and while the node starts, the replay waits: its time can.
+        """
+        self._packets += 1
+        if self._listener is None:
+            return True
+        return self.is_called() and (
+            self._packets % PACKETS_A_LOOK > 0 or self._unread_bytes() < MOST_UNREAD_BYTES
+        )
+
+    def _unread_bytes(self) -> int:
+        """What has reached the node's side of the connection and was not read by it."""
+        if self._connection is None:
+            return 0
+        with suppress(OSError):
+            theirs = f"0100007F:{self._connection.getpeername()[1]:04X}"
+            ours = f"0100007F:{self.port:04X}"
+            for line in Path("/proc/net/tcp").read_text().splitlines():
+                words = line.split()
+                if words[1:3] == [theirs, ours]:
+                    return int(words[4].split(":")[1], 16)
+        return 0
+
+    def _put(self, data: bytes) -> None:
+        assert self._connection is not None
+        self._connection.settimeout(10)
+        self._connection.sendall(data)
+        self._connection.setblocking(False)
+
+    def is_called(self) -> bool:
+        """Whether the node is there."""
+        self._look_for_reader()
+        return self._connection is not None
+
+    def _look_for_reader(self) -> None:
+        if self._listener is not None and self._connection is None:
+            with suppress(BlockingIOError):
+                self._connection, _ = self._listener.accept()
+                self._connection.setblocking(False)
+
+    def _spoil(self, data: bytes, at: int) -> bytes:
+        out = []
+        for piece in data.split(b"\0")[:-1]:
+            self.frames += 1
+            whole = bytearray(piece + b"\0")
+            luck = self._rng.random()
+            lost = luck < FRAMES_LOST
+            wrong = self._rng.random() > (1 - BYTES_WRONG) ** len(whole)
+            if wrong:
+                whole[self._rng.randrange(len(whole))] ^= 1 << self._rng.randrange(8)
+            self._bad_in_a_row = self._bad_in_a_row + 1 if lost or wrong else 0
+            self.damaged += lost or wrong
+            if self._bad_in_a_row > 1:
+                self.disturbed.append(at)
+            if not lost:
+                out.append(bytes(whole) * (2 if luck > 1 - FRAMES_TWICE else 1))
+        return b"".join(out)
