@@ -88,10 +88,10 @@ def contents(data: bytes) -> Contents:
 def compact(data: bytes) -> bytes:
     """Write a file again without what no interpreter reads.
 
-    A recurrence unrolled over time is thousands of small tensors: their names, calibration ranges
-    and empty buffers outweigh the weights. Names shrink to their stage's, equal quantisation
-    tables, option tables, shapes and names are written once, and all tensors without values share
-    the empty buffer.
+    A recurrence unrolled over time is thousands of small tensors: their descriptions, names,
+    calibration ranges and empty buffers outweigh the weights. Names shrink to their stage's,
+    constants lose theirs, all tensors without values share the empty buffer, and what is equal is
+    written once: descriptions of tensors, quantisation and option tables, shapes, names.
     """
     model = open_flatbuffer(data)
     _merge_buffers(model)
@@ -100,10 +100,11 @@ def compact(data: bytes) -> bytes:
         outside = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):
             if index not in outside:
-                tensor.name = stage_of(tensor).encode()
+                tensor.name = b"" if tensor.buffer else stage_of(tensor).encode()
             # the schema's default: the static shape says the same
             tensor.hasRank = False
             tensor.quantization = _shared_quantization(tensor.quantization, memo)
+        graph.tensors = [_shared_tensor(tensor, memo) for tensor in graph.tensors]
         for operator in graph.operators:
             if operator.builtinOptions is not None:
                 key = (type(operator.builtinOptions), repr(_plain(operator.builtinOptions)))
@@ -181,6 +182,18 @@ def _shared_quantization(table: Any, memo: dict[Hashable, Any]) -> Any:
     scale, zero = np.asarray(table.scale, np.float32), np.asarray(table.zeroPoint, np.int64)
     key = (scale.tobytes(), zero.tobytes(), table.quantizedDimension)
     return memo.setdefault(key, _WrittenOnce(table))
+
+
+def _shared_tensor(tensor: Any, memo: dict[Hashable, Any]) -> Any:
+    shape, signature = (
+        None if sizes is None else tuple(int(size) for size in sizes)
+        for sizes in (tensor.shape, tensor.shapeSignature)
+    )
+    quantization = None if tensor.quantization is None else id(tensor.quantization)
+    key = (shape, signature, tensor.type, tensor.buffer, tensor.name, quantization)
+    if tensor.isVariable or tensor.sparsity is not None or tensor.variantTensors is not None:
+        return tensor
+    return memo.setdefault(key, _WrittenOnce(tensor))
 
 
 def _plain(options: Any) -> dict[str, Any]:
