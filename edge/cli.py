@@ -51,9 +51,11 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> fl
     return factor
 
 
-def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+def _seconds(
+    context: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
     """Refuse what is no duration; click's own ranges let NaN pass."""
-    if not 0 <= value <= LONGEST_SECONDS:
+    if value is not None and not 0 <= value <= LONGEST_SECONDS:
         raise click.BadParameter(f"{value:g} s; use 0 to {LONGEST_SECONDS:g}")
     return value
 
@@ -142,7 +144,9 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     help="From one 60-s window to the next.",
 )
 @click.option(
-    "--preset", default=TriggerSettings.preset, help="Set of thresholds on the model's card."
+    "--preset",
+    default=TriggerSettings.preset,
+    help="Thresholds and confirmation on the model's card: default, early-warning or catalogue.",
 )
 @click.option("--detection-threshold", type=float, help="Probability.  [default: the preset's]")
 @click.option(
@@ -154,8 +158,14 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
 @click.option(
     "--confirm-windows",
     type=int,
-    default=TriggerSettings.confirm_windows,
-    help="Windows that must see a pick before it is announced.",
+    help="Windows that must see a pick before it is announced.  [default: the preset's]",
+)
+@click.option(
+    "--confirm-seconds",
+    type=float,
+    callback=_seconds,
+    metavar="SECONDS",
+    help="Signal that must follow a pick before it is announced.  [default: the preset's]",
 )
 @click.option(
     "--min-duration",
@@ -163,8 +173,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     type=float,
     callback=_seconds,
     metavar="SECONDS",
-    default=TriggerSettings.min_duration_seconds,
-    help="Least duration of detection.",
+    help="Least duration of detection about a pick.  [default: the preset's]",
 )
 @click.option(
     "--refractory",

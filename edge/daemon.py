@@ -18,7 +18,7 @@ from .pace import Pace
 from .prepare import prepare
 from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
 from .resample import Resampler
-from .settings import Settings, SettingsError
+from .settings import Settings
 from .sources import Source
 from .stack import Stack
 from .trigger import Associator, thresholds_of
@@ -69,13 +69,11 @@ class Daemon:
         self._gaps = GapPolicy(settings.window)
         self._resampler = Resampler(rate_hz)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
-        _check_confirmable(settings, spec.window_samples / rate_hz)
-        self._pace = Pace.of(settings, spec.window_samples, rate_hz, live=live)
+        thresholds = thresholds_of(settings.trigger, spec)
+        self._pace = Pace.of(settings.window, thresholds, spec, live=live)
         self._detector = Detector(model)
         self._stack = Stack(spec.window_samples, rate_hz)
-        self._associator = Associator(
-            settings.trigger, thresholds_of(settings.trigger, spec), rate_hz, node.event_id
-        )
+        self._associator = Associator(settings.trigger, thresholds, rate_hz, node.event_id)
 
     def run(self, sinks: Sequence[Sink], watch: Watch | None = None) -> Account:
         """Turn the stream into messages until the source ends; returns the account.
@@ -161,14 +159,3 @@ class Daemon:
         self.account.windows_skipped = self._pace.skipped
         self.account.hop_factor = self._pace.factor
         self.account.wall_seconds = time.monotonic() - begin
-
-
-def _check_confirmable(settings: Settings, window_seconds: float) -> None:
-    """Refuse a hop so long that no sample is seen as often as a pick must have been."""
-    hop, confirm = settings.window.hop_seconds, settings.trigger.confirm_windows
-    if hop * confirm > window_seconds:
-        raise SettingsError(
-            f"hop {hop:g} s: in windows of {window_seconds:g} s no sample is seen "
-            f"{confirm} times; use a hop of at most {window_seconds / confirm:g} s, "
-            "or fewer confirm_windows"
-        )

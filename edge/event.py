@@ -38,6 +38,7 @@ class Limits:
     detection: float
     phase: dict[Phase, float]
     confirm_windows: int
+    confirm: int
     same_pick: int
     same_onset: int
     moved: int
@@ -60,14 +61,15 @@ class Limits:
         return cls(
             detection=thresholds.detection_threshold,
             phase={"P": thresholds.P_threshold, "S": thresholds.S_threshold},
-            confirm_windows=settings.confirm_windows,
+            confirm_windows=thresholds.confirm_windows,
+            confirm=samples(thresholds.confirm_seconds),
             same_pick=samples(SAME_PICK_SECONDS),
             same_onset=samples(SAME_ONSET_SECONDS),
             moved=samples(MOVED_SECONDS),
             settling=samples(SETTLING_SECONDS),
             before_p=samples(BEFORE_P_SECONDS),
             missing={"S": samples(MISSING_S_SECONDS), "P": samples(MISSING_P_SECONDS)},
-            min_duration=max(1, samples(settings.min_duration_seconds)),
+            min_duration=max(1, samples(thresholds.min_duration_seconds)),
             refractory=samples(settings.refractory_seconds),
             longest_s_minus_p=samples(settings.max_s_minus_p_seconds),
             quiet=samples(settings.end_quiet_seconds),

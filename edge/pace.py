@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..models.spec import ModelSpec, Thresholds
 from .records import Window
-from .settings import Settings
+from .refusal import check
+from .settings import WindowSettings
 
 EASE_SECONDS = 60.0
 """After this much data without lag the hop is halved again."""
@@ -40,11 +42,31 @@ class Pace:
         self._shedding = False
 
     @classmethod
-    def of(cls, settings: Settings, window_samples: int, rate_hz: float, *, live: bool) -> Pace:
-        """Make one for a node; where the stream waits for the chain there is no lag to bound."""
-        limit = settings.window.max_lag_seconds if live else float("inf")
-        hop = max(1, round(settings.window.hop_seconds * rate_hz))
-        return cls(limit, hop, window_samples // settings.trigger.confirm_windows, rate_hz)
+    def of(
+        cls, settings: WindowSettings, thresholds: Thresholds, spec: ModelSpec, *, live: bool
+    ) -> Pace:
+        """Make one for a node; where the stream waits for the chain there is no lag to bound.
+
+        Raises:
+            SettingsError: The hop is so long that no pick could ever be confirmed.
+        """
+        window_seconds = spec.window_samples / spec.sampling_rate_hz
+        widest_seconds = min(
+            window_seconds / thresholds.confirm_windows,
+            window_seconds - thresholds.confirm_seconds,
+        )
+        check(
+            settings.hop_seconds <= widest_seconds,
+            f"hop {settings.hop_seconds:g} s: in windows of {window_seconds:g} s no pick is seen "
+            f"{thresholds.confirm_windows} times and {thresholds.confirm_seconds:g} s long; use a "
+            f"hop of at most {max(widest_seconds, 0):g} s, or less confirmation",
+        )
+        return cls(
+            settings.max_lag_seconds if live else float("inf"),
+            max(1, round(settings.hop_seconds * spec.sampling_rate_hz)),
+            int(widest_seconds * spec.sampling_rate_hz),
+            spec.sampling_rate_hz,
+        )
 
     def takes(self, window: Window, lag_seconds: float) -> bool:
         """Decide whether a window is scored.

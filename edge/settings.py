@@ -92,17 +92,21 @@ class TriggerSettings:
     """When probabilities become picks and picks an event. All times are data time."""
 
     preset: str = "default"
-    """Set of thresholds on the model's card."""
+    """Set of thresholds and confirmation on the model's card; shipped models have early-warning and
+    catalogue too."""
     detection_threshold: float | None = None
     """Detection must reach this near the P; None takes the preset's. It is over below half."""
     P_threshold: float | None = None
     """A P pick's stacked probability must reach this; None takes the preset's."""
     S_threshold: float | None = None
     """An S pick's stacked probability must reach this; None takes the preset's."""
-    confirm_windows: int = 2
-    """Windows that must have seen a sample before a pick there is announced."""
-    min_duration_seconds: float = 0.5
-    """Detection must stay on at least this long within the event."""
+    min_duration_seconds: float | None = None
+    """Detection must stay on at least this long about a pick; None takes the preset's."""
+    confirm_windows: int | None = None
+    """Windows that must have seen a pick before it is announced; None takes the preset's."""
+    confirm_seconds: float | None = None
+    """Signal that must have come after a pick before it is announced, whatever the hop; None takes
+    the preset's."""
     refractory_seconds: float = 3.0
     """After a pick no other pick of the same phase is taken for another event this long."""
     max_s_minus_p_seconds: float = 60.0
@@ -117,16 +121,18 @@ class TriggerSettings:
         for name in ("detection_threshold", "P_threshold", "S_threshold"):
             value = getattr(self, name)
             check(value is None or 0 < value < 1, f"{name} {value}: use a number between 0 and 1")
-        check(self.confirm_windows >= 1, f"confirm_windows {self.confirm_windows}: use 1 or more")
+        windows = self.confirm_windows
+        check(windows is None or windows >= 1, f"confirm_windows {windows}: use 1 or more")
         for name in (
             "min_duration_seconds",
+            "confirm_seconds",
             "refractory_seconds",
             "max_s_minus_p_seconds",
             "end_quiet_seconds",
             "s_alone_seconds",
         ):
             value = getattr(self, name)
-            check(0 <= value <= 3600, f"{name} {value}: use 0 to 3600 seconds")
+            check(value is None or 0 <= value <= 3600, f"{name} {value}: use 0 to 3600 seconds")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Stacked probabilities -> picks -> one event with its messages; everything in data time.
 
-An event opens with a P that enough windows have seen and that detection supports, or with an S that
+An event opens with a P that has stood long enough and that detection supports, or with an S that
 has waited in vain for its P. It takes the S that follows, moves its picks as the stack settles, and
 ends when detection has been quiet. A pick belongs to one event only.
 """
@@ -8,7 +8,7 @@ ends when detection has been quiet. A pick belongs to one event only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def thresholds_of(settings: TriggerSettings, spec: ModelSpec) -> Thresholds:
         raise SettingsError(f"preset {settings.preset!r}: model {spec.name} has {known}") from None
     own = {
         name: value
-        for name in ("detection_threshold", "P_threshold", "S_threshold")
+        for name in (field.name for field in fields(Thresholds))
         if (value := getattr(settings, name)) is not None
     }
     return replace(preset, **own)
@@ -70,6 +70,8 @@ class Associator:
             self._segment = window.segment
             self._events.clear()
         enough = stacked.seen >= (1 if window.closes_segment else limits.confirm_windows)
+        if not window.closes_segment:
+            enough[len(enough) - min(limits.confirm, len(enough)) :] = False
         confirmed = np.where(enough[:, None], stacked.values, np.float32(0))
         now = window.first_sample + int(np.count_nonzero(enough))
         p_peaks = self._picks(stacked, confirmed, "P", now)

@@ -62,11 +62,23 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Probabilities from which on a head's output counts, as SeisBench names them."""
+    """What a pick must reach, and for how long, before it is believed: one preset of a model.
+
+    Attributes:
+        detection_threshold: Probability, as SeisBench names it; so the next two.
+        P_threshold: Of a P pick.
+        S_threshold: Of an S pick.
+        min_duration_seconds: Detection must stay on so long about a pick.
+        confirm_windows: Windows that must have seen a pick before it is announced.
+        confirm_seconds: Signal that must have come after it, whatever the hop.
+    """
 
     detection_threshold: float = 0.5
     P_threshold: float = 0.3
     S_threshold: float = 0.3
+    min_duration_seconds: float = 0.5
+    confirm_windows: int = 2
+    confirm_seconds: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -120,10 +120,19 @@ def test_no_trace_that_can_be_played(eqedge, write_stead, waveform, spoil, words
 
 
 def test_an_unknown_sampling_rate(eqedge, write_stead, waveform):
-    """Another than the model's, and one that is none."""
-    for rate, words in ((50.0, "50 Hz, the model wants 100 Hz; resample it"), ("?", "'?' is no")):
+    """One that leads nowhere, and one that is none."""
+    words_of = {5.0: "5 Hz cannot be turned into the model's 100 Hz; set", "?": "'?' is no"}
+    for rate, words in words_of.items():
         path = write_stead({"a_EV": (waveform, {"sampling_rate_hz": rate})})
         assert words in refusal(eqedge("run", "--sim", path))
+
+
+def test_a_file_of_another_rate(eqedge, write_stead, waveform, tmp_path):
+    """It is played at its own rate, the node resamples, and the place told is the file's sample."""
+    path = write_stead({"a_NO": (waveform, {"sampling_rate_hz": 62.5})})
+    result = eqedge("run", "--sim", path, "--speed", "max", "--output", tmp_path / "o.jsonl")
+    assert result.returncode == 0, result.stderr
+    assert "played 1 traces, 0.03 h" in result.stderr  # 60 s of lead, 48 s, 15 s of tail
 
 
 def test_bad_traces_among_good_ones(eqedge, write_stead, waveform, tmp_path):
@@ -449,14 +458,14 @@ def test_a_live_node_appends(start, tmp_path):
 
 
 def test_a_sensor_of_another_rate(start):
-    """It is refused by name when it introduces itself."""
-    sensor = VirtualSensor(Hello("slow-7", "test", 50.0, ENZ))
+    """One that leads nowhere is refused by name when it introduces itself."""
+    sensor = VirtualSensor(Hello("slow-7", "test", 5.0, ENZ))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, sensor), daemon=True).start()
         process = start("run", "--serial", f"socket://127.0.0.1:{listener.getsockname()[1]}")
         out, err = process.communicate(timeout=20)
     line = refusal(subprocess.CompletedProcess([], process.returncode, out, err))
-    assert "sensor slow-7 delivers 50 Hz, the model wants 100 Hz; set the sensor's rate" in line
+    assert "sensor slow-7: 5 Hz cannot be turned into the model's 100 Hz; set the sensor's" in line
 
 
 def test_a_pty_is_a_port(start, tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 from eqedge.edge.records import ClockState, Probabilities, Trigger, Window
 from eqedge.edge.settings import TriggerSettings
 from eqedge.edge.stack import Stack
-from eqedge.edge.trigger import Associator
-from eqedge.models.spec import Thresholds
+from eqedge.edge.trigger import Associator, thresholds_of
+from eqedge.models.spec import ModelSpec
 
 RATE = 100
 LENGTH = 6000
@@ -70,9 +70,9 @@ def messages(
 ) -> list[Trigger]:
     """Run curves through stack and associator."""
     stack = Stack(LENGTH, RATE)
-    associator = Associator(
-        TriggerSettings(**settings), Thresholds(0.5, 0.3, 0.3), RATE, lambda ns: f"id-{ns}"
-    )
+    chosen = TriggerSettings(**settings)
+    thresholds = thresholds_of(chosen, ModelSpec("ideal", "leqnet-gru"))
+    associator = Associator(chosen, thresholds, RATE, lambda ns: f"id-{ns}")
     return [
         trigger
         for probabilities in windows(curves, hop, close=close, curves_later=curves_later)

@@ -126,4 +126,7 @@ def test_info_describes_the_node(model):
     json.dumps(info, allow_nan=False)
     assert info["trace_id"] == "XX.EDGE.00"
     assert info["window_seconds"] == 60.0
-    assert set(info["thresholds"]) == {"detection_threshold", "P_threshold", "S_threshold"}
+    assert set(info["thresholds"]) == {
+        *("detection_threshold", "P_threshold", "S_threshold"),
+        *("min_duration_seconds", "confirm_windows", "confirm_seconds"),
+    }

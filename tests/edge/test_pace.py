@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from eqedge.edge.pace import Pace
 from eqedge.edge.records import ClockState, Window
+from eqedge.edge.settings import SettingsError, WindowSettings
+from eqedge.models.spec import ModelSpec, Thresholds
 
 HOP, WIDEST, RATE, LIMIT = 10, 3000, 100.0, 2.0
 
@@ -84,3 +86,41 @@ def test_the_same_lags_leave_out_the_same_windows():
         choices.append([pace.takes(window((i + 1) * HOP), lag) for i, lag in enumerate(lags)])
     assert choices[0] == choices[1]
     assert 0 < sum(choices[0]) < 3000
+
+
+SPEC = ModelSpec("m", "leqnet-gru")
+
+
+@pytest.mark.parametrize("cost_seconds", [0.11, 1.0, 9.0])
+@pytest.mark.parametrize(("windows", "seconds"), [(1, 0.0), (2, 1.0), (4, 1.0), (2, 45.0)])
+def test_every_pick_can_be_confirmed_however_late_the_machine(cost_seconds, windows, seconds):
+    """Each sample is seen in as many windows as must see it, and by one that is late enough."""
+    thresholds = Thresholds(confirm_windows=windows, confirm_seconds=seconds)
+    settings = WindowSettings(hop_seconds=HOP / RATE, max_lag_seconds=LIMIT)
+    pace = Pace.of(settings, thresholds, SPEC, live=True)
+    scored, _, _ = drive(cost_seconds, 20_000, pace)
+    length = SPEC.window_samples
+    for sample in range(length, scored[-1] - length, 137):
+        ends = [end for end in scored if end - length <= sample < end]
+        assert len(ends) >= windows
+        assert ends[-1] - sample >= seconds * RATE
+
+
+@pytest.mark.parametrize(
+    ("hop", "thresholds", "words"),
+    [
+        (31.0, Thresholds(confirm_windows=2), "use a hop of at most 30 s"),
+        (5.0, Thresholds(confirm_seconds=57.0), "use a hop of at most 3 s"),
+        (1.0, Thresholds(confirm_seconds=70.0), "use a hop of at most 0 s, or less confirmation"),
+    ],
+)
+def test_a_hop_that_confirms_nothing_is_refused(hop, thresholds, words):
+    """Windows that overlap too little never see a pick as often or as long as is asked for."""
+    with pytest.raises(SettingsError, match=words):
+        Pace.of(WindowSettings(hop_seconds=hop), thresholds, SPEC, live=True)
+
+
+def test_a_stream_that_waits_leaves_nothing_out():
+    """A replay as fast as it is taken knows no lag."""
+    pace = Pace.of(WindowSettings(), Thresholds(), SPEC, live=False)
+    assert all(pace.takes(window(index * 100), 1e9) for index in range(1, 100))

@@ -24,9 +24,41 @@ def test_an_event_lives_from_new_over_update_to_end():
 def test_new_waits_for_as_many_windows_as_set():
     """With three windows to confirm, `new` comes one hop later than with two."""
     curves = stream(100, {"p": 7010, "s": 7600})
-    news = {n: messages(curves, confirm_windows=n)[0].window.end_sample for n in (1, 2, 3)}
+    news = {
+        n: messages(curves, confirm_windows=n, confirm_seconds=0)[0].window.end_sample
+        for n in (1, 2, 3)
+    }
     assert news[2] - news[1] == RATE
     assert news[3] - news[2] == RATE
+
+
+@given(
+    st.integers(7000, 7100),
+    st.sampled_from([5, 10, 25, 50, 100, 250]),
+    st.sampled_from([0.0, 0.3, 1.0, 2.5]),
+    st.integers(1, 4),
+)
+@settings(deadline=None, max_examples=40)
+def test_new_waits_as_many_seconds_as_set_whatever_the_hop(p, hop, seconds, windows):
+    """`new` comes with the first window that has both: enough signal, and enough windows."""
+    told = messages(
+        stream(100, {"p": p, "s": 7600}),
+        hop,
+        confirm_seconds=seconds,
+        confirm_windows=windows,
+        min_duration_seconds=0,
+    )
+    waited = told[0].window.end_sample - p
+    longest = max(seconds * RATE, (windows - 1) * hop)
+    assert longest <= waited <= longest + hop + 0.1 * RATE
+
+
+def test_a_pick_that_fades_before_it_is_confirmed_is_no_event():
+    """What only the edge of a window took for a P is gone when the next seconds have come."""
+    edge = stream(100, {"p": 7000, "s": None, "until": 7400})
+    fading = {"curves_later": (7050, stream(100)), "min_duration_seconds": 0.1}
+    assert messages(edge, 25, **fading, confirm_seconds=0, confirm_windows=1)
+    assert messages(edge, 25, **fading) == []
 
 
 def test_a_pick_without_detection_is_no_event():
