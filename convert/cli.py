@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
 IO_TYPES = ("int8", "float32")
+TARGETS = ("litert", "tflm")
 
 
 @click.command(context_settings={"show_default": True})
@@ -73,6 +74,12 @@ IO_TYPES = ("int8", "float32")
     default=3000,
     help="Gradient steps that fit the encoder to int8; 0 leaves the weights as they are.",
 )
+@click.option(
+    "--target",
+    type=click.Choice(TARGETS),
+    default="litert",
+    help="tflm writes C sources of the int8 file for TensorFlow Lite for Microcontrollers besides.",
+)
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")
 @click.option("--seed", type=int, default=0, help="Of the choice of calibration windows.")
 @click.option(
@@ -90,6 +97,7 @@ def convert(
     float_stages: tuple[str, ...],
     io: str,
     tuning_steps: int,
+    target: str,
     name: str | None,
     seed: int,
     lossless: bool,
@@ -111,6 +119,7 @@ def convert(
             float_stages=float_stages,
             io=io,
             tuning_steps=tuning_steps,
+            target=target,
             lossless=lossless,
             seed=seed,
             force=force,
@@ -126,6 +135,8 @@ def convert(
             f"latency {agreement.latency_ratio:.2f} of float32"
             + (f"; written although {result.refusal}" if result.refusal else "")
         )
+    if report.micro is not None:
+        click.echo(f"{output}/{report.micro.summary}")
 
 
 def _run(**asked: Any) -> Report:

@@ -11,12 +11,16 @@ from typing import Any
 from ..models.spec import ModelSpec
 from .agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
 from .flatbuffer import Contents
+from .microcontroller.proof import MicroModel
 from .sensitivity import Step
 
 TUNING_STEPS = 3000
 """Two minutes on one core for LEQNet; twice as many gain another half point of picks."""
 AUTO = "auto"
 """In place of the stages that `mixed` keeps in float32."""
+
+LITERT, TFLM = "litert", "tflm"
+"""What runs the results: a node, or a microcontroller as well."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
@@ -36,6 +40,7 @@ class ConvertSettings:
         float_stages: Stages that `mixed` keeps in float32; AUTO alone searches for them.
         io: Type of the input and the outputs of `int8`.
         tuning_steps: Gradient steps that fit the encoder to int8.
+        target: `litert`, or `tflm` for C sources beside the int8 file.
         lossless: Hold results to the limit LOSSLESS instead of LIMIT.
         seed: Of the choice of calibration and verification windows.
         force: Write even what misses the agreement limit; the card then says so.
@@ -50,6 +55,7 @@ class ConvertSettings:
     float_stages: tuple[str, ...] = ()
     io: str = "int8"
     tuning_steps: int = TUNING_STEPS
+    target: str = LITERT
     lossless: bool = False
     seed: int = 0
     force: bool = False
@@ -110,6 +116,7 @@ class Report:
         graph_error: Largest difference between Keras and the rewritten float32 file.
         float_contents: Of the float32 reference.
         converted: The files.
+        micro: The int8 file as microcontrollers take it, if that was asked for.
         tools: Versions.
     """
 
@@ -126,4 +133,5 @@ class Report:
     graph_error: float
     float_contents: Contents
     converted: tuple[Converted, ...] = ()
+    micro: MicroModel | None = None
     tools: dict[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ def describe_weights(
             ModelSpec.from_json(training["spec"]), name=name, architecture=loaded.architecture
         )
     return spec, origin
+
+
+def held_out_stations(origin: Mapping[str, Any]) -> list[str]:
+    """Stations that the training card in an origin says were kept from training."""
+    split = origin.get("training", {}).get("split", {})
+    return list(split.get("held_out_stations", ()))
 
 
 def base_name(weights: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import EqedgeError
 from .card import card
 from .conversion import Report
+from .microcontroller.sources import sources
 from .report import render
 
 
@@ -42,17 +43,11 @@ def write_all(report: Report) -> None:
     folder = report.settings.output
     waiting: list[tuple[Path, Path]] = []
     try:
-        for result in report.converted:
-            document = json.dumps(card(report, result), indent=1, ensure_ascii=False) + "\n"
-            for suffix, content in (
-                (".md", render(report, result).encode()),
-                (".tflite", result.data),
-                (".json", document.encode()),
-            ):
-                final = folder / f"{result.name}{suffix}"
-                partial = final.with_name(f".{final.name}.part")
-                waiting.append((partial, final))
-                partial.write_bytes(content)
+        for name, content in _contents(report):
+            final = folder / name
+            partial = final.with_name(f".{final.name}.part")
+            waiting.append((partial, final))
+            partial.write_bytes(content)
         with _undisturbed():
             for partial, final in waiting:
                 os.replace(partial, final)
@@ -63,6 +58,17 @@ def write_all(report: Report) -> None:
     finally:
         for partial, _ in waiting:
             partial.unlink(missing_ok=True)
+
+
+def _contents(report: Report) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every file."""
+    if report.micro is not None:
+        yield from sources(report.micro).items()
+    for result in report.converted:
+        document = json.dumps(card(report, result), indent=1, ensure_ascii=False) + "\n"
+        yield f"{result.name}.md", render(report, result).encode()
+        yield f"{result.name}.tflite", result.data
+        yield f"{result.name}.json", document.encode()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from importlib import metadata
 
 import numpy as np
@@ -15,12 +14,14 @@ from ..models.shelf import Model
 from ..models.spec import ModelSpec
 from .agreement import comparable, disagreement
 from .calibrate import CalibrationData, load_windows
-from .conversion import AUTO, Converted, ConvertSettings, Progress, Report
+from .conversion import AUTO, TFLM, Converted, ConvertSettings, Progress, Report
 from .crops import WindowSet
 from .flatbuffer import contents
 from .forms import Forms
 from .macs import count_macs
-from .origin import describe_weights
+from .microcontroller.interpreter import find_micro
+from .microcontroller.proof import MicroModel, prove
+from .origin import describe_weights, held_out_stations
 from .output import check_writable, write_all
 from .quantize import QuantizeError
 from .sensitivity import Step, Verdict, groups_of, most_steps, search
@@ -60,7 +61,7 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
     windows = load_windows(
         settings.calibration,
         spec,
-        held_out=_held_out(origin.get("training")),
+        held_out=held_out_stations(origin),
         seed=settings.seed,
         progress=progress,
     )
@@ -79,6 +80,7 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
     for result in converted:
         if result.refusal is not None and not settings.force:
             raise Disagreement(_refused(result, settings))
+    micro = _micro(settings, reference.spec, converted, windows, progress)
     report = Report(
         settings=settings,
         architecture=loaded.architecture,
@@ -93,6 +95,7 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
         graph_error=graph_error,
         float_contents=contents(reference.data),
         converted=converted,
+        micro=micro,
         tools=_tools(),
     )
     write_all(report)
@@ -108,16 +111,37 @@ def _check_options(settings: ConvertSettings) -> None:
             "stages; --float-stage belongs to --precision mixed, which needs at least one, or "
             f"--float-stage {AUTO}"
         )
+    if settings.target == TFLM:
+        find_micro()
+        if "int8" not in settings.precisions:
+            raise QuantizeError(
+                f"--target {TFLM} with precision {', '.join(settings.precisions)}: "
+                "microcontrollers get int8; add --precision int8"
+            )
     if AUTO in settings.float_stages and len(settings.float_stages) > 1:
         raise QuantizeError(
             f"--float-stage {AUTO} beside other stages; give {AUTO} alone, or name the stages"
         )
 
 
-def _held_out(training: dict[str, object] | None) -> Collection[str]:
-    """Stations that a training card says were kept from training."""
-    split = (training or {}).get("split")
-    return list(split.get("held_out_stations", ())) if isinstance(split, dict) else ()
+def _micro(
+    settings: ConvertSettings,
+    spec: ModelSpec,
+    converted: tuple[Converted, ...],
+    windows: CalibrationData,
+    progress: Progress | None,
+) -> MicroModel | None:
+    """Prove the int8 file in the microcontrollers' interpreter, if it was asked for."""
+    if settings.target != TFLM:
+        return None
+    source = next(result for result in converted if result.precision == "int8")
+    micro = prove(_model(source.name, source.data, spec), windows.verify, progress)
+    if micro.refusal is not None and not settings.force:
+        raise Disagreement(
+            f"{source.name} in tflite-micro does not agree with LiteRT: {micro.refusal}; nothing "
+            "was written; leave --target away, or --force"
+        )
+    return micro
 
 
 def _converted(

@@ -1,4 +1,4 @@
-"""A model in, the same in operators and pieces that a microcontroller's interpreter can hold out."""
+"""A model in, the same in operators that a microcontroller's interpreter knows out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..flatbuffer import is_constant, op_name
+from ..flatbuffer import op_name
 from .editing import Editor, readers
 
 MOST_CONCATENATED = 10
@@ -77,9 +77,7 @@ def _branch_concatenations(model: Any, graph: Any) -> None:
                     shape = [int(n) for n in graph.tensors[group[0]].shape]
                     shape[axis] = sum(int(graph.tensors[t].shape[axis]) for t in group)
                     inputs.append(edit.like(graph.tensors[group[0]], shape))
-                    operators.append(
-                        edit.operator("CONCATENATION", group, [inputs[-1]], axis=axis)
-                    )
+                    operators.append(edit.operator("CONCATENATION", group, [inputs[-1]], axis=axis))
             operator.inputs = np.array(inputs, np.int32)
         operators.append(operator)
     graph.operators = operators

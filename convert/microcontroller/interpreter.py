@@ -1,4 +1,4 @@
-"""A prepared window in, three probabilities a sample out, through a microcontroller's interpreter."""
+"""A prepared window in, probabilities out, through a microcontroller's interpreter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MicroError(EqedgeError):
 
 
 class MicroDetector:
-    """One model in TensorFlow Lite for Microcontrollers' own interpreter, as built for this machine.
+    """One model in TensorFlow Lite for Microcontrollers, as built for this machine.
 
     Args:
         data: The flatbuffer.

@@ -12,7 +12,7 @@ from ..crops import WindowSet
 from ..flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer
 from ..verify import compare_detectors
 from .fitting import fit, prune
-from .interpreter import MicroDetector, MicroError, smallest_arena
+from .interpreter import MicroDetector, smallest_arena
 from .loops import roll
 from .tiles import tile
 
@@ -27,12 +27,6 @@ LIMIT = AgreementLimit(
 """Between two interpreters of one int8 model: both round, but not in the same places."""
 
 Progress = Callable[[str, int, int], None]
-
-
-class MicroDisagreement(MicroError):
-    """The microcontrollers' interpreter does not say what the node's says."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,23 @@ class MicroModel:
     arena_bytes: int
     agreement: Agreement
     refusal: str | None
+
+    @property
+    def name(self) -> str:
+        """Beginning of the names of its files."""
+        return f"{self.source.name}_tflm"
+
+    @property
+    def summary(self) -> str:
+        """One line: name, size, arena, agreement."""
+        kept = ", ".join(
+            f"{head} {found.kept}/{found.kept + found.lost} kept"
+            for head, found in self.agreement.heads.items()
+        )
+        return (
+            f"{self.name}_model.c: {len(self.data):,} bytes, arena {self.arena_bytes:,}, {kept} "
+            "of LiteRT's" + (f"; written although {self.refusal}" if self.refusal else "")
+        )
 
 
 def rewritten(data: bytes) -> tuple[bytes, tuple[int, ...]]:

@@ -73,7 +73,9 @@ def _in_blocks(model: Any, graph: Any, chain: Sequence[Any]) -> list[Any]:
             shape = [count, *_shape(graph, output)[1:]]
             inputs = [block, *(int(tensor) for tensor in operator.inputs[1:])]
             block = edit.like(graph.tensors[output], shape)
-            operators.append(edit.again(operator, inputs if position else [inputs[0], key], [block]))
+            operators.append(
+                edit.again(operator, inputs if position else [inputs[0], key], [block])
+            )
         made.append(block)
     operators.append(edit.operator("CONCATENATION", made, [result], axis=0))
     return operators

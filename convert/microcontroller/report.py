@@ -1,0 +1,67 @@
+"""A proved model in, what a person must know of it before it goes onto a microcontroller out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .proof import MicroModel
+
+_SPELLED = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum"}
+"""Operations that the resolver does not spell as their name says."""
+
+
+def resolver_calls(operations: Mapping[str, int]) -> list[str]:
+    """Name the resolver's method for each operation: `AddConv2D` for CONV_2D."""
+    return [
+        "Add" + _SPELLED.get(name, "".join(map(_word, name.split("_"))))
+        for name in sorted(operations)
+    ]
+
+
+def render(micro: MicroModel) -> str:
+    """Write the Markdown report of one model."""
+    found = micro.agreement
+    verdict = (
+        "It agrees with LiteRT within the limit."
+        if micro.refusal is None
+        else f"**It misses the limit** and was written with --force: {micro.refusal}."
+    )
+    rows = "\n".join(
+        f"| {head} | {h.max_error:.3f} | {h.mean_error:.5f} | {h.kept} of {h.kept + h.lost} | "
+        f"{h.added} | {_samples(h.shift_median_samples)} | {_samples(h.shift_p95_samples)} |"
+        for head, h in found.heads.items()
+    )
+    loops = ", ".join(f"{rounds} rounds" for rounds in micro.loops) or "none"
+    calls = resolver_calls(micro.operations)
+    return f"""\
+# {micro.name}
+
+Of {micro.source.name}, sha256 `{micro.source.sha256}`. {verdict}
+
+| | |
+|---|---|
+| model | {len(micro.data):,} bytes of flash |
+| arena | {micro.arena_bytes:,} bytes in tflite-micro on this machine, where pointers have 8 bytes |
+| operations to register | {len(calls)} |
+| recurrences rolled into loops | {loops} |
+
+The same {found.windows} windows through TensorFlow Lite for Microcontrollers (this model) and
+LiteRT ({micro.source.name}). Both round to int8, not in the same places.
+
+| head | max difference | mean | picks of LiteRT kept | added | shift median | shift p95 |
+|---|---|---|---|---|---|---|
+{rows}
+
+Shifts are in samples; a detection's is that of its start. Newly detected windows of noise:
+{found.noise_added} of {found.noise_windows}.
+
+Operations: {", ".join(f"{op} {count}" for op, count in sorted(micro.operations.items()))}.
+"""
+
+
+def _samples(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _word(part: str) -> str:
+    return part if part[0].isdigit() else part.capitalize()
