@@ -18,7 +18,8 @@ class ClockState:
     """How far the time of a sample can be trusted.
 
     Attributes:
-        source: `sim` (the record's own time), `host` (samples dated by the node's clock).
+        source: `pps` (a receiver's pulses on the sensor's ticks), `ticks` (round trips to them),
+            `host` (arrivals at the node), `sim` (the record's own time).
         synced: The source itself follows UTC.
         offset_s: Newest arrival time less the model's, what the line and the buffers cost.
         error_s: Half width within which the time of a sample is expected, seconds.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from ..firmware_bridge.dialogue import TimeReply, TimeRequest
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.telemetry import Hello
 from ..firmware_bridge.tickclock import TickClock
-from .clock import Arrival, HostClock, Ticked
+from .clock import Arrival, HostClock, Ticked, host_synchronised
+from .pulses import PulseClock
 from .records import NANOSECONDS, ClockState
 
 EAGER_REQUESTS = 6
@@ -56,13 +58,23 @@ class TickDatedClock:
 
     A round trip bounds the host's time of a tick from both sides, so nothing of the packet's own
     length or of the line's delay is left in the date, as it is when arrivals are all there is.
+    Where the sensor catches a receiver's pulses these date better still, and the host's clock must
+    only tell once which second it is.
 
     Args:
         hello: The sensor's introduction: rate and tick rate.
         questions: Asked of this sensor.
+        synchronised: Whether the host knows UTC.
     """
 
-    def __init__(self, hello: Hello, questions: Questions) -> None:
+    def __init__(
+        self,
+        hello: Hello,
+        questions: Questions,
+        synchronised: Callable[[], bool] = host_synchronised,
+    ) -> None:
+        self._synchronised = synchronised
+        self._pulses = PulseClock(hello.tick_hz)
         self._by_arrival = HostClock(hello.rate_hz)
         self._ticks = TickClock(hello.tick_hz)
         self._ticks_per_sample = hello.tick_hz / hello.rate_hz
@@ -85,26 +97,46 @@ class TickDatedClock:
             return
         self._ticks.note(reply, asked_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
         self._answered_ns = arrival.monotonic_ns
+        self._pulses.note(
+            reply.pps_count, reply.pps_tick, self._host_utc_ns(reply.pps_tick), arrival.monotonic_ns
+        )
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
         newest = self._newest
         if newest is None or not self._answers:
             return self._by_arrival.time_ns(sample)
+        ticks = (sample - newest.sample) * self._ticks_per_sample
+        if self._pulses.fresh(self._now_ns):
+            since_ns = round(ticks / self._pulses.ticks_per_second * NANOSECONDS)
+            return self._pulses.time_ns(newest.tick) + since_ns
         host_seconds = self._ticks.host_seconds(newest.tick)
         assert host_seconds is not None
-        period_seconds = self._ticks_per_sample / self._ticks.ticks_per_second
-        monotonic_seconds = host_seconds + (sample - newest.sample) * period_seconds
+        monotonic_seconds = host_seconds + ticks / self._ticks.ticks_per_second
         return round(monotonic_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
 
     @property
     def state(self) -> ClockState:
-        """Of the ticks: half of the quickest round trip as error; of the arrivals before that."""
+        """Of the pulses, else of the ticks, else of the arrivals.
+
+        The ticks' error is half of the quickest round trip. Pulses keep UTC also where the host
+        has lost it since.
+        """
         state = self._by_arrival.state
         quickest = self._ticks.quickest_seconds
+        if self._answers and self._pulses.fresh(self._now_ns):
+            error_s = self._pulses.error_seconds(self._now_ns)
+            return ClockState("pps", True, state.offset_s, error_s)
         if not self._answers or quickest is None:
             return state
         return ClockState("ticks", state.synced, state.offset_s, quickest / 2)
+
+    def _host_utc_ns(self, tick: int) -> int | None:
+        """What UTC the host takes a tick for; None if it does not know UTC, or has no samples."""
+        host_seconds = self._ticks.host_seconds(tick)
+        if host_seconds is None or self._newest is None or not self._synchronised():
+            return None
+        return round(host_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
 
     @property
     def _answers(self) -> bool:
