@@ -5,8 +5,6 @@ from pathlib import Path
 import eqedge
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from eqedge.convert.train_cli import evaluate
 from eqedge.convert.training.records import held_out
 from eqedge.convert.training.score import EventWindow, Trial, predictor, score
 from eqedge.convert.training.student import build
@@ -61,16 +59,3 @@ def test_weights_pick_synthetic_earthquakes(predict):
     assert result["P"]["pooled"]["f1"] > 0.93
     assert result["S"]["pooled"]["f1"] > 0.93
     assert result["noise"]["false_p_per_hour"] <= 4
-
-
-def test_evaluate_command_scores_held_out_stations(stead_file):
-    """`eqedge evaluate` prints the card's scores as JSON, one entry a threshold."""
-    result = CliRunner().invoke(
-        evaluate,
-        ["--weights", str(WEIGHTS), "--data", str(stead_file), "--threshold", "0.3",
-         "--threshold", "0.5", "--labels", str(stead_file.parent / "labels")],
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    scores = json.loads(result.stdout)
-    assert set(scores) == {"P 0.3, S 0.3", "P 0.5, S 0.5"}
-    assert scores["P 0.3, S 0.3"]["P"]["pooled"]["f1"] > 0.8
