@@ -3,6 +3,7 @@
 import gc
 import os
 import pty
+import shutil
 import threading
 import time
 import tracemalloc
@@ -18,6 +19,8 @@ from eqedge.firmware_bridge.port import Port
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from hypothesis import given
 from hypothesis import strategies as st
+
+from .megabaud import run
 
 NMEA = (
     b"$GPRMC,081836,A,3751.65,S,14507.36,E,000.0,360.0,130998,011.3,E*62\r\n"
@@ -196,6 +199,14 @@ def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
     assert decoder.losses.frames_ok > 50 and decoder.losses.frames_bad > 1000
     half = len(sizes) // 2
     assert max(sizes[half:]) < max(sizes[:half]) + 50_000
+
+
+@pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("make")), reason="needs gcc and make")
+def test_the_account_of_a_megabaud_line(tmp_path):
+    """A second of the firmware's bytes, 1 % damaged: all that arrives whole is read, no more."""
+    account = run(tmp_path, seconds=1.0, share=0.01, seed=3)
+    assert [fault for fault in account.faults() if "memory" not in fault] == []
+    assert account.bytes_sent == 100_000 and account.frames_sent > 380
 
 
 def test_a_gps_receiver_is_named():
