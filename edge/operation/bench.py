@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from ..replay.synthetic import earthquake
 from ..settings import TriggerSettings
 from ..stack import Stack
 from ..trigger import Associator, thresholds_of
+from .bench_node import NodeCost, ReplayCost
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class Report:
-    """One run of the benchmark."""
+    """One run of the benchmark; `replay` and `nodes` where they were asked for."""
 
     model: str
     stages: tuple[Cost, ...]
     hop_ms: float
     real_time_factor: float
-    peak_rss_mb: float
     other_models: dict[str, float]
     """Network time of other models over this one's, in the same run."""
+    replay: ReplayCost | None = None
+    nodes: tuple[NodeCost, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -65,8 +66,30 @@ class Report:
             ),
             f"  {'sum':22} {self.hop_ms:8.3f} ms: {self.real_time_factor:.0f} times real time",
             *(f"  network of {name}: {ratio:.2f} x" for name, ratio in self.other_models.items()),
-            f"  peak memory {self.peak_rss_mb:.0f} MB",
+            *self._replay_lines(),
+            *(line for node in self.nodes for line in _node_lines(node)),
         ]
+
+    def _replay_lines(self) -> list[str]:
+        if self.replay is None:
+            return []
+        return [
+            f"replay at --speed max ({self.replay.data_seconds / 3600:.1f} h of data): "
+            f"{self.replay.windows_per_second:.0f} windows/s, "
+            f"{self.replay.times_real_time:.0f} times real time; "
+            f"{self.replay.times_cpu_time:.0f} times its CPU time"
+        ]
+
+
+def _node_lines(node: NodeCost) -> list[str]:
+    return [
+        f"eqedge run at a hop of {node.hop_seconds:g} s ({node.data_seconds / 60:.0f} min of data)",
+        f"  {'CPU':22} {node.cpu_percent:8.2f} % of a core in real time",
+        f"  {'memory':22} {node.rss_start_mb:8.1f} MB after the first window, "
+        f"{node.rss_end_mb:.1f} MB at the end",
+        f"  {'ready':22} {node.ready_seconds:8.2f} s after its start",
+        f"  {'first window':22} {node.first_window_ms:8.2f} ms after its last sample",
+    ]
 
 
 def measure(model: Model, others: list[Model], repeats: int) -> Report:
@@ -115,7 +138,6 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
         stages=tuple(Cost(s, medians[s], medians[s] / total) for s in stages),
         hop_ms=total,
         real_time_factor=1000 / total,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         other_models={name: medians[name] / medians["network"] for name in rivals},
     )
 

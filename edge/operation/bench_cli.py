@@ -1,6 +1,7 @@
 """`eqedge bench`: what the chain costs here."""
 
 import json
+from dataclasses import replace
 
 import click
 
@@ -22,14 +23,28 @@ from ...models.shelf import DEFAULT_MODEL
     help="Another model whose network is timed in the same run; may be repeated.",
 )
 @click.option("--repeats", type=click.IntRange(3, 100_000), default=200, help="Runs of each stage.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, 10_000),
+    default=60.0,
+    help="Data fed to a whole node at a hop of 1 s, sixty times faster than life; 0: stages only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(name: str, against: tuple[str, ...], repeats: int, as_json: bool) -> None:
-    """Time every stage of the chain on this machine, for one hop of one second.
+def bench(name: str, against: tuple[str, ...], repeats: int, minutes: float, as_json: bool) -> None:
+    """Time every stage of the chain on this machine, then whole nodes, from outside.
 
-    Machines differ and are shared: compare ratios within one run, not times between runs.
+    First each stage, for one hop of one second; then a replay at --speed max; then `eqedge run` as
+    a process, fed over TCP: CPU, memory and start at a hop of 1 s, CPU at 0.5 s for a sixth of the
+    time. Machines differ and are shared: compare ratios within one run, not times between runs.
     """
     from ...models.shelf import open_model
     from .bench import measure
+    from .bench_node import feed_node, replay
 
-    report = measure(open_model(name), [open_model(other) for other in against], repeats)
+    model = open_model(name)
+    report = measure(model, [open_model(other) for other in against], repeats)
+    if minutes:
+        hops = {1.0: minutes, 0.5: minutes / 6}
+        nodes = tuple(feed_node(name, hop, length) for hop, length in hops.items())
+        report = replace(report, replay=replay(model), nodes=nodes)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
