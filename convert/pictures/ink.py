@@ -28,7 +28,7 @@ SERIES = (
     Line("#14305c", "-", "o"),
     Line("#bf4b2c", (0, (5, 2)), "s"),
     Line("#4f9d80", (0, (6, 2, 1, 2)), "^"),
-    Line("#b79bd0", (0, (1, 1.2)), "D"),
+    Line("#bda6d6", (0, (1, 1.2)), "D"),
     Line("#000000", (0, (3, 1, 1, 1, 1, 1)), "x"),
 )
 """Networks side by side, in their order."""

@@ -1,0 +1,156 @@
+"""`eqedge plot`: every figure as a file, and what goes wrong in one line."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from click.testing import CliRunner
+from eqedge import EqedgeError
+from eqedge.convert.pictures.cli import plot
+from eqedge.edge.replay.sample import DEMO_FILE
+
+WITHOUT_MATPLOTLIB = """
+import sys
+sys.modules["matplotlib"] = None
+from eqedge.__main__ import main
+sys.argv = ["eqedge", *sys.argv[1:]]
+main()
+"""
+
+
+def run(*arguments):
+    """`eqedge plot`; what a user can put right comes as the error it is."""
+    result = CliRunner().invoke(plot, [str(a) for a in arguments])
+    if isinstance(result.exception, EqedgeError):
+        raise result.exception
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return result
+
+
+@pytest.fixture
+def figures(triggers, scores, training):
+    """The arguments of every kind of figure."""
+    return {
+        "trace": ("trace", DEMO_FILE),
+        "grid": ("grid", triggers, "--data", DEMO_FILE, "--panels", "4"),
+        "residuals": ("residuals", scores),
+        "precision-recall": ("precision-recall", scores, "--rows", "manually_picked"),
+        "onset": ("onset", scores, "--at", "P 0.5, S 0.5"),
+        "learning": ("learning", training),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["trace", "grid", "residuals", "precision-recall", "onset", "learning"]
+)
+def test_every_figure_as_png_and_svg(figures, tmp_path, kind):
+    """Files of their kind, and no other file beside them."""
+    png, svg = tmp_path / "a.png", tmp_path / "a.svg"
+    for path in (png, svg):
+        run(*figures[kind], "--output", path)
+    assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 10_000
+    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_the_same_figure_is_the_same_file(figures, tmp_path):
+    """No date, no random name: what lies in a repository changes when the data do."""
+    one, other = tmp_path / "a.svg", tmp_path / "b.svg"
+    for path in (one, other):
+        run(*figures["onset"], "--output", path)
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["figure", "figure.jpg", "figure.PNG"])
+def test_a_suffix_that_is_none_of_ours_is_refused(tmp_path, name):
+    """Before anything is drawn; the remedy is named."""
+    with pytest.raises(EqedgeError, match=r"name it \.png, \.svg or \.pdf"):
+        run("trace", DEMO_FILE, "--output", tmp_path / name)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    """And nothing is left behind."""
+    with pytest.raises(EqedgeError, match=r"a\.png: cannot be written .*folder that exists"):
+        run("trace", DEMO_FILE, "--output", tmp_path / "no" / "a.png")
+
+
+def test_no_display_is_one_line(monkeypatch):
+    """Without --output a window is wanted."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib
+
+    matplotlib.use("agg")
+    with pytest.raises(EqedgeError, match=r"no display .*give --output FILE\.png"):
+        run("trace", DEMO_FILE)
+
+
+@pytest.mark.parametrize("kind", ["--help", "trace"])
+def test_without_matplotlib(tmp_path, kind):
+    """Help comes all the same; a figure is one line with the package to install, exit 2."""
+    arguments = ["plot", kind]
+    if kind == "trace":
+        arguments += [str(DEMO_FILE), "--output", str(tmp_path / "a.png")]
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MATPLOTLIB, *arguments],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    if kind == "--help":
+        assert result.returncode == 0 and "precision-recall" in result.stdout
+    else:
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert "pip install 'eqedge[plot]'" in line
+
+
+def test_a_trace_that_is_not_there_is_named(tmp_path):
+    """With those that are called nearly so."""
+    with pytest.raises(EqedgeError, match=r"not in demo\.hdf5; did you mean SYN\.XX_\w+_EV"):
+        run("trace", DEMO_FILE, "--trace", "20260101000700", "--output", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[1]", "null", '{"schema": 1, "models": {}, "runs": {}}', "\x00"]
+)
+def test_what_is_no_scores_is_one_line(tmp_path, content):
+    """An empty file, other JSON, a report of nothing."""
+    path = tmp_path / "odd.json"
+    path.write_text(content)
+    for kind in ("residuals", "precision-recall", "onset"):
+        with pytest.raises(EqedgeError, match=r"odd\.json: "):
+            run(kind, path, "--output", tmp_path / "a.png")
+
+
+def test_scores_of_another_version_or_threshold(scores, tmp_path):
+    """The first is to be made anew; of the second those that are there are named."""
+    with pytest.raises(EqedgeError, match=r"has no 'P 0\.9, S 0\.9', only P 0\.3, S 0\.3; P 0\.5"):
+        run("onset", scores, "--at", "P 0.9, S 0.9", "--output", tmp_path / "a.png")
+    other = tmp_path / "old.json"
+    other.write_text(json.dumps(json.loads(scores.read_text()) | {"schema": 0}))
+    with pytest.raises(EqedgeError, match="schema 0; run eqedge evaluate again"):
+        run("onset", other, "--output", tmp_path / "a.png")
+
+
+def test_a_training_without_enough_scores(training, tmp_path):
+    """No history, one note, a damaged line: named, with the remedy."""
+    history = training / "history.jsonl"
+    lines = history.read_text().splitlines()
+    for content, words in (
+        (lines[0], "1 scores, a curve needs two; train for longer"),
+        ("\n".join([*lines, "{"]), "line 4 is no note of a training"),
+    ):
+        history.write_text(content)
+        with pytest.raises(EqedgeError, match=words):
+            run("learning", training, "--output", tmp_path / "a.png")
+    history.unlink()
+    with pytest.raises(EqedgeError, match=r"history\.jsonl: .*give the --output of eqedge train"):
+        run("learning", training, "--output", tmp_path / "a.png")
+
+
+def test_another_files_run_is_refused(triggers, tmp_path, eqedge):
+    """The grid needs the file that was replayed."""
+    other = tmp_path / "other.hdf5"
+    assert eqedge("sample", other, "--events", "1", "--noise", "1", "--seed", "9").returncode == 0
+    with pytest.raises(EqedgeError, match=r"trace .* not in other\.hdf5; name the file"):
+        run("grid", triggers, "--data", other, "--output", tmp_path / "a.png")
