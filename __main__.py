@@ -7,6 +7,7 @@ import click
 
 from . import EqedgeError
 from .convert.cli import convert
+from .convert.comparison.cli import compare
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
 from .convert.train_cli import train
@@ -35,7 +36,9 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, events, doctor, sensor, models, sample, bench, convert, train, evaluate, plot):
+for command in (
+    run, events, doctor, sensor, models, sample, bench, convert, compare, train, evaluate, plot
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""Networks side by side: what each costs and what it finds."""

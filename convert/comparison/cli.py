@@ -1,0 +1,101 @@
+"""`eqedge compare`: networks and records in, the report's table out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ... import EqedgeError
+from ..console import Progress, quiet, stoppable
+from ..pictures.canvas import SUFFIXES
+
+if TYPE_CHECKING:
+    from .table import Comparison
+
+_FILE = click.Path(path_type=Path)
+
+
+class TableError(EqedgeError):
+    """A table or chart cannot be written."""
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("networks", nargs=-1, required=True, metavar="FILE|NAME...")
+@click.option(
+    "--data",
+    type=_FILE,
+    multiple=True,
+    required=True,
+    metavar="FILE.hdf5",
+    help="Labelled records in STEAD's layout to score on; can be repeated.",
+)
+@click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
+@click.option("--manual", is_flag=True, help="Of the events, only those that a person picked.")
+@click.option(
+    "--calibration",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE.hdf5",
+    help="Records to quantise weights with, so that they are compared in int8 too.",
+)
+@click.option("--csv", "csv_file", type=_FILE, metavar="FILE.csv", help="Write the table here.")
+@click.option("--markdown", type=_FILE, metavar="FILE.md", help="Write the table here.")
+@click.option(
+    "--chart", type=_FILE, metavar="FILE.png", help="Draw it: .png, .svg or .pdf; needs [plot]."
+)
+def compare(
+    networks: tuple[str, ...],
+    data: tuple[Path, ...],
+    all_stations: bool,
+    manual: bool,
+    calibration: tuple[Path, ...],
+    csv_file: Path | None,
+    markdown: Path | None,
+    chart: Path | None,
+) -> None:
+    """Set networks side by side: size, operations, latency, memory, precision, recall, residuals.
+
+    A network is a shipped model by name, a .tflite with its card, or weights (.h5, .weights.h5,
+    .keras), which are converted. All run in the node's runtime and are shown the same windows of
+    stations held out of training.
+    """
+    if chart is not None and chart.suffix not in SUFFIXES:
+        raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    with stoppable():
+        with quiet():
+            from .costs import costs_of
+            from .entrants import open_entrants
+            from .scores import choose, score_all
+            from .table import Comparison as Found
+            from .table import as_csv, as_markdown, as_text
+
+        progress = Progress()
+        records = choose(data, all_stations, manual)
+        entrants = open_entrants(networks, calibration, progress)
+        found = Found(entrants, costs_of(entrants), score_all(entrants, records, progress))
+        click.echo(as_text(found))
+        _write(csv_file, as_csv, found)
+        _write(markdown, as_markdown, found)
+        if chart is not None:
+            from .chart import draw_chart
+
+            draw_chart(found, chart)
+
+
+def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparison) -> None:
+    """Write a table whole or not at all."""
+    if path is None:
+        return
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(form(found), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TableError(
+            f"table {path}: {error.strerror or error}; free space or name another file"
+        ) from error

@@ -1,0 +1,31 @@
+"""Run as a process with a .tflite: `python -m ...memory FILE` prints its own peak memory in MB."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ...edge.runtime import find_runtime, hushed
+
+
+def main(path: Path) -> None:
+    """Load the file, run it once on zeros."""
+    with hushed():
+        interpreter = find_runtime().interpreter(model_content=path.read_bytes(), num_threads=1)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+        interpreter.invoke()
+    # not getrusage: its peak is handed down from the process that started this one
+    status = Path("/proc/self/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    if peak is None:
+        sys.exit("this system does not tell a process's peak memory")
+    print(int(peak[1]) / 1024)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,120 @@
+"""Networks and labelled records in, each head's score out; every network sees the same windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...edge.picks import find_peaks
+from ...edge.prepare import prepare
+from ...models.spec import HEADS
+from ..conversion import Progress
+from ..labelled import Judged, Marks, judge_head, summed
+from ..training.cuts import Cut, cuts
+from ..training.outcomes import PhaseScore
+from ..training.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
+from ..training.score import TRIAL_DRAWS, TRIAL_SEED
+from ..training.waveforms import Waveforms
+from .entrants import Entrant
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one network finds.
+
+    Attributes:
+        detection: By windows of events and of noise.
+        P: By picks in windows of events.
+        S: The same, where the record has an S in view.
+        false_p_per_hour: P picks an hour of noise; None without any.
+    """
+
+    detection: PhaseScore
+    P: PhaseScore
+    S: PhaseScore
+    false_p_per_hour: float | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the networks were scored on, and what came of it.
+
+    Attributes:
+        events: Windows of events, three of each.
+        noise: Windows of noise.
+        stations: They are of.
+        scores: In the networks' order.
+    """
+
+    events: int
+    noise: int
+    stations: int
+    scores: tuple[Score, ...]
+
+
+def choose(paths: Sequence[Path], all_stations: bool, manual: bool) -> list[Record]:
+    """Choose the records to score on.
+
+    Args:
+        paths: STEAD-layout HDF5 files.
+        all_stations: Also stations that this package's training may have seen.
+        manual: Of the events, only those that a person picked.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    index = merge([index_stead(path) for path in paths])
+    records = index.records if all_stations else index.held_out()
+    chosen = [r for r in records if r.kind == "noise" or r.manual or not manual]
+    if not any(record.kind == "event" for record in chosen):
+        hints = [] if all_stations else ["--all-stations"]
+        hints += ["no --manual"] if manual else []
+        raise DataError(
+            f"{', '.join(path.name for path in paths)}: no earthquake to score on among "
+            f"{len(index.records)} records; give {' or '.join(hints) or 'another file'}"
+        )
+    return chosen
+
+
+def score_all(
+    entrants: Sequence[Entrant], records: Sequence[Record], progress: Progress | None = None
+) -> Scored:
+    """Show every network the windows that `eqedge evaluate` would.
+
+    Args:
+        entrants: With windows of 6000 samples.
+        records: From `choose`.
+        progress: Called with what is done, how much of it, and of how much.
+    """
+    judged: list[list[list[Judged]]] = [[[] for _ in HEADS] for _ in entrants]
+    noise_picks = [0] * len(entrants)
+    events = noise = done = 0
+    place = {record: number for number, record in enumerate(records, start=1)}
+    for cut in cuts(records, Waveforms(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
+        marks = _marks(cut)
+        for number, entrant in enumerate(entrants):
+            answer = entrant.detect(prepare(cut.samples, entrant.spec))
+            limits = entrant.spec.thresholds["default"]
+            thresholds = (limits.detection_threshold, limits.P_threshold, limits.S_threshold)
+            for column, head in enumerate(HEADS):
+                one = judge_head(head, answer[:, column], marks, thresholds[column])
+                judged[number][column].append(one)
+            if marks.is_noise:
+                noise_picks[number] += len(find_peaks(answer[:, 1], thresholds[1]))
+        noise += marks.is_noise
+        events += not marks.is_noise
+        if progress is not None and place[cut.record] > done:
+            done = place[cut.record]
+            progress("scoring", done, len(records))
+    hours = noise * WINDOW_SAMPLES / RATE_HZ / 3600
+    scores = tuple(
+        Score(summed(detection), summed(p), summed(s), picks / hours if noise else None)
+        for (detection, p, s), picks in zip(judged, noise_picks, strict=True)
+    )
+    return Scored(events, noise, len({record.station for record in records}), scores)
+
+
+def _marks(cut: Cut) -> Marks:
+    record = cut.record
+    return Marks(cut.use == "noise", cut.sample_of(record.p_sample), cut.sample_of(record.s_sample))

@@ -1,0 +1,164 @@
+"""`eqedge compare`: the report's table from models, weights and records."""
+
+import csv
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from eqedge.__main__ import main
+from eqedge.convert.comparison.costs import Cost, costs_of
+from eqedge.convert.comparison.entrants import open_entrants
+from eqedge.convert.comparison.scores import Score, Scored, choose, score_all
+from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_text
+from eqedge.convert.training.outcomes import PhaseScore
+from eqedge.convert.training.records import DataError, held_out
+from eqedge.edge.replay.synthetic import earthquake, noise
+
+FLOAT, INT8 = "leqnet_gru_float32", "leqnet_gru_int8"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Return synthetic records: the even ones of a station held out, the odd ones not."""
+    stations = [next(f"S{k:03d}" for k in range(999) if held_out(f"S{k:03d}.XX") is side)
+                for side in (True, False)]  # fmt: skip
+    path = tmp_path_factory.mktemp("compare") / "records.hdf5"
+    rng = np.random.default_rng(3)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data")
+        for number in range(12):
+            record = noise(rng) if number >= 8 else earthquake(rng)
+            data = group.create_dataset(f"{number:02d}", data=record.waveform)
+            data.attrs["network_code"] = "XX"
+            data.attrs["receiver_code"] = stations[number % 2]
+            data.attrs["trace_category"] = "noise" if number >= 8 else "earthquake_local"
+            data.attrs["p_status"] = "manual" if number < 4 else "autopicker"
+            if number < 8:
+                data.attrs["p_arrival_sample"] = float(record.p_arrival_sample)
+                data.attrs["s_arrival_sample"] = float(record.s_arrival_sample)
+    return path
+
+
+def test_held_out_stations_unless_told_otherwise(records):
+    """Training may have seen the other stations; automatic picks may be left out."""
+    assert len(choose([records], False, False)) == 6
+    assert len(choose([records], True, False)) == 12
+    by_hand = choose([records], True, True)
+    assert sorted(record.kind for record in by_hand) == ["event"] * 4 + ["noise"] * 4
+
+
+def test_records_without_an_earthquake_are_refused(tmp_path):
+    """What would help is named."""
+    path = tmp_path / "quiet.hdf5"
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data").create_dataset("a_NO", data=np.ones((6000, 3)))
+        data.attrs["trace_category"] = "noise"
+    with pytest.raises(DataError, match=r"quiet.hdf5: no earthquake .*--all-stations"):
+        choose([path], False, False)
+
+
+@pytest.fixture(scope="module")
+def entrants():
+    """Return both shipped models."""
+    return open_entrants([FLOAT, INT8], ())
+
+
+def test_all_see_the_same_windows(entrants, records):
+    """The shipped models find synthetic earthquakes, and are scored on equally many labels."""
+    scored = score_all(entrants, choose([records], True, False))
+    assert scored.events == 24 and scored.noise >= 4 and scored.stations == 2
+    for score in scored.scores:
+        for head in (score.detection, score.P):
+            assert head.found + head.missed == 24
+        assert score.P.recall > 0.7 and score.detection.recall > 0.7
+        assert score.P.mean_absolute_s is not None and score.P.mean_absolute_s < 0.3
+    assert scored.scores[0] == score_all(entrants[:1], choose([records], True, False)).scores[0]
+
+
+def test_costs_are_of_each_network(entrants):
+    """Sizes are the files', the first is the measure of time, memory is a small process's."""
+    first, second = costs_of(entrants)
+    assert (first.size_bytes, second.size_bytes) == tuple(len(e.data) for e in entrants)
+    assert first.latency_ratio == 1.0 and second.latency_ms > 0
+    # Python, numpy and the runtime, not this process with TensorFlow in it
+    assert 20 < first.rss_mb < 300 and 20 < second.rss_mb < 300
+
+
+def test_weights_become_float32(built, tmp_path):
+    """Weights are counted and converted; without records to calibrate on only to float32."""
+    path = tmp_path / "mine.weights.h5"
+    network = built("leqnet-gru").network
+    network.save_weights(path)
+    (entrant,) = open_entrants([str(path)], ())
+    assert (entrant.name, entrant.precision) == ("mine_float32", "float32")
+    assert entrant.architecture == "LEQNet-GRU" and entrant.parameters == network.count_params()
+    window = np.random.default_rng(1).standard_normal((6000, 3)).astype(np.float32)
+    expected = np.concatenate([np.asarray(y) for y in network(window[None])], axis=2)[0]
+    np.testing.assert_allclose(entrant.detect(window), expected, atol=1e-4)
+
+
+@pytest.fixture
+def comparison(entrants):
+    """Return a comparison of known numbers."""
+    head = PhaseScore(8, 2, 2, 0.05)
+    scores = (Score(head, head, head, 1.25), Score(head, head, PhaseScore(0, 0, 0, None), None))
+    costs = (Cost(1500, 2.0, 1.0, 60.0), Cost(500, 1.0, 0.5, 50.0))
+    return Comparison(entrants, costs, Scored(10, 4, 3, scores))
+
+
+def test_text_and_markdown_have_every_network(comparison):
+    """One row a network in each of two tables, below their heads."""
+    text = as_text(comparison).splitlines()
+    assert sum(line.startswith(INT8) for line in text) == 2
+    assert text[1].split()[-4:] == ["2", "2.00", "1.00", "60"]
+    marked = as_markdown(comparison).splitlines()
+    assert sum(line.startswith(f"| {FLOAT} |") for line in marked) == 2
+    tables = [line for line in marked if line.startswith("|")]
+    assert {line.count("|") for line in tables[:4]} == {tables[0].count("|")}
+    assert "10 windows of events and 4 of noise, 3 stations" in marked[-1]
+
+
+def test_csv_is_plain_numbers(comparison):
+    """A program reads it: no separators of thousands, nothing where nothing is known."""
+    first, second = csv.DictReader(as_csv(comparison).splitlines())
+    assert (first["model"], first["parameters"], first["P F1"]) == (FLOAT, "38720", "0.800")
+    assert (second["latency"], second["S MAE s"], second["false P/h"]) == ("0.50", "", "")
+
+
+def run(monkeypatch, *arguments):
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["eqedge", "compare", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_the_command(records, tmp_path, monkeypatch, capsys):
+    """It prints the table and writes CSV, Markdown and chart."""
+    files = [tmp_path / name for name in ("t.csv", "t.md", "t.png")]
+    assert not run(
+        monkeypatch, FLOAT, INT8, "--data", records,
+        "--csv", files[0], "--markdown", files[1], "--chart", files[2],
+    )  # fmt: skip
+    assert INT8 in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.md", "t.png"]
+    assert files[2].read_bytes()[:4] == b"\x89PNG"
+    assert len(files[0].read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "said"),
+    [
+        ("nothing.h5", [], "nothing.h5: no such file; name a .tflite, weights"),
+        (INT8, ["--csv", "no/where.csv"], "table no/where.csv: No such file"),
+        (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),
+    ],
+)
+def test_bad_input_is_one_line(records, monkeypatch, tmp_path, capsys, network, options, said):
+    """The thing and the remedy, exit 2, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, network, "--data", records, *options) == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("eqedge: ")]
+    assert len(lines) == 1 and said in lines[0]
+    assert list(tmp_path.iterdir()) == []
