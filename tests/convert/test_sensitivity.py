@@ -1,9 +1,8 @@
 """The search for the fewest stages to keep in float."""
 
+from eqedge.convert.sensitivity import Verdict, groups_of, is_tuned, most_steps, search
 from hypothesis import given
 from hypothesis import strategies as st
-
-from eqedge.convert.sensitivity import Verdict, groups_of, is_tuned, most_steps, search
 
 STAGES = ["encoder_0", "encoder_1", "residual_0", "bilstm_0", "bilstm_1", "recurrence", "decoder_P"]
 
