@@ -81,6 +81,17 @@ class Thresholds:
     confirm_seconds: float = 1.0
 
 
+PRESETS: Mapping[str, Thresholds] = {
+    "default": Thresholds(),
+    "early-warning": Thresholds(
+        detection_threshold=0.3, min_duration_seconds=0.25, confirm_windows=1, confirm_seconds=0.0
+    ),
+    "catalogue": Thresholds(P_threshold=0.5, S_threshold=0.4, confirm_seconds=3.0),
+}
+"""What a card says unless a model's own scores ask for something else: announced at once, or only
+what stands; `docs/stream.md` has the trade-offs."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One network's contract with the device.
@@ -101,7 +112,7 @@ class ModelSpec:
     window_samples: int = 6000
     component_order: str = "ENZ"
     preparation: Preparation = field(default_factory=Preparation)
-    thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: {"default": Thresholds()})
+    thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: dict(PRESETS))
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
