@@ -22,7 +22,7 @@ SECTIONS_IN_RAM = {".data", ".bss", ".noinit"}
 def waveform(path: Path, rate_hz: int, bits: int) -> None:
     """Full-scale noise: every count needs the widest encoding."""
     rng = random.Random(1)
-    samples = 30_000
+    samples = 70_000
     header = struct.pack(
         "<4sIIIfBBxxiII18s42s",
         *(b"EQW1", samples, CHANNELS, rate_hz * 1000, 1.0, 0, bits, 0, 1, 0xFFFF_FFFF),
@@ -57,11 +57,11 @@ def largest(prefix: str, elf: Path) -> str:
 
 
 def avr_cost(out: Path, board: str, converter: str, bits: int) -> dict[str, float]:
-    """Cycles and stack, from 20 simulated seconds on simavr."""
+    """Cycles and stack, from a simulated minute on simavr in which the host asks for the time."""
     wave = out / f"size-{bits}.bin"
     waveform(wave, 1000, bits)
     done = subprocess.run(
-        [out / "simulate_avr", out / f"{board}.elf", converter, wave, "--measure", "20"],
+        [out / "simulate_avr", out / f"{board}.elf", converter, wave, "--measure", "60"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     pairs = (line.split() for line in done.stdout.splitlines())

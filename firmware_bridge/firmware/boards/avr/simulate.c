@@ -209,6 +209,21 @@ static void open_line(uint16_t port)
     fcntl(line, F_SETFL, O_NONBLOCK);
 }
 
+/* While costs are measured the host asks for the time: `time-request` of PROTOCOL.md, at moments that
+ * drift through the packets. */
+static avr_cycle_count_t host_byte(avr_t *unused, avr_cycle_count_t when, void *param)
+{
+    static const uint8_t request[] = {0x0B, 0x01, 0x10, 0xD4, 0xC3, 0xB2,
+                                      0xA1, 0x17, 0xBC, 0x83, 0x57, 0x00};
+    static size_t at;
+
+    (void)unused;
+    (void)param;
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT), request[at]);
+    at = (at + 1) % sizeof request;
+    return when + (at == 0 ? CLOCK_HZ / 10000u * 3713u : CLOCK_HZ / 11520u);
+}
+
 static void no_sleep(avr_t *unused, avr_cycle_count_t cycles)
 {
     (void)unused;
@@ -301,6 +316,7 @@ int main(int argc, char **argv)
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 0), 0);
     avr_cycle_timer_register(avr, CLOCK_HZ, pulse, avr);
     if (strcmp(argv[4], "--measure") == 0) {
+        avr_cycle_timer_register(avr, CLOCK_HZ, host_byte, NULL);
         measure(avr, atof(argv[5]));
     } else {
         open_line((uint16_t)atoi(argv[5]));
