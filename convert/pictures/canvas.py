@@ -48,6 +48,8 @@ def present(
         raise PlotError(
             f"matplotlib cannot be imported ({error}); pip install 'eqedge[plot]'"
         ) from error
+    except ValueError as error:  # of MPLBACKEND, or a damaged matplotlibrc
+        raise PlotError(f"matplotlib does not start ({error}); unset MPLBACKEND") from error
     with matplotlib.rc_context(SETTINGS):
         if output is None:
             _window(size_inches, draw)

@@ -104,6 +104,14 @@ def test_without_matplotlib(tmp_path, kind):
         assert "pip install 'eqedge[plot]'" in line
 
 
+def test_a_backend_that_is_none(eqedge, monkeypatch, tmp_path):
+    """What the environment says wrongly is one line too."""
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    result = eqedge("plot", "trace", DEMO_FILE, "--output", tmp_path / "a.png")
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and line.endswith("unset MPLBACKEND")
+
+
 def test_a_trace_that_is_not_there_is_named(tmp_path):
     """With those that are called nearly so."""
     with pytest.raises(EqedgeError, match=r"not in demo\.hdf5; did you mean SYN\.XX_\w+_EV"):
