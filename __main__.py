@@ -15,6 +15,7 @@ from .edge.cli import run
 from .edge.operation.bench_cli import bench
 from .edge.operation.doctor_cli import doctor
 from .edge.operation.listing import events
+from .edge.operation.service_cli import install_service
 from .edge.replay.sample_cli import sample
 from .firmware_bridge.cli import sensor
 from .models.cli import models
@@ -37,7 +38,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
 
 
 for command in (
-    run, events, doctor, sensor, models, sample, bench, convert, compare, train, evaluate, plot
+    run, events, doctor, install_service, sensor, models, sample, bench, convert, compare, train, evaluate, plot
 ):  # fmt: skip
     cli.add_command(command)
 
