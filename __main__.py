@@ -38,7 +38,8 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
 
 
 for command in (
-    run, events, doctor, install_service, sensor, models, sample, bench, convert, compare, train, evaluate, plot
+    run, events, doctor, install_service, sensor, models, sample, bench,
+    convert, compare, train, evaluate, plot,
 ):  # fmt: skip
     cli.add_command(command)
 
