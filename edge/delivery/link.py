@@ -278,6 +278,10 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
         return None
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.ca_file:
+            # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who
+            # signed, for whom and until when is checked all the same.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if settings.certificate_file:
             # A key with a passphrase would make the node ask for it on a terminal it hasn't got.
             context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
