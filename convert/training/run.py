@@ -15,15 +15,18 @@ from ...models.spec import ModelSpec
 from . import devices, loop, mining
 from .augment import AugmentOptions
 from .card import Run, git_revision, write_card
+from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
 from .labels import LabelOptions
-from .records import Index
+from .records import Index, Record
 from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
 from .student import Student, StudentSettings, build
 
 MINED_SCENES = 12_000
+CENTRED_ON = 400
+"""Records of training stations that tell where the best threshold lies."""
 
 
 class OutputError(EqedgeError):
@@ -151,7 +154,18 @@ def _learn(
         request.identity(),
         judge,
     )
+    seen = make_trial(_by_hand(index.training()), labels, spec, TRIAL_SEED)
+    for head, name in ((1, "picker_P"), (2, "picker_S")):
+        best = best_threshold(predictor(student.averaged()), seen, head)
+        student.lift(name, shift_to_centre(best))
+        _say(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
     return student, finished, {"P 0.3, S 0.3": judge(student)}
+
+
+def _by_hand(records: Sequence[Record]) -> list[Record]:
+    """Manually picked records, spread over the files, as many as take a minute."""
+    picked = [record for record in records if record.manual and record.kind == "event"]
+    return picked[:: max(1, len(picked) // CENTRED_ON)]
 
 
 def _claim(output: Path, resume: bool) -> None:

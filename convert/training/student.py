@@ -114,6 +114,12 @@ class Student:
         network.set_weights(self.average)
         return network
 
+    def lift(self, head: str, logits: float) -> None:
+        """Add to the bias of an output layer, e.g. `picker_P`: the average's, which is shipped."""
+        bias = self.network.get_layer(head).bias
+        index = next(k for k, w in enumerate(self.network.weights) if w is bias)
+        self.average[index] = self.average[index] + np.float32(logits)
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything a later process needs to go on as if nothing had happened."""
         state = {"steps": np.asarray(self.steps)}
