@@ -11,7 +11,7 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check test bench soak clean
+.PHONY: help demo setup apt check test bench soak arm64-smoke clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make check   ruff, mypy --strict, import-linter'
 	@echo 'make bench   what each stage of the chain costs on this machine'
 	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
+	@echo 'make arm64-smoke  the node on Debian arm64 under qemu-user: same picks, size, memory (root, once)'
 	@echo 'make clean   remove virtual environments and caches'
 
 demo: $(NODE)/.installed
@@ -40,7 +41,7 @@ setup: apt $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	@echo '== installing the workstation (TensorFlow) and the tools for tests into $(VENV)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[convert,plot,mseed,dev]'
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[convert,tflm,plot,mseed,dev]'
 	@touch $@
 
 apt:
@@ -67,6 +68,9 @@ SPEED ?= 100
 SEED  ?= 1
 soak: setup
 	$(BIN)/python -m tests.soak --hours $(HOURS) --speed $(SPEED) --seed $(SEED)
+
+arm64-smoke: $(NODE)/.installed
+	$(NODE)/bin/python -m tests.arm64_smoke
 
 clean:
 	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -48,6 +48,7 @@ def compare_detectors(
     detectors: tuple[Detects, Detects],
     windows: WindowSet,
     progress: Progress | None = None,
+    rounds: int = LATENCY_ROUNDS,
 ) -> Agreement:
     """Run two detectors over the windows, whatever interpreters they have.
 
@@ -56,6 +57,7 @@ def compare_detectors(
         detectors: What is right, and what is to be judged.
         windows: Prepared windows that calibration did not use.
         progress: Called with what is done, how much of it, and of how much.
+        rounds: Windows that latency is measured on.
 
     Returns:
         As `compare`.
@@ -83,7 +85,7 @@ def compare_detectors(
         for before, after, is_noise in zip(expected, found, windows.is_noise, strict=True)
         if is_noise
     )
-    float_ms, other_ms = _latencies(detectors, windows.windows[0])
+    float_ms, other_ms = _latencies(detectors, windows.windows[0], rounds)
     return Agreement(
         len(windows.windows), int(windows.is_noise.sum()), noise_added, heads, other_ms, float_ms
     )
@@ -168,10 +170,12 @@ def _moment(head: str, peak: Peak) -> int:
     return peak.start_sample if head == "detection" else peak.sample
 
 
-def _latencies(detectors: Sequence[Detects], window: NDArray[np.float32]) -> list[float]:
+def _latencies(
+    detectors: Sequence[Detects], window: NDArray[np.float32], rounds: int
+) -> list[float]:
     """Median milliseconds of each, taken turn by turn so that a busy machine is busy for all."""
     times: list[list[float]] = [[] for _ in detectors]
-    for _ in range(LATENCY_ROUNDS):
+    for _ in range(rounds):
         for detector, spent in zip(detectors, times, strict=True):
             start = time.perf_counter()
             detector(window)

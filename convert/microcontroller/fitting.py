@@ -40,23 +40,27 @@ def prune(model: Any) -> None:
 
 
 def _slice_splits(model: Any, graph: Any) -> None:
+    """Cut out the few parts that are read, in place of cutting into all."""
     read = readers(graph)
     edit = Editor(model, graph)
     operators = []
     for operator in graph.operators:
-        parts = [int(t) for t in operator.outputs if int(t) in read or int(t) in graph.outputs]
-        if op_name(model, operator) != "SPLIT" or len(operator.outputs) <= FEW_PARTS < len(parts):
+        parts = [int(tensor) for tensor in operator.outputs]
+        needed = [part for part in parts if part in read or part in graph.outputs]
+        few = len(needed) <= FEW_PARTS < len(parts)
+        if op_name(model, operator) == "SPLIT" and few and _by_rows(model, graph, operator):
+            rows = int(graph.tensors[parts[0]].shape[0])
+            source = int(operator.inputs[1])
+            operators += [edit.rows(source, rows * parts.index(p), rows, p) for p in needed]
+        else:
             operators.append(operator)
-            continue
-        axis_tensor, source = (int(t) for t in operator.inputs)
-        axis = np.asarray(model.buffers[graph.tensors[axis_tensor].buffer].data, np.uint8)
-        if axis.any() or len(parts) > FEW_PARTS or len(operator.outputs) <= FEW_PARTS:
-            operators.append(operator)
-            continue
-        rows = int(graph.tensors[parts[0]].shape[0])
-        everything = [int(t) for t in operator.outputs]
-        operators += [edit.rows(source, rows * everything.index(p), rows, p) for p in parts]
     graph.operators = operators
+
+
+def _by_rows(model: Any, graph: Any, split: Any) -> bool:
+    """Whether a SPLIT cuts along the first axis."""
+    axis = graph.tensors[int(split.inputs[0])]
+    return not np.asarray(model.buffers[axis.buffer].data, np.uint8).any()
 
 
 def _branch_concatenations(model: Any, graph: Any) -> None:

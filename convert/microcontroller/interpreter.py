@@ -16,7 +16,7 @@ from ..flatbuffer import open_flatbuffer
 
 SMALLEST_ARENA = 1 << 14
 """Bytes; with a few dozen the interpreter crashes instead of refusing."""
-LARGEST_ARENA = 1 << 26
+LARGEST_ARENA = 1 << 24
 ARENA_STEP = 16
 """Bytes; an arena's alignment."""
 
