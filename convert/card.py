@@ -18,6 +18,7 @@ def card(report: Report, result: Converted) -> dict[str, Any]:
         "sha256": result.sha256,
         "size_bytes": len(result.data),
         "precision": result.precision,
+        "io": report.io_of(result),
         "architecture": report.architecture,
         "parameters": report.parameters,
         "macs": report.macs,

@@ -135,3 +135,7 @@ class Report:
     converted: tuple[Converted, ...] = ()
     micro: MicroModel | None = None
     tools: dict[str, str] = field(default_factory=dict)
+
+    def io_of(self, result: Converted) -> str:
+        """Type of a result's input and outputs."""
+        return self.settings.io if result.precision == "int8" else "float32"

@@ -25,6 +25,7 @@ def render(report: Report, result: Converted) -> str:
         "| | |",
         "|---|---|",
         f"| file | {len(result.data):,} bytes, sha256 `{result.sha256}` |",
+        f"| input and outputs | {report.io_of(result)} |",
         f"| float32 of the same weights | {report.float_contents.size_bytes:,} bytes |",
         f"| parameters | {report.parameters:,} |",
         f"| multiply-accumulates a window | {report.macs:,} |",
