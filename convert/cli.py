@@ -128,11 +128,13 @@ def convert(
         agreement = result.agreement
         kept = ", ".join(
             f"{head} {found.kept}/{found.kept + found.lost} kept"
+            + (f" (F1 {-found.f1_lost_points:+.1f} points)" if found.labels else "")
             for head, found in agreement.heads.items()
         )
         click.echo(
             f"{output / result.name}.tflite: {len(result.data):,} bytes, {kept}, "
             f"latency {agreement.latency_ratio:.2f} of float32"
+            + (f", in float: {' '.join(result.kept_float)}" if result.kept_float else "")
             + (f"; written although {result.refusal}" if result.refusal else "")
         )
     if report.micro is not None:
