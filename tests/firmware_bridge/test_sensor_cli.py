@@ -181,12 +181,15 @@ def test_ctrl_c_ends_quietly(simulate, tmp_path, command):
     """SIGINT ends watching and recording with 0, no traceback, and a file that can be read."""
     url, path = simulate("--tcp", "0"), tmp_path / "x.hdf5"
     rest = [str(path)] if command == "record" else ["--every", "0.5"]
+    # Where the tests run in a shell's background SIGINT is ignored, and a child would inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "eqedge", "sensor", command, url, *rest],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, inherited)
     until = time.monotonic() + 20
     if command == "watch":
         process.stdout.readline()
