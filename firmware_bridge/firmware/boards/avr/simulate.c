@@ -4,7 +4,7 @@
  *   simulate_avr ELF uno|ads1256 WAVEFORM --measure SECONDS prints cycles and stack (measure.c)
  *
  * `uno`: the waveform's counts are the inputs in steps of a fourteenth bit of 5 V around 2.5 V.
- * `ads1256`: a model of the converter on SPI gives the waveform's counts 2.18 ms after each SYNC.
+ * `ads1256`: a model of the converter on SPI (ads1256.c) gives the waveform's counts.
  * The waveform's rate is its own; the firmware samples it at its instants.
  */
 #define _XOPEN_SOURCE 600
@@ -14,11 +14,9 @@
 #include <netinet/in.h>
 #include <simavr/avr_adc.h>
 #include <simavr/avr_ioport.h>
-#include <simavr/avr_spi.h>
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
-#include <simavr/sim_time.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ads1256.h"
 #include "measure.h"
 #include "waveform.h"
-
-#define SETTLING_MICROSECONDS 2180 /* ADS1256 datasheet, table 13, 500 SPS */
 
 static avr_t *avr;
 static struct waveform *wave;
@@ -59,102 +56,6 @@ static void conversion_begins(struct avr_irq_t *irq, uint32_t value, void *unuse
     channel = request.mux.src;
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0 + (int)channel),
                   (uint32_t)(2500 + (int64_t)now_count(channel) * 5000 / 16384));
-}
-
-/* ---- The ADS1256 -------------------------------------------------------------------------- */
-
-#define SPI_BYTE_CYCLES (100 * (CLOCK_HZ / 1000000u)) /* simavr lets each last 100 us */
-
-static struct {
-    bool selected, calibrating;
-    uint8_t registers[11], wreg, wreg_left, out[3], out_left;
-    bool wreg_count_next;
-    uint32_t held;
-    uint64_t byte_ended; /* cycle at which the last byte was over */
-    unsigned pause;      /* that must follow it before the next (t6, t11), in clocks of 7.68 MHz */
-} chip;
-
-static void violated(const char *rule)
-{
-    fprintf(stderr, "simulate_avr: ads1256: %s\n", rule);
-    exit(1);
-}
-
-static unsigned clocks_since_byte(uint64_t cycle)
-{
-    return (unsigned)((cycle - chip.byte_ended) * 768u / 1600u);
-}
-
-static void data_ready(bool ready)
-{
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), 2), ready ? 0 : 1);
-}
-
-static avr_cycle_count_t conversion_ends(avr_t *unused, avr_cycle_count_t when, void *param)
-{
-    (void)unused;
-    (void)when;
-    (void)param;
-    chip.calibrating = false;
-    chip.held = (uint32_t)now_count(chip.registers[1] >> 5); /* 01h, 23h, 45h: 0, 1, 2 */
-    data_ready(true);
-    return 0;
-}
-
-static void spi_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
-{
-    uint8_t byte = (uint8_t)value, answer = 0;
-
-    (void)irq;
-    (void)unused;
-    measure_spi_byte();
-    if (!chip.selected)
-        return;
-    if (clocks_since_byte(avr->cycle - SPI_BYTE_CYCLES) < chip.pause)
-        violated("a byte came too early after the one before (t6, t11)");
-    chip.pause = 0;
-    if (chip.wreg_count_next) {
-        chip.wreg_left = (uint8_t)(byte + 1);
-        chip.wreg_count_next = false;
-    } else if (chip.wreg_left > 0) {
-        chip.registers[chip.wreg++ % 11] = byte;
-        if (--chip.wreg_left == 0)
-            chip.pause = 4;
-    } else if (chip.out_left > 0) {
-        answer = chip.out[3 - chip.out_left--];
-        if (chip.out_left == 0)
-            chip.pause = 4;
-    } else if (chip.calibrating) {
-        violated("a command came before the calibration was over");
-    } else if ((byte & 0xF0) == 0x50) {
-        chip.wreg = byte & 0x0F;
-        chip.wreg_count_next = true;
-    } else if (byte == 0x01) { /* RDATA */
-        chip.out[0] = (uint8_t)(chip.held >> 16);
-        chip.out[1] = (uint8_t)(chip.held >> 8);
-        chip.out[2] = (uint8_t)chip.held;
-        chip.out_left = 3;
-        chip.pause = 50;
-    } else if (byte == 0xFC) { /* SYNC */
-        data_ready(false);
-        avr_cycle_timer_register_usec(avr, SETTLING_MICROSECONDS, conversion_ends, NULL);
-        chip.pause = 24;
-    } else if (byte == 0xF0 || byte == 0xFE) { /* SELFCAL, RESET, which calibrates too */
-        data_ready(false);
-        chip.calibrating = true;
-        avr_cycle_timer_register_usec(avr, 3 * SETTLING_MICROSECONDS, conversion_ends, NULL);
-    }
-    chip.byte_ended = avr->cycle;
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_SPI_GETIRQ(0), SPI_IRQ_INPUT), answer);
-}
-
-static void chip_select(struct avr_irq_t *irq, uint32_t value, void *unused)
-{
-    (void)irq;
-    (void)unused;
-    if (chip.selected && value && clocks_since_byte(avr->cycle) < 8)
-        violated("chip select rose too early after the last byte (t10)");
-    chip.selected = value == 0;
 }
 
 /* ---- A GPS receiver's pulse each second, 100 ms long, on D8 -------------------------------- */
@@ -304,11 +205,7 @@ int main(int argc, char **argv)
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUT_XON),
                             uart_flow, NULL);
     if (strcmp(argv[2], "ads1256") == 0) {
-        data_ready(false);
-        avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_SPI_GETIRQ(0), SPI_IRQ_OUTPUT),
-                                spi_byte, NULL);
-        avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('B'), 2), chip_select,
-                                NULL);
+        ads1256_attach(avr, now_count);
     } else {
         avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_OUT_TRIGGER),
                                 conversion_begins, NULL);

@@ -1,0 +1,11 @@
+/* A model of the converter, on an Uno's SPI, D10 (chip select) and D2 (data-ready). */
+#ifndef EQEDGE_ADS1256_H
+#define EQEDGE_ADS1256_H
+
+#include <simavr/sim_avr.h>
+#include <stdint.h>
+
+/* `count` gives what a pair of inputs measures now. */
+void ads1256_attach(avr_t *avr, int32_t (*count)(unsigned pair));
+
+#endif
