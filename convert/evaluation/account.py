@@ -14,6 +14,7 @@ from ..training.dataset import LabelMap
 from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Verdict, verdicts_of
 from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..training.score import EDGE_SAMPLES, unlabelled_in
+from .stream import Stream
 from .subjects import Subject
 
 
@@ -64,6 +65,7 @@ class Account:
         S: Verdicts on S.
         noise: Where there is no earthquake.
         onsets: How soon.
+        stream: What is announced in continuous records; None where none were given.
     """
 
     thresholds: tuple[float, ...]
@@ -72,6 +74,7 @@ class Account:
     S: Outcomes
     noise: Noise
     onsets: Onsets
+    stream: Stream | None = None
 
     @property
     def units(self) -> tuple[str, ...]:

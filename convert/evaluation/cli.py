@@ -45,6 +45,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Continuous (n, 3) datasets without an earthquake: each pick there is false. Repeatable.",
 )
 @click.option(
+    "--stream",
+    "streams",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE.hdf5",
+    help="Continuous (n, 3) datasets, heard hop by hop: how many P are announced an hour, and how "
+    "many of them not confirmed 10 s later. Repeatable.",
+)
+@click.option(
     "--teacher",
     "teachers",
     type=_FILE,
@@ -108,6 +117,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
             networks=options["networks"],
             triggers=options["triggers"],
             noise=options["noise"],
+            streams=options["streams"],
             thresholds=options["thresholds"],
             all_stations=options["all_stations"],
             traces=options["traces"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...edge.replay.scoreboard import TOLERANCE_SECONDS
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
 from .contestant import Contestant, open_contestant
 from .summary import of_network, pair_name, table
@@ -27,6 +28,7 @@ class Request:
         networks: Shipped models by name, or files.
         triggers: Outputs of `eqedge run --sim` over the one labelled file.
         noise: Continuous records without an earthquake.
+        streams: Continuous records with or without.
         thresholds: The same for P and S; a card's presets are added.
         all_stations: Also stations that training may have seen.
         traces: Of the runs, as was given to `eqedge run`.
@@ -37,6 +39,7 @@ class Request:
     networks: Sequence[str] = ()
     triggers: Sequence[Path] = ()
     noise: Sequence[Path] = ()
+    streams: Sequence[Path] = ()
     thresholds: Sequence[float] = (0.3,)
     all_stations: bool = False
     traces: int | None = None
@@ -53,7 +56,12 @@ def evaluate(request: Request) -> dict[str, Any]:
         RunError: Triggers are not of the file that was given.
     """
     networks = [open_contestant(name) for name in request.networks]
-    report: dict[str, Any] = {"schema": SCHEMA, "tolerance_s": 0.5, "models": {}, "runs": {}}
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "tolerance_s": TOLERANCE_SECONDS,
+        "models": {},
+        "runs": {},
+    }
     if networks:
         report |= _networks(request, networks)
     if request.triggers:
@@ -73,14 +81,22 @@ def _networks(request: Request, networks: Sequence[Contestant]) -> dict[str, Any
         presets.append({name: pair_name(*pair) for name, pair in named.items()})
     columns = [t for own in pairs for pair in own.values() for t in pair]
     scored = score_networks(
-        networks, request.files, request.noise, columns, request.all_stations, request.say
+        networks,
+        request.files,
+        request.noise,
+        request.streams,
+        columns,
+        request.all_stations,
+        request.say,
     )
     models: dict[str, Any] = {}
     for number, network in enumerate(networks):
         summed = of_network(scored.accounts[number], pairs[number])
         models[_free(network.name, models)] = {"presets": presets[number]} | summed
     data = {
-        "files": [path.name for path in (*request.files.labelled, *request.noise)],
+        "files": [
+            path.name for path in (*request.files.labelled, *request.noise, *request.streams)
+        ],
         "stations": "all" if request.all_stations else "held out",
         "number_of_stations": scored.stations,
         "records": scored.records,

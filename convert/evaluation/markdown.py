@@ -47,6 +47,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield from _phases(scores)
         yield from _noise(scores)
         yield from _onset(scores)
+        yield from _stream(scores)
         yield from _facts(scores)
     yield from _chosen(report["models"])
 
@@ -156,6 +157,27 @@ def _onset(scores: Mapping[str, Scores]) -> Iterator[str]:
         yield ""
         yield from _table(
             ("P announced by", "events", *(f"{age} s" for age in ages), "median"), rows
+        )
+
+
+def _stream(scores: Mapping[str, Scores]) -> Iterator[str]:
+    keys = ("announced_p_per_hour", "unconfirmed_p_per_hour")
+    rows = [
+        (
+            name,
+            f"{one['stream']['hours']:.2f} h",
+            *(
+                f"{one['stream'][key]:.1f}{_bracket(one['stream']['interval'][key], 1)}"
+                for key in keys
+            ),
+        )
+        for name, one in scores.items()
+        if "stream" in one
+    ]
+    if rows:
+        yield ""
+        yield from _table(
+            ("stream", "", "P announced an hour", "not confirmed 10 s later, an hour"), rows
         )
 
 

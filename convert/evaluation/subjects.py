@@ -44,6 +44,10 @@ FACTS: Mapping[str, tuple[float, ...]] = {
 """What scores are broken down by, and where one bin ends and the next begins."""
 
 
+FIELDS = ("source_id", "snr_db", "source_distance_km", "source_magnitude")
+"""STEAD's, that are read of an event; of a million rows no more is kept."""
+
+
 def facts_of(
     attributes: Mapping[str, Any], p_sample: float | None, s_sample: float | None
 ) -> dict[str, float]:
@@ -130,7 +134,7 @@ def _rows(table: Path) -> dict[str, dict[str, Any]] | None:
             reader = csv.DictReader(lines)
             if "trace_name" not in (reader.fieldnames or ()):
                 raise DataError(f"{table}: no trace_name column; it is not STEAD's CSV")
-            return {row["trace_name"]: row for row in reader}
+            return {row["trace_name"]: {x: row[x] for x in FIELDS if row.get(x)} for row in reader}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read ({error}); remove it or copy it again") from error
 

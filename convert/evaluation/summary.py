@@ -14,6 +14,7 @@ from ..training.score import ONSET_AGES_SAMPLES, phase_table
 from .account import Account, Noise, Onsets
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals
+from .stream import Stream
 from .subjects import FACTS
 
 AGES_S = tuple(age / RATE_HZ for age in ONSET_AGES_SAMPLES)
@@ -81,6 +82,8 @@ def table(account: Account, p: int, s: int) -> dict[str, Any]:
                 f"{age:g}": round(float(heard[age][:, p].mean()), 4) for age in AGES_S
             }
         result["live_onset"] = live_onset(account.onsets, p)
+    if account.stream is not None:
+        result["stream"] = stream(account.stream, p)
     return result
 
 
@@ -102,6 +105,9 @@ def sweep(account: Account) -> dict[str, Any]:
         for name, counts in (("p", account.noise.p), ("s", account.noise.s)):
             rates = counts.sum(axis=0) / hours
             result[f"false_{name}_per_hour"] = [round(float(rate), 2) for rate in rates]
+    if account.stream is not None:
+        rates = account.stream.unconfirmed.sum(axis=0) / (account.stream.seconds.sum() / 3600)
+        result["unconfirmed_p_per_hour"] = [round(float(rate), 2) for rate in rates]
     if len(account.onsets.units):
         by = (account.onsets.first_s <= 1.0).mean(axis=0)
         result["announced_by_1_s"] = [round(float(share), 4) for share in by]
@@ -120,6 +126,18 @@ def noise(account: Noise, p: int, s: int) -> dict[str, Any]:
         intervals[f"false_{name}_per_hour"] = interval
     if account.late_p is not None:
         result["of_these_in_last_2_s"] = round(int(account.late_p[:, p].sum()) / hours, 2)
+    return result | {"interval": intervals}
+
+
+def stream(account: Stream, p: int) -> dict[str, Any]:
+    """Count what is announced in continuous records, and what a later look takes back."""
+    hours = float(account.seconds.sum()) / 3600
+    result: dict[str, Any] = {"hours": round(hours, 3)}
+    intervals: dict[str, Interval] = {}
+    for name, counts in (("announced", account.announced), ("unconfirmed", account.unconfirmed)):
+        key = f"{name}_p_per_hour"
+        result[key] = round(int(counts[:, p].sum()) / hours, 2)
+        intervals[key] = rate_interval(account.units, counts[:, p], account.seconds)
     return result | {"interval": intervals}
 
 

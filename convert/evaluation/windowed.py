@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..training.cuts import Cut, cuts
@@ -14,6 +14,7 @@ from ..training.score import TRIAL_DRAWS, TRIAL_SEED
 from ..training.waveforms import Waveforms
 from .account import Account, Ledger
 from .contestant import Contestant
+from .stream import listen
 from .subjects import Catalogue, Subject
 
 BATCH_WINDOWS = 64
@@ -46,6 +47,7 @@ def score_networks(
     networks: Sequence[Contestant],
     files: DataFiles,
     noise: Sequence[Path],
+    streams: Sequence[Path],
     thresholds: Sequence[float],
     all_stations: bool,
     say: Callable[[str], None],
@@ -56,6 +58,7 @@ def score_networks(
         networks: To be scored.
         files: Labelled data, and teachers that tell unlabelled earthquakes.
         noise: HDF5 of continuous records in which there is no earthquake.
+        streams: HDF5 of continuous records in which there may be some.
         thresholds: To be looked at besides `SWEPT`.
         all_stations: Also stations that training may have seen.
         say: Told of the teachers' progress.
@@ -77,6 +80,7 @@ def score_networks(
         quiet = index_continuous(path)
         records = [*records, *quiet.records]
         skipped.update(quiet.skipped)
+    heard = _stretches(streams, all_stations, skipped)
     skipped.update(_without_row(records, catalogues))
     columns = sorted({*SWEPT, *thresholds})
     ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
@@ -90,21 +94,40 @@ def score_networks(
         for network, ledger in zip(networks, ledgers, strict=True):
             for cut, answer in zip(batch, network.answer(samples), strict=True):
                 ledger.add(cut, subjects[cut.record], answer)
+    accounts = [ledger.account() for ledger in ledgers]
+    if heard:
+        streamed = [listen(network, heard, waveforms, columns) for network in networks]
+        accounts = [
+            replace(account, stream=stream if stream.units else None)
+            for account, stream in zip(accounts, streamed, strict=True)
+        ]
     skipped.update(waveforms.skipped)
     if not subjects:
         raise DataError(f"no record of the data can be read ({'; '.join(skipped)})")
     counts: dict[str, dict[str, int]] = {}
-    for record in subjects:
+    for record in (*subjects, *heard):
         kinds = counts.setdefault(record.source, {})
         kinds[record.kind] = kinds.get(record.kind, 0) + 1
     stations = len({record.station for record in subjects})
-    return Scored([ledger.account() for ledger in ledgers], counts, stations, dict(skipped))
+    return Scored(accounts, counts, stations, dict(skipped))
 
 
 def cuts_of(records: Sequence[Record], waveforms: Waveforms) -> Iterator[Cut]:
     """Cut the card's windows, and onset windows hop by hop."""
     ages = range(HOP_SAMPLES, LAST_AGE_SAMPLES + 1, HOP_SAMPLES)
     return cuts(records, waveforms, TRIAL_SEED, TRIAL_DRAWS, ages, ONSET_EVENTS)
+
+
+def _stretches(streams: Sequence[Path], all_stations: bool, skipped: Counter[str]) -> list[Record]:
+    found: list[Record] = []
+    for path in streams:
+        index = index_continuous(path)
+        skipped.update(index.skipped)
+        records = index.records if all_stations else index.held_out()
+        if not records:
+            raise DataError(f"{path}: no station of it is held out; give --all-stations")
+        found += records
+    return found
 
 
 def _batches(windows: Iterator[Cut]) -> Iterator[list[Cut]]:

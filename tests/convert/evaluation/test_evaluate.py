@@ -109,6 +109,22 @@ def test_continuous_noise_is_searched_from_end_to_end(played, tmp_path):
     assert told["data"]["records"]["quiet"] == {"continuous": 1}
 
 
+def test_a_stream_stands_in_scores_and_sweep(played, tmp_path):
+    """Announcements an hour, and the unconfirmed of each threshold; none are more than all."""
+    path = tmp_path / "stream.hdf5"
+    with h5py.File(path, "w") as file:
+        file["A/B/C"] = np.random.default_rng(3).normal(size=(9_000, 3)).astype("f4")
+        file["A/B/C"].attrs.update(network="XX", station="SYN", sampling_rate_hz=100.0)
+    arguments = (*MODEL, "--data", played[0], "--stream", path)
+    told, _ = run(*arguments, "--all-stations", "--markdown", tmp_path / "scores.md")
+    model = told["models"]["leqnet_gru_int8"]
+    stream = model["scores"]["P 0.3, S 0.3"]["stream"]
+    assert stream["hours"] == pytest.approx(0.006, abs=0.001)
+    assert 0 <= stream["unconfirmed_p_per_hour"] <= stream["announced_p_per_hour"]
+    assert len(model["sweep"]["unconfirmed_p_per_hour"]) == len(model["sweep"]["threshold"])
+    assert "not confirmed 10 s later" in (tmp_path / "scores.md").read_text()
+
+
 def damage(data, kind):
     """Spoil the first event of a file; returns what is to be said of it."""
     with h5py.File(data, "a") as file:

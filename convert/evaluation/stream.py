@@ -1,0 +1,130 @@
+"""Continuous records as a node hears them: what is announced, and what a later look takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.picks import find_peaks
+from ..training.outcomes import TOLERANCE_SAMPLES
+from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..training.waveforms import Waveforms
+from .contestant import Contestant
+
+HOP_SAMPLES = 25
+"""From one window to the next."""
+FRESH_SAMPLES = 200
+"""A P so near to a window's end is news."""
+LATER_SAMPLES = 1000
+"""The window that ends so long after a pick confirms it or not."""
+SAME_PICK_SAMPLES = 75
+"""Picks nearer than this are one, announced once."""
+BLOCK_SAMPLES = 60_000
+"""Ten minutes are resampled as a whole."""
+BATCH_WINDOWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Announcements in continuous records; n stretches of ten minutes, t thresholds.
+
+    Attributes:
+        units: Of each stretch, what is resampled as a whole.
+        seconds: (n,) how long each is.
+        announced: (n, t) P announced.
+        unconfirmed: (n, t) those that the window ten seconds later does not have.
+    """
+
+    units: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    announced: NDArray[np.int32]
+    unconfirmed: NDArray[np.int32]
+
+
+def listen(
+    network: Contestant,
+    records: Sequence[Record],
+    waveforms: Waveforms,
+    thresholds: Sequence[float],
+) -> Stream:
+    """Run a network over continuous records, hop by hop.
+
+    Args:
+        network: To be scored.
+        records: Continuous ones.
+        waveforms: Reads them, and counts what cannot be read.
+        thresholds: Of P.
+    """
+    units: list[str] = []
+    seconds: list[float] = []
+    rows: list[NDArray[np.int32]] = []
+    for record in records:
+        waveform = waveforms.read(record)
+        if waveform is None:
+            continue
+        ends = range(WINDOW_SAMPLES, len(waveform) + 1, HOP_SAMPLES)
+        heard = _heard(network, waveform, ends, thresholds)
+        last = ends[-1] - LATER_SAMPLES
+        for first in range(WINDOW_SAMPLES, last + 1, BLOCK_SAMPLES):
+            units.append(f"{record.key}+{first}")
+            seconds.append(min(BLOCK_SAMPLES, last + 1 - first) / RATE_HZ)
+        begun = len(rows)
+        rows += [np.zeros((2, len(thresholds)), np.int32) for _ in range(len(units) - begun)]
+        for column in range(len(thresholds)):
+            picks = [row[column] for row in heard]
+            for sample, sure in announcements(picks, ends):
+                if WINDOW_SAMPLES <= sample <= last:
+                    block = rows[begun + (sample - WINDOW_SAMPLES) // BLOCK_SAMPLES]
+                    block[0, column] += 1
+                    block[1, column] += not sure
+    counts = np.array(rows, np.int32).reshape(-1, 2, len(thresholds))
+    return Stream(tuple(units), np.array(seconds), counts[:, 0], counts[:, 1])
+
+
+def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[tuple[int, bool]]:
+    """Tell what is announced, and whether a later look confirms it.
+
+    Args:
+        picks: Samples of P in each window.
+        ends: First sample after each window, rising.
+
+    Returns:
+        (sample, confirmed) of each P that is new where a window ends; those of the last ten
+        seconds, which nobody could confirm yet, are left out.
+    """
+    told: list[int] = []
+    for found, end in zip(picks, ends, strict=True):
+        for sample in found:
+            old = any(abs(sample - known) <= SAME_PICK_SAMPLES for known in told[-8:])
+            if end - sample <= FRESH_SAMPLES and not old:
+                told.append(sample)
+    judged = []
+    for sample in told:
+        later = int(np.searchsorted(ends, sample + LATER_SAMPLES))
+        if later < len(ends):
+            sure = any(abs(sample - other) <= TOLERANCE_SAMPLES for other in picks[later])
+            judged.append((sample, sure))
+    return judged
+
+
+def _heard(
+    network: Contestant,
+    waveform: NDArray[np.float32],
+    ends: Sequence[int],
+    thresholds: Sequence[float],
+) -> list[list[list[int]]]:
+    """Samples of P near each window's end, window by window and threshold by threshold."""
+    reach = LATER_SAMPLES + 2 * FRESH_SAMPLES
+    heard: list[list[list[int]]] = []
+    for begin in range(0, len(ends), BATCH_WINDOWS):
+        batch = ends[begin : begin + BATCH_WINDOWS]
+        answers = network.answer([waveform[end - WINDOW_SAMPLES : end] for end in batch])
+        for end, answer in zip(batch, answers, strict=True):
+            curve = answer[-reach:, 1]
+            heard.append(
+                [[end - reach + k.sample for k in find_peaks(curve, t)] for t in thresholds]
+            )
+    return heard
