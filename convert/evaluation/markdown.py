@@ -43,8 +43,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     for pair, scores in _by_pair(report).items():
         yield ""
         yield f"## {pair}"
-        yield ""
-        yield from _phases(scores)
+        if any(one["events"] for one in scores.values()):
+            yield ""
+            yield from _phases(scores)
         yield from _noise(scores)
         yield from _onset(scores)
         yield from _stream(scores)
@@ -53,9 +54,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
-    yield (
-        f"{', '.join(data['files'])}: {data['number_of_stations']} stations ({data['stations']})."
-    )
+    count = data["number_of_stations"]
+    stations = f"{count} station{'s' if count != 1 else ''} ({data['stations']})"
+    yield f"{', '.join(data['files'])}: {stations}."
     yield ""
     yield from _table(
         ("data set", "events", "noise", "continuous"),
