@@ -89,12 +89,18 @@ def fetch_tools(cache: Path) -> Path:
     if not tools.is_dir():
         say(f"fetching {', '.join(TOOLS)}")
         with tempfile.TemporaryDirectory() as folder:
-            run(["apt-get", "download", "-q", *TOOLS], cwd=folder)
+            try:
+                run(["apt-get", "download", "-q", *TOOLS], cwd=folder)
+            except Failed as error:
+                raise Failed(f"{error}\n    on Debian, apt-get update may help") from error
             partial = cache / "tools.part"
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             for package in Path(folder).glob("*.deb"):
                 run(["dpkg-deb", "-x", str(package), str(partial)])
+        for other in (partial / "usr/bin").glob("qemu-*-static"):
+            if other != emulator(partial):
+                other.unlink()
         partial.rename(tools)
     return tools
 

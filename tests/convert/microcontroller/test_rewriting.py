@@ -8,8 +8,6 @@ from eqedge.convert.microcontroller.loops import roll
 from eqedge.convert.microcontroller.proof import rewritten
 from eqedge.convert.microcontroller.repeats import find_repeats
 from eqedge.convert.microcontroller.tiles import LARGEST_ACTIVATION
-from eqedge.convert.networks import Variant
-from eqedge.convert.quantize import quantize
 from eqedge.edge.detector import Detector
 from eqedge.models.shelf import Model, open_model
 from eqedge.models.spec import ModelSpec
@@ -50,15 +48,6 @@ def test_int8_stays_the_same_to_the_last_bit(shipped, rolled, windows):
     some = windows[:3]
     assert np.ptp(curves(shipped.data, some)) > 0.3
     assert np.array_equal(curves(rolled[0], some), curves(shipped.data, some))
-
-
-def test_float_lstms_with_hard_gates_are_rolled_too(built, windows):
-    """What int8 GRUs do not show: another cell, and float rounding, which loops may change."""
-    network = built("leqnet", Variant(1, 1, hard_gates=True))
-    data = quantize("leqnet", network.variant, network.layers, precision="float32")
-    after, rounds = rewritten(data)
-    assert len(rounds) == 2
-    assert np.abs(curves(after, windows[:2]) - curves(data, windows[:2])).max() < 1e-5
 
 
 def test_what_is_no_recurrence_is_left_alone(shipped):
