@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...edge.picks import find_peaks
 from ..training.cuts import Cut
 from ..training.dataset import LabelMap
-from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Verdict, verdicts_of
+from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
 from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..training.score import EDGE_SAMPLES, unlabelled_in
 from .stream import Stream
@@ -100,7 +100,7 @@ class Ledger:
         self._labels = labels
         self._hop_s = hop_s
         self._events: list[Subject] = []
-        self._verdicts: tuple[list[list[Verdict]], ...] = ([], [])
+        self._verdicts: tuple[list[Packed], ...] = ([], [])
         self._labelled: tuple[list[bool], ...] = ([], [])
         self._noise: list[tuple[str, list[list[int]]]] = []
         self._onsets: dict[Record, dict[float, list[bool]]] = {}

@@ -16,7 +16,8 @@ COVERAGE_PERCENT = 95
 SEED = 20260101
 NONE_SEEN = 3.689
 """With this many expected, none is seen once in forty: the upper limit where none was."""
-_DRAWS_AT_ONCE = 1 << 22
+MOST_UNITS = 2000
+"""Of more events, some are drawn together, at random: the interval is the same, and soon there."""
 
 Interval = list[float] | None
 """Lower and upper limit; None where fewer than two events could be drawn from."""
@@ -35,16 +36,12 @@ def resampled(units: Sequence[str], parts: NDArray[Any]) -> NDArray[np.float64] 
     names, of_row = np.unique(np.asarray(units, dtype=object).astype(str), return_inverse=True)
     if len(names) < 2:
         return None
-    by_unit = np.zeros((len(names), parts.shape[1]))
-    np.add.at(by_unit, of_row, parts)
     rng = np.random.default_rng(SEED)
-    even = np.full(len(names), 1 / len(names))
-    at_once = max(1, _DRAWS_AT_ONCE // len(names))
-    drawn = [
-        rng.multinomial(len(names), even, size=min(at_once, RESAMPLES - done)) @ by_unit
-        for done in range(0, RESAMPLES, at_once)
-    ]
-    return np.concatenate(drawn)
+    n = min(len(names), MOST_UNITS)
+    together = rng.permutation(len(names)) % n
+    by_unit = np.zeros((n, parts.shape[1]))
+    np.add.at(by_unit, together[of_row], parts)
+    return np.asarray(rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES) @ by_unit)
 
 
 def phase_intervals(

@@ -18,7 +18,7 @@ from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.stead import SteadFile, Trace, number
 from ...edge.replay.timeline import Placement
 from ..training.dataset import LabelMap
-from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Verdict, judge
+from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
 from ..training.records import RATE_HZ, Record, station_of
 from ..training.score import seen_by_all
 from .account import Account, Noise, Onsets
@@ -180,11 +180,11 @@ def account_of(run: Run, labels: LabelMap) -> Account:
     events = [one for one in run.played if one.record.kind == "event"]
     outcomes: dict[str, Outcomes] = {}
     for phase in PHASES:
-        verdicts: list[list[Verdict]] = []
+        verdicts: list[Packed] = []
         for one in events:
             unlabelled = seen_by_all(labels, one.record, phase.lower())
             samples = [p["sim"]["sample"] for p in picks[one.trace] if p["phase"] == phase]
-            verdicts.append([judge(samples, one.label(phase), unlabelled)])
+            verdicts.append(packed([judge(samples, one.label(phase), unlabelled)]))
         labelled = [one.label(phase) is not None for one in events]
         outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
     return Account(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +65,13 @@ class Verdict:
 
 
 NOTHING = Verdict(False, 0, 0, 0)
+Packed = NDArray[np.int16]
+"""(t, 4) verdicts at t thresholds, their fields in order: a million windows fit into memory."""
+
+
+def packed(verdicts: Sequence[Verdict]) -> Packed:
+    """Pack verdicts, one a threshold."""
+    return np.array([astuple(verdict) for verdict in verdicts], np.int16).reshape(-1, 4)
 
 
 def judge(
@@ -107,26 +113,16 @@ class Outcomes:
 
     labelled: NDArray[np.bool_]
     hit: NDArray[np.bool_]
-    residual: NDArray[np.int32]
-    false: NDArray[np.int32]
-    false_set_aside: NDArray[np.int32]
+    residual: NDArray[np.int16]
+    false: NDArray[np.int16]
+    false_set_aside: NDArray[np.int16]
 
     @classmethod
-    def of(
-        cls, labelled: Sequence[bool], verdicts: Sequence[Sequence[Verdict]], thresholds: int
-    ) -> Outcomes:
-        """Gather the verdicts, window by window, and in each window threshold by threshold."""
-        shape = (len(verdicts), thresholds)
-        columns: list[NDArray[Any]] = [
-            np.array([[getattr(v, name) for v in row] for row in verdicts], kind).reshape(shape)
-            for name, kind in (
-                ("hit", np.bool_),
-                ("residual", np.int32),
-                ("false", np.int32),
-                ("false_set_aside", np.int32),
-            )
-        ]
-        return cls(np.array(labelled, np.bool_), *columns)
+    def of(cls, labelled: Sequence[bool], verdicts: Sequence[Packed], thresholds: int) -> Outcomes:
+        """Gather the packed verdicts of each window."""
+        table = np.array(verdicts, np.int16).reshape(len(verdicts), thresholds, 4)
+        hit, residual, false, set_aside = (table[:, :, k] for k in range(4))
+        return cls(np.array(labelled, np.bool_), hit.astype(np.bool_), residual, false, set_aside)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Outcomes:
         """Return the windows of a mask."""
@@ -143,7 +139,11 @@ class Outcomes:
         hit = self.hit[:, column]
         found = int(hit.sum())
         false = (self.false_set_aside if set_aside else self.false)[:, column]
-        mean = float(np.abs(self.residual[hit, column]).mean()) / RATE_HZ if found else None
+        mean = (
+            float(np.abs(self.residual[hit, column]).mean(dtype=np.float64)) / RATE_HZ
+            if found
+            else None
+        )
         return PhaseScore(found, int(self.labelled.sum()) - found, int(false.sum()), mean)
 
 
@@ -152,7 +152,7 @@ def verdicts_of(
     thresholds: Sequence[float],
     label: int | None,
     unlabelled: NDArray[np.int64] = NOWHERE,
-) -> list[Verdict]:
+) -> Packed:
     """Judge a curve of probability at each threshold.
 
     Args:
@@ -162,8 +162,10 @@ def verdicts_of(
         unlabelled: As for `judge`.
     """
     if label is None:
-        return [NOTHING] * len(thresholds)
-    return [
-        judge([peak.sample for peak in find_peaks(curve, threshold)], label, unlabelled)
-        for threshold in thresholds
-    ]
+        return packed([NOTHING] * len(thresholds))
+    return packed(
+        [
+            judge([peak.sample for peak in find_peaks(curve, threshold)], label, unlabelled)
+            for threshold in thresholds
+        ]
+    )

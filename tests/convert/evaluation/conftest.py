@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from eqedge.convert.evaluation.account import Account, Noise, Onsets
 from eqedge.convert.evaluation.subjects import Subject
-from eqedge.convert.training.outcomes import Outcomes, judge
+from eqedge.convert.training.outcomes import Outcomes, judge, packed
 from eqedge.edge.replay.sample import write_sample
 
 
@@ -48,7 +48,9 @@ def subject(number, **changes):
 def account(columns, subjects=None, thresholds=(0.3, 0.6), noise=None, onsets=None):
     """An account of windows with P at 2000 whose P picks are given, threshold by threshold."""
     n = len(thresholds)
-    p = Outcomes.of([True] * len(columns), [[judge(k, 2000) for k in row] for row in columns], n)
+    p = Outcomes.of(
+        [True] * len(columns), [packed([judge(k, 2000) for k in row]) for row in columns], n
+    )
     empty = np.zeros((0, n), np.int32)
     return Account(
         thresholds,

@@ -6,14 +6,14 @@ from eqedge.convert.evaluation.intervals import (
     resampled,
     share_intervals,
 )
-from eqedge.convert.training.outcomes import Outcomes, judge
+from eqedge.convert.training.outcomes import Outcomes, judge, packed
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def outcomes(picks):
     """Windows with a label at 2000."""
-    return Outcomes.of([True] * len(picks), [[judge(row, 2000)] for row in picks], 1)
+    return Outcomes.of([True] * len(picks), [packed([judge(row, 2000)]) for row in picks], 1)
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=40))
@@ -38,6 +38,14 @@ def test_more_windows_of_the_same_events_make_nothing_surer():
     once = phase_intervals(units, outcomes(picks), 0)
     five = phase_intervals(units * 5, outcomes(picks * 5), 0)
     assert once["precision"] == five["precision"]
+
+
+def test_very_many_events_are_drawn_in_groups():
+    """Ten thousand events, a tenth of them missed: the interval is that of the binomial."""
+    made = outcomes([[] if k % 10 == 0 else [2000] for k in range(10_000)])
+    low, high = phase_intervals([str(k) for k in range(10_000)], made, 0)["recall"]
+    assert low == pytest.approx(0.9 - 1.96 * 0.003, abs=0.001)
+    assert high == pytest.approx(0.9 + 1.96 * 0.003, abs=0.001)
 
 
 def test_one_event_has_no_interval():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from eqedge.convert.training.outcomes import NOTHING, Outcomes, judge, verdicts_of
+from eqedge.convert.training.outcomes import NOTHING, Outcomes, judge, packed, verdicts_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +26,8 @@ def test_the_nearest_pick_is_the_right_one():
 def test_without_a_label_nothing_is_said():
     """Nobody said that there is no S."""
     assert judge([100, 200], None) == NOTHING
-    assert verdicts_of(np.ones(6000, np.float32), (0.3, 0.6), None) == [NOTHING] * 2
+    answer = verdicts_of(np.ones(6000, np.float32), (0.3, 0.6), None)
+    assert np.array_equal(answer, packed([NOTHING] * 2)) and not answer.any()
 
 
 def test_thresholds_are_judged_one_by_one():
