@@ -26,6 +26,8 @@ from .windows import Windower
 
 AT_ONCE_NS = 1_000_000
 """A read that took no longer found its bytes there."""
+SILENCE_NS = 30_000_000_000
+"""Without samples for so long what there is of a window is looked at, and its events end."""
 
 
 class Daemon:
@@ -97,20 +99,20 @@ class Daemon:
         return self.account
 
     def _windows(self) -> Iterator[Window]:
-        for block in self._model_blocks():
+        for block in self._at_the_models_rate():
             for window in self._windower.push(block):
                 if self._pace.takes(window, self._lag_seconds()):
                     yield window
         yield from self._windower.close()
 
-    def _model_blocks(self) -> Iterator[Block]:
-        for block in self._blocks():
-            for contiguous in self._gaps.push(block):
-                yield from self._resampler.push(contiguous)
+    def _at_the_models_rate(self) -> Iterator[Block]:
+        for block in self._contiguous():
+            yield from self._resampler.push(block)
         yield from self._resampler.close()
 
-    def _blocks(self) -> Iterator[Block]:
+    def _contiguous(self) -> Iterator[Block]:
         begin, read_ns, asked_ns = time.monotonic(), 0, time.monotonic_ns()
+        heard_ns: int | None = None
         for data, arrival in self._source:
             # What was there when asked for may have come right after the time before.
             at_once = arrival.monotonic_ns - asked_ns < AT_ONCE_NS
@@ -119,8 +121,11 @@ class Daemon:
             for packet in self._decoder.feed(data):
                 block = self._assembler.push(packet, arrival)
                 if block is not None:
+                    heard_ns = arrival.monotonic_ns
                     self._watch.sampled(block)
-                    yield block
+                    yield from self._gaps.push(block)
+            if heard_ns is not None and arrival.monotonic_ns - heard_ns > SILENCE_NS:
+                yield from self._gaps.fall_silent()
             if self._assembler.introduced:
                 self._introduction.settle()
             else:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .records import NANOSECONDS, Block
 from .settings import WindowSettings
@@ -27,9 +26,9 @@ class StreamCounts:
 class GapPolicy:
     """Makes segments, stretches of the stream within which each sample follows the one before.
 
-    A gap of at most `fill_seconds` is bridged by a straight line. A longer one, or a change of the
-    sampling rate, ends the segment. What comes again, or late into a place that was bridged, is
-    left out.
+    A gap of at most `fill_seconds` is bridged by a straight line. A longer one, a change of the
+    sampling rate or a long silence ends the segment. What comes again, or late into a place that
+    was bridged, is left out.
 
     Args:
         settings: The policy.
@@ -40,12 +39,12 @@ class GapPolicy:
         self._fill_seconds = settings.fill_seconds
         self._segment = 0
         self._next = 0
-        self._last: NDArray[np.float32] | None = None
-        self._rate_hz = 0.0
+        self._newest: Block | None = None
+        self._silent = False
 
     def push(self, block: Block) -> Iterator[Block]:
         """Take a block; yield it with its segment's number, and before it what bridges a gap."""
-        if self._last is None or block.rate_hz != self._rate_hz:
+        if self._newest is None or block.rate_hz != self._newest.rate_hz:
             self._begin(block)
         missing = block.first_sample - self._next
         if missing > round(self._fill_seconds * block.rate_hz):
@@ -63,19 +62,28 @@ class GapPolicy:
             return
         self.counts.samples += len(block.samples)
         self.counts.seconds += len(block.samples) / block.rate_hz
-        self._last = block.samples[-1]
+        self._newest = block
+        self._silent = False
         self._next = block.first_sample + len(block.samples)
         yield replace(block, segment=self._segment)
+
+    def fall_silent(self) -> Iterator[Block]:
+        """End the segment though no block has come that says so: yield an empty one of the next."""
+        if self._newest is not None and not self._silent:
+            self._silent = True
+            self._segment += 1
+            end = _without(self._newest, len(self._newest.samples))
+            yield replace(end, segment=self._segment)
 
     def _begin(self, block: Block) -> None:
         self._segment += 1
         self._next = block.first_sample
-        self._rate_hz = block.rate_hz
 
     def _bridge(self, block: Block, missing: int) -> Block:
-        assert self._last is not None
+        assert self._newest is not None
+        last = self._newest.samples[-1]
         share = (np.arange(1, missing + 1, dtype=np.float32) / (missing + 1))[:, None]
-        line = self._last + share * (block.samples[0] - self._last)
+        line = last + share * (block.samples[0] - last)
         return replace(
             block,
             first_sample=block.first_sample - missing,

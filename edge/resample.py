@@ -112,7 +112,7 @@ class Resampler:
         """Take a block, contiguous within its segment; yield what it makes known."""
         if self._newest is not None and block.segment != self._newest.segment:
             yield from self.close()
-        if same_rate(block.rate_hz, self._rate_hz):
+        if same_rate(block.rate_hz, self._rate_hz) or not len(block.samples):
             yield block
             return
         filters = polyphase(block.rate_hz, self._rate_hz)

@@ -49,7 +49,8 @@ AGES_SECONDS = (0.5, 1.0, 2.0, 3.0)
 class Told:
     """What one preset said of one stream at one hop."""
 
-    messages: list[Trigger] = field(default_factory=list)
+    messages: list[tuple[int, Trigger]] = field(default_factory=list)
+    """Each with the end of the window that brought it."""
     announced: list[Pick] = field(default_factory=list)
     unconfirmed: int = 0
 
@@ -71,8 +72,8 @@ def play(
         stacked = stack.push(Probabilities(window, values, 0.0))
         for name, associator in associators.items():
             for trigger in associator.push(stacked):
-                said = replace(trigger, window=replace(window, samples=window.samples[:0]))
-                told[name].messages.append(said)
+                bare = replace(window, samples=window.samples[:0])  # the rest would fill memory
+                told[name].messages.append((window.end_sample, replace(trigger, window=bare)))
                 if trigger.type == "new" and trigger.picks[0].phase == "P":
                     told[name].announced.append(trigger.picks[0])
                     waiting[name].append(trigger.picks[0])
@@ -110,7 +111,7 @@ def _judge(
 
 
 def announced_shares(
-    placements: list[Placement], messages: list[Trigger], rate: float
+    placements: list[Placement], messages: list[tuple[int, Trigger]], rate: float
 ) -> list[float]:
     """Share of the labelled P announced by each age, and at all."""
     waits = []
@@ -119,9 +120,9 @@ def announced_shares(
         if p is None:
             continue
         ends = [
-            m.window.end_sample
-            for m in messages
-            for pick in m.picks
+            end
+            for end, message in messages
+            for pick in message.picks
             if pick.phase == "P" and abs(pick.sample - p) <= TOLERANCE_SECONDS * rate
         ]
         waits.append((min(ends) - p) / rate if ends else np.inf)
@@ -129,7 +130,7 @@ def announced_shares(
 
 
 def false_per_hour(
-    placements: list[Placement], messages: list[Trigger], rate: float
+    placements: list[Placement], messages: list[tuple[int, Trigger]], rate: float
 ) -> tuple[float, float]:
     """(false events an hour of real noise, hours of it)."""
     spans = [
@@ -137,7 +138,7 @@ def false_per_hour(
         for p in placements
         if p.is_noise or p.p_arrival_sample is not None
     ]
-    firsts = [m.picks[0].sample for m in messages if m.type == "new"]
+    firsts = [message.picks[0].sample for _, message in messages if message.type == "new"]
     false = sum(a <= sample < b for a, b in spans for sample in firsts)
     hours = sum(max(b - a, 0) for a, b in spans) / rate / 3600
     return false / hours, hours

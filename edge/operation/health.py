@@ -155,12 +155,16 @@ def _gauge(text: str) -> Any:
     return field(default=None, metadata={"kind": "gauge", "help": text})
 
 
+def _text(text: str) -> Any:
+    return field(default=None, metadata={"kind": "text", "help": text})
+
+
 @dataclass
 class Metrics:
     """What is counted and measured; each field is the metric `eqedge_<field>`.
 
     Counters start at 0 with the program and only grow. A gauge that is None is not known, and left
-    out.
+    out. A text becomes the label of a metric that is always 1.
     """
 
     uptime_seconds: float | None = _gauge("Time since the program started.")
@@ -195,13 +199,14 @@ class Metrics:
     mqtt_failures_total: int = _counter("Connections lost, and attempts that failed.")
     mqtt_delivered_total: int = _counter("Messages the broker acknowledged.")
     mqtt_refused_total: int = _counter("Messages too long, or never taken by the broker.")
+    clock_source: str | None = _text("What dates the samples: pps, ticks, host or sim.")
     clock_synced: bool | None = _gauge("1 while the clock that dates samples follows UTC.")
     clock_offset_seconds: float | None = _gauge("Offset of the clock that dates samples.")
     clock_error_seconds: float | None = _gauge("Half width of the uncertainty of a sample's time.")
     resident_memory_bytes: int | None = _gauge("Memory of the process.")
     disk_free_bytes: int | None = _gauge("Space left where messages are kept.")
 
-    def known(self) -> Iterator[tuple[Field[Any], float]]:
+    def known(self) -> Iterator[tuple[Field[Any], Any]]:
         """Yield the fields that have a value, and it."""
         for one in fields(self):
             value = getattr(self, one.name)
@@ -239,10 +244,12 @@ def prometheus_text(labels: Mapping[str, str], metrics: Metrics, state: Liveness
     """
     lines = []
     for one, value in metrics.known():
-        name = f"eqedge_{one.name}"
+        name, kind, own = f"eqedge_{one.name}", one.metadata["kind"], labels
+        if kind == "text":
+            kind, own, value = "gauge", {**labels, one.name: value}, 1
         lines.append(f"# HELP {name} {one.metadata['help']}")
-        lines.append(f"# TYPE {name} {one.metadata['kind']}")
-        lines.append(f"{name}{_labels(labels)} {float(value):.17g}")
+        lines.append(f"# TYPE {name} {kind}")
+        lines.append(f"{name}{_labels(own)} {float(value):.17g}")
     name = "eqedge_stage_state"
     steps = ", ".join(f"{one.value} {one.name.lower()}" for one in State)
     lines += [f"# HELP {name} {steps}.", f"# TYPE {name} gauge"]

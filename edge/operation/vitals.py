@@ -97,6 +97,7 @@ class Vitals:
         """Note that samples came, and how good their time is."""
         self._pulse.sampled(self._monotonic())
         clock = block.clock
+        self.metrics.clock_source = clock.source
         self.metrics.clock_synced = clock.synced
         self.metrics.clock_offset_seconds = round(clock.offset_s, 6)
         self.metrics.clock_error_seconds = round(clock.error_s, 6)

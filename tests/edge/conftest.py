@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from hypothesis import settings
+
+settings.register_profile("loaded", deadline=None)  # a busy machine is not a failure
+settings.load_profile("loaded")
 
 
 @pytest.fixture(scope="session")

@@ -277,6 +277,33 @@ def test_nothing_but_noise_on_the_line(model):
     assert "probably the wrong speed" in said[0]
 
 
+class Overheard(Bytes):
+    """A source that notes, portion by portion, how many messages there are by then."""
+
+    def __init__(self, portions, kept):
+        super().__init__(portions, gap_s=0.5)
+        self.told = []
+        self._kept = kept
+
+    def __iter__(self):
+        """Yield them."""
+        for portion in super().__iter__():
+            yield portion
+            self.told.append([message["type"] for message in self._kept.messages])
+
+
+def test_a_sensor_that_falls_silent_leaves_no_event_open(model, stream):
+    """Half a minute after its last sample its event is closed, once, not when the stream ends."""
+    counts, p, _ = stream
+    portions, kept = wire(counts[: p + 150]), Kept()
+    source = Overheard([*portions, *[b""] * 200], kept)
+    node = Node(Settings().station, model, "boot")
+    Daemon(Settings(), model, source, node, lambda line: None).run([kept])
+    assert source.told[-1].count("end") == 1
+    closed = next(at for at, types in enumerate(source.told) if "end" in types)
+    assert 58 <= closed - len(portions) <= 62
+
+
 def test_less_than_a_window_is_looked_at(model, stream):
     """A stream that ends early is scored as far as it went."""
     counts, p, _ = stream

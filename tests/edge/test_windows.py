@@ -172,6 +172,29 @@ def test_another_rate_begins_a_new_segment():
     assert gaps.counts.seconds == 50 / RATE + 50 / (2 * RATE)
 
 
+@given(runs(), st.integers(0, 4), st.sampled_from([0, 1, FILL, FILL + 1, 300]))
+def test_a_silence_ends_the_segment_at_once(stretches, repeats, lost):
+    """Its last window comes without waiting for the stream; what follows begins anew, once."""
+    settings = WindowSettings(fill_seconds=FILL / RATE)
+    gaps, windower = GapPolicy(settings), Windower(LENGTH, RATE, settings)
+    assert list(gaps.fall_silent()) == []
+    for first, n in stretches:
+        for one in gaps.push(block(first, n)):
+            list(windower.push(one))
+    end, last = first + n, 1 + gaps.counts.gaps
+    quiet = [
+        (w.end_sample, w.closes_segment, w.segment)
+        for _ in range(1 + repeats)
+        for b in gaps.fall_silent()
+        for w in windower.push(b)
+    ]
+    assert quiet == [(end, True, last)]
+    after = [b for b in gaps.push(block(end + lost, 100))]
+    windows = [(w.first_sample, w.segment) for b in after for w in windower.push(b)]
+    assert all(first >= end and segment > last for first, segment in windows)
+    assert windows
+
+
 def test_a_window_is_dated_and_flagged_by_its_newest_block():
     """So that a sensor that lost a component is known at once."""
     windower = Windower(LENGTH, RATE, WindowSettings())

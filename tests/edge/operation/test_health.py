@@ -113,7 +113,8 @@ def test_the_pulse_knows_when_samples_began_to_flow_again():
 def filled():
     """Return metrics with a value everywhere."""
     values = {one.name: number + 0.5 for number, one in enumerate(fields(Metrics))}
-    return Metrics(**{**values, "mqtt_connected": True, "clock_synced": False})
+    states = {"mqtt_connected": True, "clock_synced": False, "clock_source": "ticks"}
+    return Metrics(**{**values, **states})
 
 
 def test_the_record_names_states_and_counts():
@@ -145,6 +146,7 @@ CONVENTION = {
         "mqtt_connected",
         "clock_offset_seconds",
         "clock_synced",
+        "clock_source",
     )
 }
 
@@ -159,7 +161,8 @@ def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")
     form = re.compile(
-        r'[a-z_]+\{network="X\\"\\\\\\n",station="EDGE"(,stage="[a-z]+")?\} [0-9.e+-]+'
+        r'[a-z_]+\{network="X\\"\\\\\\n",station="EDGE"'
+        r'(,(stage|clock_source)="[a-z]+")?\} [0-9.e+-]+'
     )
     samples = [line for line in lines if not line.startswith("#")]
     assert all(form.fullmatch(line) for line in samples), samples[0]
