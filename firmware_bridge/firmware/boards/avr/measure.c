@@ -16,8 +16,10 @@
 #define ADC_VECTOR 21
 #define VECTORS 26
 
-/* The hardware takes four cycles to enter an interrupt, simavr none (data sheet, 7.7.1). */
+/* The hardware takes four cycles to enter an interrupt and four more when it slept (data sheet,
+ * interrupt response time), simavr none. */
 #define ENTRY_CYCLES 4
+#define WAKE_CYCLES 4
 /* simavr lets every SPI byte last 100 us; at the firmware's 1 MHz it is 8 us. */
 #define SPI_SURPLUS_CYCLES ((100 - 8) * (CLOCK_HZ / 1000000u))
 
@@ -92,6 +94,7 @@ void measure(avr_t *of, double seconds)
         if (!asleep && avr->state != cpu_Sleeping)
             awake = now() - before;
         if (asleep && avr->state != cpu_Sleeping) {
+            correction += WAKE_CYCLES;
             awake = correction - corrected; /* it enters the interrupt that woke it */
             awake_since = now() - awake;
         }
