@@ -124,11 +124,10 @@ def main(out: Path) -> None:
             busy = cost["busy_cycles_per_second"]
             print(f"  stack {cost['stack_bytes']:.0f} B at its deepest")
             print(f"  {busy / RATE_HZ:.0f} cycles a sample, {100 * busy / AVR_HZ:.1f} % of 16 MHz")
-            interval, allowed = cost["worst_interval_cycles"], AVR_HZ / RATE_HZ
-            share = 100 * interval / allowed
-            print(f"  {interval:.0f} cycles at most between two sampling instants, {share:.1f} %")
-            reading = cost["worst_reading_cycles"]
-            print(f"  {reading:.0f} cycles at most in the interrupts that take a sample")
+            worst, share = cost["worst_interval_cycles"], RATE_HZ / AVR_HZ
+            print(f"  {worst:.0f} cycles at most between two sampling instants, {worst * share:.1%}")
+            taking = cost["worst_reading_cycles"]
+            print(f"  {taking:.0f} cycles at most in the interrupts that take a sample")
             print(f"  {cost['longest_awake_cycles']:.0f} cycles the longest time awake")
 
 
