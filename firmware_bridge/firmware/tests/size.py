@@ -124,9 +124,9 @@ def main(out: Path) -> None:
             busy = cost["busy_cycles_per_second"]
             print(f"  stack {cost['stack_bytes']:.0f} B at its deepest")
             print(f"  {busy / RATE_HZ:.0f} cycles a sample, {100 * busy / AVR_HZ:.1f} % of 16 MHz")
-            worst, share = cost["worst_interval_cycles"], RATE_HZ / AVR_HZ
-            print(f"  {worst:.0f} cycles at most between two sampling instants, {worst * share:.1%}")
-            taking = cost["worst_reading_cycles"]
+            worst, taking = cost["worst_interval_cycles"], cost["worst_reading_cycles"]
+            share = 100 * worst * RATE_HZ / AVR_HZ
+            print(f"  {worst:.0f} cycles at most between two sampling instants, {share:.1f} %")
             print(f"  {taking:.0f} cycles at most in the interrupts that take a sample")
             print(f"  {cost['longest_awake_cycles']:.0f} cycles the longest time awake")
 
