@@ -97,8 +97,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def evaluate(document: Path | None, **options: Any) -> None:
     """Score networks, or the triggers of a run, strictly against labels; JSON on stdout.
 
-    Networks are scored on stations held out of training, as the training card has it: one window
-    an event, P at random. A run is scored on every trace it played.
+    Networks are scored on stations held out of training, as the training card has it: P at
+    random in the window. A run is scored on every trace it played.
     """
     if not options["networks"] and not options["triggers"]:
         raise click.UsageError("give --weights, --triggers or both")

@@ -60,9 +60,9 @@ def plot() -> None:
 def trace(
     data: Path, name: str | None, model: str, from_seconds: float | None, output: Path | None
 ) -> None:
-    """Draw one record: components, labels, and what a model says of it.
+    """Draw one record and what a model says of it.
 
-    The model runs as on a node, over one window.
+    Components, labels, detection, P and S. The model runs as on a node, over one window.
     """
     from ...edge.replay.stead import SteadFile
     from ...models.shelf import open_model
@@ -95,7 +95,7 @@ def trace(
 def grid(
     triggers: Path, data: Path, panels: int, traces: int | None, seed: int, output: Path | None
 ) -> None:
-    """Draw records of a run: their labels and the picks of its triggers.
+    """Draw records of a run, their labels and picks.
 
     FILE.jsonl is the output of `eqedge run --sim`.
     """
@@ -111,7 +111,10 @@ def grid(
 @_at
 @_output
 def residuals(scores: Path, at: str | None, output: Path | None) -> None:
-    """Draw histograms of P and S residuals from `eqedge evaluate`'s JSON."""
+    """Draw the residuals of P and S picks.
+
+    SCORES.json is what `eqedge evaluate` prints.
+    """
     from .canvas import present
     from .scores import draw_residuals, read_series, residuals_inches
 
@@ -130,7 +133,11 @@ def residuals(scores: Path, at: str | None, output: Path | None) -> None:
 )
 @_output
 def precision_recall(scores: Path, rows: str, output: Path | None) -> None:
-    """Draw precision against recall over all thresholds, from `eqedge evaluate`'s JSON."""
+    """Draw precision against recall.
+
+    A curve over all thresholds for each network, a point for each run. SCORES.json is what
+    `eqedge evaluate` prints.
+    """
     from .canvas import present
     from .scores import SQUARE_INCHES, draw_precision_recall, read_series
 
@@ -143,7 +150,10 @@ def precision_recall(scores: Path, rows: str, output: Path | None) -> None:
 @_at
 @_output
 def onset(scores: Path, at: str | None, output: Path | None) -> None:
-    """Draw how soon P are announced, from `eqedge evaluate`'s JSON."""
+    """Draw how soon P are announced.
+
+    SCORES.json is what `eqedge evaluate` prints.
+    """
     from .canvas import present
     from .scores import CURVE_INCHES, draw_onset, read_series
 
@@ -154,7 +164,10 @@ def onset(scores: Path, at: str | None, output: Path | None) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_output
 def learning(folder: Path, output: Path | None) -> None:
-    """Draw the scores that a training noted in FOLDER, the --output of `eqedge train`."""
+    """Draw how a training got on.
+
+    Its scores on held-out stations. FOLDER is the --output of `eqedge train`.
+    """
     from .canvas import present
     from .learning import SIZE_INCHES, draw_learning, read_history
 
