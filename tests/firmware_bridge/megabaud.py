@@ -229,8 +229,11 @@ def run(folder: Path, seconds: float, share: float, seed: int) -> Account:
             began = time.monotonic()
             sender = threading.Thread(target=relay, args=(source, master, size, line, passed))
             sender.start()
-            looked = began
-            while (data := port.read(0.05)) or sender.is_alive():
+            looked, more = began, True
+            while more:
+                more = sender.is_alive()
+                data = port.read(0.05)
+                more |= bool(data)
                 reader.take(data)
                 if time.monotonic() - looked > 0.5:
                     looked = time.monotonic()
@@ -253,9 +256,7 @@ def watch_memory(account: Account, settled: bool) -> None:
     now = resident_kb()
     if not settled or not account.memory_kb:
         account.memory_kb = now
-    account.memory_growth_kb = max(0, account.memory_growth_kb, now - account.memory_kb)
-    if not settled:
-        account.memory_growth_kb = 0
+    account.memory_growth_kb = max(account.memory_growth_kb, now - account.memory_kb)
 
 
 def main() -> int:
@@ -269,11 +270,8 @@ def main() -> int:
         account = run(Path(folder), asked.seconds, asked.damage, asked.seed)
     for field in fields(account):
         value = getattr(account, field.name)
-        print(
-            f"{field.name:25} {value:12.1f}"
-            if isinstance(value, float)
-            else f"{field.name:25} {value:12}"
-        )
+        told = f"{value:.1f}" if isinstance(value, float) else f"{value}"
+        print(f"{field.name:25} {told:>12}")
     faults = account.faults()
     print("; ".join(faults) or "all well")
     return 1 if faults else 0

@@ -185,9 +185,12 @@ def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
     with Port(os.ttyname(slave), baud=1_000_000) as port:
         writer = threading.Thread(target=pour, args=(master, block, 400_000))
         writer.start()
-        decoder, sizes = Decoder(), []
+        decoder, sizes, more = Decoder(), [], True
         tracemalloc.start()
-        while (data := port.read(0.05)) or writer.is_alive():
+        while more:
+            more = writer.is_alive()
+            data = port.read(0.05)
+            more |= bool(data)
             decoder.feed(data)
             sizes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
