@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..message import Node
-from ..operation.health import Metrics
+from ..operation.metrics import Metrics
 from ..records import Message
 from ..settings import Settings
 from .mqtt import Mqtt

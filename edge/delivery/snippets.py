@@ -12,7 +12,7 @@ import numpy as np
 
 from ..assemble import ORIENTATIONS
 from ..operation.account import Account
-from ..operation.health import Metrics
+from ..operation.metrics import Metrics
 from ..records import NANOSECONDS, Block, Message, Probabilities
 from ..settings import SettingsError, SnippetSettings
 from .sinks import OutputError

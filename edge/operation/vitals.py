@@ -16,17 +16,9 @@ from ..records import Block, Message, Probabilities
 from ..settings import HealthSettings
 from ..sources import Source
 from .account import Account
-from .health import (
-    HealthFiles,
-    HealthServer,
-    Liveness,
-    Metrics,
-    Pulse,
-    State,
-    health_record,
-    liveness,
-    prometheus_text,
-)
+from .health import Liveness, Pulse, State, liveness
+from .health_outlets import HealthFiles, HealthServer
+from .metrics import Metrics, health_record, prometheus_text
 from .notify import Notifier
 
 LOOK_SECONDS = 0.5

@@ -4,7 +4,7 @@ import json
 
 from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.message import Node
-from eqedge.edge.operation.health import Metrics
+from eqedge.edge.operation.metrics import Metrics
 from eqedge.edge.settings import FileSettings, MqttSettings, Settings
 
 from ...broker import broker, wait_until  # noqa: F401

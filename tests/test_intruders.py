@@ -1,0 +1,156 @@
+"""`eqedge run` and who must not get in: bytes on the port, listeners, secrets in what it tells."""
+
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from eqedge.firmware_bridge.packets import Hello
+from eqedge.firmware_bridge.virtual import VirtualSensor
+
+from .broker import Broker, find, free_port, wait_until
+from .test_liveness import Sensor, health, live_config, node, said  # noqa: F401
+
+SECRET = "Xq7-nobody-may-read-this"
+
+
+class Intruder(Sensor):
+    """First sends whatever it likes, in all sizes, then what a sensor would, among noise."""
+
+    def _serve(self):
+        rng = random.Random(5)
+        sensor = VirtualSensor(Hello("live", "test", 100.0, ("HHE", "HHN", "HHZ")), 25)
+        waves = np.random.default_rng(5)
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            with connection:
+                for _ in range(300):
+                    noise = rng.randbytes(rng.choice([1, 7, 300, 5000]))
+                    connection.sendall(noise if rng.random() < 0.7 else noise + b"\0")
+                greeting = sensor.greet()
+                for cut in range(0, len(greeting), 3):  # a greeting that is not quite one
+                    spoilt = bytearray(greeting)
+                    spoilt[cut] ^= 1 << rng.randrange(8)
+                    connection.sendall(bytes(spoilt))
+                connection.sendall(b"\0" + greeting)
+                while not self._over.is_set():
+                    counts = waves.integers(-99, 99, (25, 3)).astype(np.int32)
+                    packet = sensor.push(counts)
+                    if rng.random() < 0.1:  # a copy with one bit wrong, and noise in between
+                        spoilt = bytearray(packet)
+                        spoilt[len(spoilt) // 2] ^= 1 << rng.randrange(8)
+                        connection.sendall(bytes(spoilt) + b"\0" + rng.randbytes(40) + b"\0")
+                    connection.sendall(packet)
+                    time.sleep(0.005)
+
+
+def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):  # noqa: F811
+    """Half a megabyte of noise and spoilt greetings; then windows are scored, memory is small."""
+    with Intruder() as sensor:
+        process = node(live_config(tmp_path, sensor, samples_silence_seconds=60))
+        wait_until(lambda: health(tmp_path).get("windows_total", 0) > 3, "windows", 60)
+        record = health(tmp_path)
+        assert record["frames_crc_errors_total"] > 0 and record["state"] == "healthy"
+        assert record["resident_memory_bytes"] < 150e6
+        process.terminate()
+        assert process.wait(30) == 0, said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+def listening(process_id):
+    """Return the local addresses, in hex, on which a process takes TCP calls or datagrams."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
+        with suppress(OSError):
+            target = os.readlink(descriptor)
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    found = set()
+    for kind, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+        for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == state and words[9] in inodes:
+                found.add(words[1])
+    return found
+
+
+def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):  # noqa: F811
+    """By default no port at all; with http_port one, on 127.0.0.1."""
+    port = free_port()
+    for more, expected in (({}, set()), ({"http_port": port}, {f"0100007F:{port:04X}"})):
+        with Sensor() as sensor:
+            (tmp_path / "health.json").unlink(missing_ok=True)
+            process = node(live_config(tmp_path, sensor, **more))
+            wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow", 60)
+            assert listening(process.pid) == expected
+            process.terminate()
+            assert process.wait(30) == 0, said(tmp_path)
+
+
+def test_a_password_is_nowhere_in_what_the_node_tells_or_keeps(node, tmp_path):  # noqa: F811
+    """Not in log, output, spool, health, process list, nor in any message, refused or not."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    passwords = folder / "passwords"
+    subprocess.run(
+        [find("mosquitto_passwd"), "-b", "-c", passwords, "hill", "another"],
+        check=True,
+        capture_output=True,
+    )
+    refusing = f"allow_anonymous false\npassword_file {passwords}"
+    broker = Broker(folder, config=refusing, receive_port=free_port())
+    environment = {"EQEDGE_MQTT_USERNAME": "hill", "EQEDGE_MQTT_PASSWORD": SECRET}
+    with broker, Sensor() as sensor, broker.listen("#") as heard:
+        config = f"""{live_config(tmp_path, sensor)}
+[mqtt]
+host = "127.0.0.1"
+port = {broker.port}
+allow_insecure = true
+retry_max_seconds = 1.0
+"""
+        process = node(config, environment=environment)
+        wait_until(lambda: "Not authorized" in said(tmp_path), "the refusal", 60)
+        broker.stop()
+        broker.configure("")
+        broker.start()
+        wait_until(lambda: health(tmp_path).get("mqtt_connected"), "the connection", 60)
+        heard.wait_for(lambda got: got.json("info") and got.json("health"), 30)
+        told = "".join(text for _, _, text in heard.messages)
+        command = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
+        process.terminate()
+        assert process.wait(30) == 0
+        files = [path for path in tmp_path.iterdir() if path.is_file()]
+        assert {path.name for path in files} >= {"o.jsonl", "health.json", "said"}
+        kept = "".join(path.read_bytes().decode("latin-1") for path in files)
+    assert SECRET not in told + command + kept
+
+
+def test_a_socket_that_floods_does_not_fill_the_memory(node, tmp_path):  # noqa: F811
+    """Bytes without a single frame's end, as fast as they are taken: dropped, not collected."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        over = threading.Event()
+
+        def flood():
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    while not over.is_set():
+                        connection.sendall(b"\x01" * 65536)
+
+        thread = threading.Thread(target=flood, daemon=True)
+        thread.start()
+
+        process = node(live_config(tmp_path, SimpleNamespace(url=url), samples_silence_seconds=60))
+        wait_until(lambda: health(tmp_path).get("uptime_seconds", 0) > 3, "three seconds", 60)
+        assert health(tmp_path)["resident_memory_bytes"] < 150e6
+        process.terminate()
+        assert process.wait(30) == 0, said(tmp_path)
+        over.set()
+        thread.join(5)

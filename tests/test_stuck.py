@@ -1,0 +1,114 @@
+"""`eqedge run` with a network that never returns, and with brokers that never answer."""
+
+import hashlib
+import json
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from eqedge.edge.replay.sample import DEMO_FILE
+from eqedge.models.shelf import DEFAULT_MODEL, open_model
+
+from .broker import broker, wait_until  # noqa: F401
+from .test_liveness import Manager, Sensor, health, live_config, node, said  # noqa: F401
+
+ENDLESS = Path(__file__).parent / "vectors" / "endless.tflite"
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A config's first line: the model whose network loops for ever, with a card of its own."""
+    path = tmp_path / "endless.tflite"
+    shutil.copyfile(ENDLESS, path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    card = {**open_model(DEFAULT_MODEL).card, "sha256": sha256}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return f'model = "{path}"\n'
+
+
+def test_a_network_that_never_returns_ends_the_program(node, tmp_path, endless):  # noqa: F811
+    """Without systemd the program ends itself, though no line of its Python runs; it says where."""
+    manager = Manager(tmp_path)
+    with Sensor() as sensor:
+        config = endless + live_config(tmp_path, sensor, hang_seconds=3)
+        process = node(config, environment=manager.environment)
+        assert process.wait(60) == 1
+    assert "Timeout (0:00:03)!" in said(tmp_path) and "detector.py" in said(tmp_path)
+    assert manager.times("WATCHDOG=1"), "fed until the first window"
+    assert health(tmp_path)["windows_total"] == 0
+
+
+def test_a_network_that_never_returns_starves_the_watchdog(node, tmp_path, endless):  # noqa: F811
+    """No food any more; systemd's SIGABRT then leaves the stack in the journal."""
+    manager = Manager(tmp_path, watchdog_seconds=0.6)
+    with Sensor() as sensor:
+        process = node(endless + live_config(tmp_path, sensor), environment=manager.environment)
+        wait_until(lambda: manager.times("WATCHDOG=1"), "it is fed at first")
+
+        def starving():
+            meals = len(manager.times("WATCHDOG=1"))
+            try:
+                wait_until(lambda: len(manager.times("WATCHDOG=1")) > meals, seconds=5)
+            except AssertionError:
+                return True
+            return False
+
+        wait_until(starving, "no food for eight times the watchdog's time", 60)
+        process.send_signal(signal.SIGABRT)
+        assert process.wait(20) == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in said(tmp_path)
+    assert "detector.py" in said(tmp_path)
+
+
+def test_a_broker_that_accepts_and_says_nothing(node, tmp_path):  # noqa: F811
+    """It is given up and tried again, told once, and the node stays healthy and fed."""
+    manager = Manager(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent, Sensor() as sensor:
+        host, port = silent.getsockname()
+        config = f"""{live_config(tmp_path, sensor)}
+[mqtt]
+host = "{host}"
+port = {port}
+connect_timeout_seconds = 0.5
+retry_max_seconds = 1.0
+"""
+        process = node(config, environment=manager.environment)
+        wait_until(lambda: health(tmp_path).get("mqtt_failures_total", 0) > 1, "two attempts", 60)
+        meals = len(manager.times("WATCHDOG=1"))
+        wait_until(lambda: len(manager.times("WATCHDOG=1")) > meals + 2, "it is fed")
+        record = health(tmp_path)
+        assert record["state"] == "healthy" and record["mqtt_connected"] is False
+        process.terminate()
+        assert process.wait(60) == 0, said(tmp_path)
+    assert said(tmp_path).count("no answer to CONNECT; is it an MQTT broker?") == 1
+
+
+def test_a_broker_that_freezes_gets_everything_later(node, tmp_path, broker):  # noqa: F811
+    """Stopped by SIGSTOP with the connection open: it is left, and has each line when it wakes."""
+    config = f"""output = "{tmp_path}/o.jsonl"
+[mqtt]
+host = "127.0.0.1"
+port = {broker.port}
+keepalive_seconds = 1
+retry_max_seconds = 1.0
+drain_seconds = 60.0
+[health]
+interval_seconds = 1
+json_file = "{tmp_path}/health.json"
+"""
+    with broker.listen("eqedge/#") as heard:
+        process = node(config, "--sim", DEMO_FILE, "--speed", "200")
+        wait_until(lambda: health(tmp_path).get("mqtt_connected"), "the connection", 60)
+        broker.signal(signal.SIGSTOP)
+        wait_until(lambda: health(tmp_path)["mqtt_failures_total"] > 0, "it is given up", 60)
+        wait_until(lambda: health(tmp_path)["spool_messages"] > 3, "events are kept", 60)
+        assert health(tmp_path)["state"] == "healthy"
+        broker.signal(signal.SIGCONT)
+        assert process.wait(90) == 0, said(tmp_path)
+        lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+        heard.wait_for(lambda got: len(got.json("event")) >= len(lines))
+        wanted = [(line["event_id"], line["sequence"]) for line in lines]
+        arrived = [(event["event_id"], event["sequence"]) for event in heard.json("event")]
+        assert list(dict.fromkeys(arrived)) == wanted and len(wanted) > 10
