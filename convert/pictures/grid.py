@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 PANEL_INCHES = (2.5, 1.55)
+LONGEST_NAME = 42
 SPACING = 1.7
 """From one component's zero line to the next, in its largest amplitudes."""
 
@@ -48,10 +49,17 @@ class Panel:
         right = [r for r in near if abs(r) <= TOLERANCE_SECONDS]
         return min(right, key=abs, default=None)
 
-    def is_right(self, phase: str, at: float) -> bool:
-        """Whether a pick is within half a second of its label."""
+    def is_right(self, phase: str, at: float) -> bool | None:
+        """Whether a pick is within half a second of its label; None where nobody labelled any."""
         label = arrivals(self.trace).get(phase)
-        return label is not None and abs(at - label) <= TOLERANCE_SECONDS
+        if label is None:
+            return False if self.trace.is_noise else None
+        return abs(at - label) <= TOLERANCE_SECONDS
+
+    @property
+    def false(self) -> int:
+        """Picks that are not right, also those in the noise before the record."""
+        return sum(self.is_right(phase, at) is False for phase, at in self.picks)
 
 
 def panels_of(
@@ -116,8 +124,9 @@ def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
         Line2D([], [], marker=ink.P.marker, label="pick P", **black),
         Line2D([], [], marker=ink.S.marker, label="pick S", **black),
         Line2D([], [], marker="v", markerfacecolor="none", label="false pick", **black),
+        Line2D([], [], marker="v", markerfacecolor=ink.FAINT, label="no label to tell", **black),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=6)
 
 
 def _draw_panel(axis: Any, panel: Panel) -> None:
@@ -136,16 +145,22 @@ def _draw_panel(axis: Any, panel: Panel) -> None:
         axis.vlines(at, low, high - 0.8, color=line.colour, linestyle=line.style, linewidth=0.9)
     for phase, at in panel.picks:
         line = ink.P if phase == "P" else ink.S
-        face = line.colour if panel.is_right(phase, at) else "none"
+        face = {True: line.colour, False: "none", None: ink.FAINT}[panel.is_right(phase, at)]
+        height = high - (0.1 if phase == "P" else 0.6)
         axis.plot(
-            at, high - 0.4, marker=line.marker, markersize=4.5, color=line.colour,
-            markerfacecolor=face, markeredgewidth=0.8, clip_on=False,
+            at, height, marker=line.marker, markersize=4.5, color=line.colour,
+            markerfacecolor=face, markeredgewidth=0.8,
         )  # fmt: skip
     axis.set_ylim(low, high)
     axis.set_xlim(0, len(seconds) / trace.rate_hz)
     axis.set_yticks(heights, reversed(COMPONENTS))
     axis.tick_params(axis="both", length=1.5, labelsize=6)
-    axis.set_title(f"{trace.name}\n{_residuals(panel)}", loc="left", fontsize=5.8)
+    axis.set_title(f"{_tail(trace.name)}\n{_residuals(panel)}", loc="left", fontsize=5.8)
+
+
+def _tail(name: str) -> str:
+    """The end of a name, where station and time stand, as long as a panel is wide."""
+    return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
 
 
 def _scaled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -159,9 +174,8 @@ def _residuals(panel: Panel) -> str:
     for phase in arrivals(panel.trace):
         residual = panel.residual(phase)
         words.append(f"{phase} missed" if residual is None else f"{phase} {residual:+.2f} s")
-    wrong = sum(not panel.is_right(phase, at) for phase, at in panel.picks)
     unlabelled = "noise" if panel.trace.is_noise else "no label"
-    return ", ".join([*(words or [unlabelled]), *([f"{wrong} false"] if wrong else [])])
+    return ", ".join([*(words or [unlabelled]), *([f"{panel.false} false"] if panel.false else [])])
 
 
 def _count(panels: Sequence[Panel]) -> str:

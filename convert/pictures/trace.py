@@ -76,7 +76,7 @@ def _probabilities(axis: Any, view: View) -> None:
     axis.set_ylim(0, 1.15)
     axis.set_yticks([0, 0.5, 1])
     axis.set_ylabel("probability")
-    axis.text(0.006, 0.97, view.model, transform=axis.transAxes, va="top")
+    axis.text(0.994, 0.97, view.model, transform=axis.transAxes, ha="right", va="top")
 
 
 def _channel(view: View, component: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from eqedge.convert.pictures import ink
 from eqedge.convert.pictures.canvas import PlotError
-from eqedge.convert.pictures.grid import draw_grid, panels_of
+from eqedge.convert.pictures.grid import Panel, draw_grid, panels_of
 from eqedge.convert.pictures.learning import draw_learning, read_history
 from eqedge.convert.pictures.scores import (
     draw_onset,
@@ -92,6 +92,15 @@ def test_a_grid_tells_right_from_false(triggers):
     assert sum("P missed, S missed, 1 false" in title for title in titles) == 1
     assert sum("P +0.10 s, S missed" in title for title in titles) == 9
     assert sum("noise" in title for title in titles) == 2
+
+
+def test_a_pick_that_nobody_labelled_is_neither_right_nor_false(view):
+    """As in the scores: an event without an S label says nothing of S; noise says it has none."""
+    event = type(view.trace)(**{**vars(view.trace), "s_arrival_sample": None})
+    quiet = type(event)(**{**vars(event), "category": "noise", "p_arrival_sample": None})
+    assert Panel(event, [("S", 38.0)]).is_right("S", 38.0) is None
+    assert Panel(event, [("S", 38.0), ("P", 1.0)]).false == 1
+    assert Panel(quiet, [("S", 38.0)]).false == 1
 
 
 def test_a_grid_of_fewer_panels_draws_the_same_ones_again(triggers):
