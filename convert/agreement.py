@@ -99,7 +99,7 @@ class Agreement:
         noise_windows: Those of noise among them.
         noise_added: Windows of noise where only the other model detects.
         heads: By name of the head.
-        latency_ms: Median time of one window on this machine, one thread.
+        latency_ms: Median processor time of one window on this machine, one thread.
         float_latency_ms: The float model's, in the same run, turn by turn.
     """
 

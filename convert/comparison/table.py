@@ -68,7 +68,8 @@ class Comparison:
         return (
             f"{found.events} windows of events and {found.noise} of noise, {found.stations} "
             "stations; a pick is right within 0.5 s of its label and any other is false; a "
-            "detection is judged by the window, noise included. Latency is over the first row's."
+            "detection is judged by the window, noise included. Times are of one thread, those of "
+            "others on a busy machine left out; latency is over the first row's."
         )
 
 
