@@ -1,6 +1,7 @@
 """Dates by the sensor's own ticks: asked, answered, and when no answers come."""
 
 import numpy as np
+import pytest
 from eqedge.edge.clock import Arrival, Ticked
 from eqedge.edge.tick_dating import STALE_SECONDS, UNANSWERED, Questions, TickDatedClock
 from eqedge.firmware_bridge.decoder import Decoder
@@ -53,6 +54,47 @@ def test_blocks_are_dated_by_ticks_whatever_their_delay():
         assert abs(off) < 10e6 if second < 20 else abs(off) < 2e6
     assert clock.state.source == "ticks"
     assert 0 < clock.state.error_s < 0.01
+
+
+def deliver(clock, questions, utc_ns_at, seconds, ppm=0.0):
+    """Let a sensor deliver a block each 5 s to a host of that UTC; return the dates' errors."""
+    errors = []
+    for second in range(0, seconds, 5):
+        taken = BOOT_SECONDS + 10 + second
+        host = round(taken * 1e9)
+        question = questions.due(Arrival(host, host + utc_ns_at(second)))
+        if question:
+            (request,) = Decoder().feed(question)
+            tick = tick_at(taken + 0.002, ppm)
+            heard = host + 4_000_000
+            clock.answer(
+                TimeReply(request.request_id, tick, tick), Arrival(heard, heard + utc_ns_at(second))
+            )
+        late = host + 1_200_000_000
+        ticked = Ticked(100 * second, tick_at(taken, ppm))
+        clock.observe(100 * second + 100, Arrival(late, late + utc_ns_at(second)), ticked)
+        errors.append(clock.time_ns(100 * second) - host - utc_ns_at(second))
+    return np.array(errors) / 1e9
+
+
+def test_drift_of_100_ppm_over_a_turn_of_the_tick():
+    """An hour and a half, in which 32 bits of microseconds turn over, dated to a millisecond."""
+    questions = begun()
+    clock = TickDatedClock(HELLO, questions)
+    errors = deliver(clock, questions, lambda second: UTC_NS, 5400, ppm=100.0)
+    assert np.abs(errors[12:]).max() < 0.001
+    assert clock.state.source == "ticks"
+
+
+@pytest.mark.parametrize("before_ns", [UTC_NS - 3600 * 10**9, UTC_NS + 3600 * 10**9, 0])
+def test_a_step_of_the_hosts_utc_moves_the_dates_at_once(before_ns):
+    """An hour either way, or from 1970: new samples carry the new time, old ones are re-dated."""
+    questions = begun()
+    clock = TickDatedClock(HELLO, questions)
+    errors = deliver(clock, questions, lambda second: UTC_NS if second >= 200 else before_ns, 300)
+    assert np.abs(errors[4:]).max() < 0.001
+    early = round((BOOT_SECONDS + 10 + 100) * 1e9) + UTC_NS
+    assert abs(clock.time_ns(100 * 100) - early) < 1_000_000
 
 
 def test_without_answers_arrivals_date():
