@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,6 @@ from .monitor import Monitor
 from .packets import Hello, Samples
 
 _RECORD_BYTES = 512
-_RECORD_SAMPLES = (_RECORD_BYTES - 64) // 4
-_FIXED = struct.Struct(">6s2s5s2s3s2sHHBBBBHHhhBBBBiHH")
-_BLOCKETTE_1000 = struct.Struct(">HHBBBB")
-_INT32, _BIG_ENDIAN, _TWO_TO_THE_NINTH = 3, 1, 9
 
 
 class RecordingError(EqedgeError):
@@ -159,10 +154,15 @@ class Hdf5Writer:
 
 
 class MiniSeedWriter:
-    """miniSEED 2 records of 512 bytes, 32-bit integers, one channel after the other."""
+    """miniSEED 2 records of 512 bytes, 32-bit integers; each is written when it is full."""
 
     def __init__(self, path: Path, network: str, station: str) -> None:
         """Opens a new file; one that exists is not overwritten."""
+        try:
+            from pymseed import MS3TraceList
+        except ImportError as error:
+            why = "pymseed is not installed; pip install 'eqedge[mseed]', or record to .hdf5"
+            raise RecordingError(path, why) from error
         if len(network) > 2 or len(station) > 5:
             raise RecordingError(path, f"{network}.{station}: miniSEED takes 2 and 5 letters")
         try:
@@ -170,22 +170,27 @@ class MiniSeedWriter:
         except OSError as error:
             why = "it exists already" if path.exists() else str(error)
             raise RecordingError(path, why) from error
-        self._network, self._station = network.encode(), station.encode()
-        self._sequence = 0
+        self._traces = MS3TraceList()
+        self._station = f"FDSN:{network}_{station}_"
         self._hello: Hello | None = None
-        self._start = datetime.now(UTC)
-        self._written = 0
-        self._pending: NDArray[np.int32] = np.empty((0, 0), np.int32)
+        self._start_ns = self._taken = 0
 
     def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
-        """Closes the last records of the run before and notes the new start."""
+        """Writes the last records of the run before and notes the new start."""
         self._write(all_of_it=True)
-        self._hello, self._start, self._written = hello, start, 0
-        self._pending = np.empty((0, len(hello.channels)), np.int32)
+        since_1970 = start - datetime.fromtimestamp(0, UTC)
+        self._hello, self._taken = hello, 0
+        self._start_ns = since_1970 // timedelta(microseconds=1) * 1000
 
     def add(self, counts: NDArray[np.int32]) -> None:
         """Writes the records that are full."""
-        self._pending = np.concatenate([self._pending, counts])
+        assert self._hello is not None
+        at_ns = self._start_ns + round(self._taken * 1e9 / self._hello.rate_hz)
+        for channel, code in enumerate(self._hello.channels):
+            column = np.ascontiguousarray(counts[:, channel], dtype=np.int32)
+            source_id = f"{self._station}_{'_'.join(code)}"
+            self._traces.add_data(source_id, column, "i", self._hello.rate_hz, starttime=at_ns)
+        self._taken += len(counts)
         self._write(all_of_it=False)
 
     def close(self) -> None:
@@ -194,44 +199,17 @@ class MiniSeedWriter:
         self._file.close()
 
     def _write(self, all_of_it: bool) -> None:
-        least = 1 if all_of_it else _RECORD_SAMPLES
-        while self._hello is not None and len(self._pending) >= least:
-            block, self._pending = np.split(self._pending, [_RECORD_SAMPLES])
-            for channel, code in enumerate(self._hello.channels):
-                self._file.write(self._record(code, block[:, channel], self._hello.rate_hz))
-            self._written += len(block)
-        self._file.flush()
+        from pymseed import DataEncoding
 
-    def _record(self, code: str, counts: NDArray[np.int32], rate_hz: float) -> bytes:
-        self._sequence = self._sequence % 999_999 + 1
-        at = self._start + timedelta(seconds=self._written / rate_hz)
-        factor, multiplier = (round(rate_hz), 1) if rate_hz == round(rate_hz) else (0, 0)
-        if not factor:  # 62.5 Hz is 625 / 10; a millihertz is the wire's resolution
-            multiplier = next(m for m in (-10, -100, -1000) if round(rate_hz * -m, 6) % 1 == 0)
-            factor = round(rate_hz * -multiplier)
-        header = _FIXED.pack(
-            b"%06d" % self._sequence,
-            b"D ",
-            self._station.ljust(5),
-            b"  ",
-            code.encode(),
-            self._network.ljust(2),
-            at.year,
-            at.timetuple().tm_yday,
-            at.hour,
-            at.minute,
-            at.second,
-            0,
-            at.microsecond // 100,
-            len(counts),
-            factor,
-            multiplier,
-            *(0, 0, 0, 1, 0),  # flags; one blockette; no time correction
-            64,
-            48,
-        ) + _BLOCKETTE_1000.pack(1000, 0, _INT32, _BIG_ENDIAN, _TWO_TO_THE_NINTH, 0)
-        record = header.ljust(64, b"\0") + counts.astype(">i4").tobytes()
-        return record.ljust(_RECORD_BYTES, b"\0")
+        for record in self._traces.generate(
+            max_record_length=_RECORD_BYTES,
+            encoding=DataEncoding.INT32,
+            format_version=2,
+            flush_data=all_of_it,
+            remove_packed=True,
+        ):
+            self._file.write(record)
+        self._file.flush()
 
 
 def open_writer(path: Path, network: str, station: str) -> Writer:
