@@ -9,7 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.convert.conversion import ConvertSettings
+from click.testing import CliRunner
+from eqedge.convert.cli import TARGETS
+from eqedge.convert.cli import convert as command
+from eqedge.convert.conversion import LITERT, TFLM, ConvertSettings
 from eqedge.convert.crops import WindowSet
 from eqedge.convert.flatbuffer import compact, open_flatbuffer, pack_flatbuffer
 from eqedge.convert.microcontroller.fitting import fit, prune
@@ -183,6 +186,12 @@ def test_outputs_that_are_not_the_heads_are_refused(micro):
     model.signatureDefs[0].outputs[0].name = b"magnitude"
     with pytest.raises(MicroError, match=r"outputs .*'magnitude'.*, expected .*'detection'"):
         head_places(pack_flatbuffer(model))
+
+
+def test_the_command_offers_the_target():
+    """The command line lists what the conversion knows, without importing TensorFlow to ask."""
+    assert TARGETS == (LITERT, TFLM)
+    assert "--target [litert|tflm]" in CliRunner().invoke(command, ["--help"]).output
 
 
 def test_the_target_needs_int8(tmp_path):
