@@ -41,14 +41,19 @@ class Forms:
         self.ranged = cache(self._ranged)
 
     def make(
-        self, precision: str, float_stages: tuple[str, ...] = (), progress: Progress | None = None
+        self,
+        precision: str,
+        float_stages: tuple[str, ...] = (),
+        io: str | None = None,
+        progress: Progress | None = None,
     ) -> bytes:
         """Convert to one precision.
 
         Args:
             precision: One of quantize.PRECISIONS.
             float_stages: Beginnings of the names of stages that `mixed` keeps in float32.
-            progress: In place of the one all files share.
+            io: In place of the one that int8 files share.
+            progress: In place of the one that all files share.
 
         Raises:
             QuantizeError: The converter refused or died.
@@ -62,7 +67,7 @@ class Forms:
             windows=self._windows if precision == "int16x8" else None,
             ranged=self.ranged(is_tuned(float_stages)) if by_ranges else None,
             float_stages=float_stages,
-            io=self._io,
+            io=io or self._io,
             progress=progress or self._progress,
         )
 

@@ -161,7 +161,8 @@ def _converted(
     if precision == "float32":
         data = reference.data
     elif precision == "mixed" and not kept:
-        data = forms.make("int8")  # the search found that nothing has to stay in float
+        # the search found that nothing has to stay in float
+        data = forms.make("int8", io="float32")
     else:
         data = forms.make(precision, kept)
     name = f"{reference.spec.name}_{precision}"
@@ -193,7 +194,7 @@ def _searched(
 
     def judge(kept: tuple[str, ...]) -> Verdict:
         nonlocal done
-        data = forms.make("mixed" if kept else "int8", kept, lambda *_: None)
+        data = forms.make("mixed" if kept else "int8", kept, progress=lambda *_: None)
         agreement = compare(reference, _model("trial", data, reference.spec), some)
         done += 1
         if progress is not None:
