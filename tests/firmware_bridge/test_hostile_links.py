@@ -155,11 +155,13 @@ def test_one_percent_damage_for_long_leaves_memory_flat(hello, waves):
     for turn in range(240):
         for at in range(0, len(block), 997):
             decoder.feed(block[at : at + 997])
-        if turn in (59, 239):  # the first hour fills the free lists of interpreter and numpy
+        if turn in (59, 239):
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert held[1] - held[0] < 10_000
+    # Less than a byte a frame: Python 3.13 and numpy go on filling their own free lists, to 22 kB.
+    frames = decoder.losses.frames_ok + decoder.losses.frames_bad
+    assert held[1] - held[0] < 30_000 < frames * 180 / 240
     assert decoder.losses.frames_bad > 10_000
 
 
