@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 NOTHING = "-"
-PHASE_HEADER = ("F1", "precision / recall", "mean residual, s")
+PHASE_HEADER = ("F1", "precision / recall", "mean absolute residual, s")
 FACT_TITLES = {
     "snr_db": "SNR, dB",
     "distance_km": "distance, km",

@@ -139,14 +139,14 @@ def _draw_panel(axis: Any, panel: Panel) -> None:
         axis.plot(
             seconds, zero + _scaled(trace.waveform[:, column]), color=ink.WAVEFORM, linewidth=0.35
         )
-    low, high = -1.1, heights[-1] + 1.9
+    low, high = -1.1, heights[-1] + 2.3
     for phase, at in arrivals(trace).items():
         line = ink.P if phase == "P" else ink.S
-        axis.vlines(at, low, high - 0.8, color=line.colour, linestyle=line.style, linewidth=0.9)
+        axis.vlines(at, low, high - 1.2, color=line.colour, linestyle=line.style, linewidth=0.9)
     for phase, at in panel.picks:
         line = ink.P if phase == "P" else ink.S
         face = {True: line.colour, False: "none", None: ink.FAINT}[panel.is_right(phase, at)]
-        height = high - (0.1 if phase == "P" else 0.6)
+        height = high - (0.35 if phase == "P" else 0.85)
         axis.plot(
             at, height, marker=line.marker, markersize=4.5, color=line.colour,
             markerfacecolor=face, markeredgewidth=0.8,
