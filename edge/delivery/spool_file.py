@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS newest (one INTEGER PRIMARY KEY CHECK (one = 1), key 
 CREATE TABLE IF NOT EXISTS reserve (zeros BLOB NOT NULL);
 DELETE FROM reserve;
 """
-INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?)"
 RESERVED_PAGES = 16
 RESERVED_BYTES = RESERVED_PAGES * 4096
 """Some fifty messages."""
@@ -142,10 +142,12 @@ class SpoolFile:
         Both are written over in place then, which needs no space, except where a file system
         never does that (btrfs).
         """
-        free = self._database.execute("PRAGMA freelist_count").fetchone()[0]
-        if not self._on_disk or free >= RESERVED_PAGES // 2:
+        if not self._on_disk:
             return
         try:
+            free = self._database.execute("PRAGMA freelist_count").fetchone()[0]
+            if free >= RESERVED_PAGES // 2:
+                return
             with self._transaction():
                 self._database.execute(
                     "INSERT INTO reserve VALUES (zeroblob(?))", (RESERVED_BYTES,)
