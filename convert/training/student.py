@@ -81,6 +81,7 @@ class Student:
         )
         self._optimizer.build(self._wrapped.trainable_variables)
         self.average: Arrays = self.network.get_weights()
+        self._initial: Arrays = self.network.get_weights()
         self.steps = 0
 
     def learn(
@@ -106,6 +107,7 @@ class Student:
         """Take weights from a file of the same network instead of random ones."""
         self.network.load_weights(weights)
         self.average = self.network.get_weights()
+        self._initial = self.network.get_weights()
 
     def averaged(self) -> Any:
         """A network of its own that carries the average."""
@@ -113,6 +115,13 @@ class Student:
             network = build(self._settings.architecture, drop_rate=0.0)
         network.set_weights(self.average)
         return network
+
+    def blend(self, share: float) -> None:
+        """Take a share of the weights it began from into the average, once, when all is learned."""
+        self.average = [
+            np.float32(share) * old + np.float32(1 - share) * new
+            for old, new in zip(self._initial, self.average, strict=True)
+        ]
 
     def lift(self, head: str, logits: float) -> None:
         """Add to the bias of an output layer, e.g. `picker_P`: the average's, which is shipped."""
