@@ -9,6 +9,7 @@ from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
 from eqedge.edge.clock import Arrival, HostClock, SimClock
 from eqedge.edge.daemon import Daemon
 from eqedge.edge.message import Node
+from eqedge.edge.operation.account import Watches
 from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello
@@ -155,6 +156,57 @@ def test_a_few_lost_packets_are_bridged(model, stream):
     assert any(abs(found.get("P", 0) - p) <= 50 for found in picks(messages))
 
 
+class Scored(Watches):
+    """Remembers which stretches of which segment were scored."""
+
+    def __init__(self):
+        super().__init__()
+        self.stretches = []
+
+    def inferred(self, probabilities, lag_seconds):
+        """Note the window."""
+        window = probabilities.window
+        self.stretches.append((window.segment, window.first_sample, window.end_sample))
+
+
+@settings(
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    seconds=st.lists(st.integers(1, 90), min_size=1, max_size=3),
+    gap=st.integers(2, 40),
+    rate=st.sampled_from([100.0, 250.0, 62.5]),
+    late=st.booleans(),
+)
+def test_every_sample_is_scored(model, seconds, gap, rate, late):
+    """At any rate, between any gaps, and on a machine that is hopelessly late."""
+    hello = Hello("test", "test", rate, ENZ)
+    sensor = VirtualSensor(hello, 25)
+    rng = np.random.default_rng(1)
+    portions, spans, at = [sensor.greet()], [], 0
+    for length in seconds:
+        n = round(length * rate)
+        portions += [sensor.push(rng.normal(0, 500, (n, 3)).astype(np.int32)), sensor.flush()]
+        spans.append((at / rate, (at + n) / rate))
+        portions.append(sensor.skip(round(gap * rate)))
+        at += n + round(gap * rate)
+    watch, node = Scored(), Node(Settings().station, model, "boot")
+    # every arrival is that of the machine's start: the samples have been waiting since
+    account = Daemon(Settings(), model, Bytes(portions), node, print, live=late).run([], watch)
+    for segment, (begin, end) in enumerate(spans, 1):
+        first, after = (int(np.ceil(edge * RATE - 1e-6)) for edge in (begin, end))
+        covered = np.zeros(after - first, dtype=int)
+        for one, a, b in watch.stretches:
+            if one == segment:
+                assert first <= a < b <= after  # none lies across a gap
+                covered[a - first : b - first] += 1
+        assert (covered >= 1).all()
+        assert (covered[6000:-6000] >= 2).all()  # as often as a pick must have been seen
+    assert account.stream.gaps == len(seconds) - 1
+    if late and max(seconds) > 62:
+        assert account.windows_skipped > 0
+
+
 def test_a_long_gap_starts_anew(model, stream):
     """After ten lost seconds windows begin with the first sample behind them."""
     packets = wire(stream[0])
@@ -182,8 +234,9 @@ def test_corrupted_bytes_are_losses_not_errors(model, stream):
 def test_a_sensor_with_one_component_works_degraded(model, stream):
     """Its events say so, and carry its own channel codes."""
     messages, _, _ = run(model, wire(stream[0][:, 2:], channels=("EHZ",)))
-    assert {m["degraded"] for m in messages} <= {"no E, N component"}
+    assert {m["degraded"] for m in messages} == {"no E, N component"}
     assert all(m["channels"] == ["EHZ"] for m in messages)
+    assert any(abs(found.get("P", 0) - stream[1]) <= 50 for found in picks(messages))
 
 
 def test_turned_channels_are_the_same_seismogram(model, stream, undisturbed):
