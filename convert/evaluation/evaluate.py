@@ -110,10 +110,9 @@ def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
     run = open_run(path, data, request.traces, request.seed)
     if not run.messages:
         request.say(f"{path}: no triggers at all, so every event is missed")
-    told = {m["model"]["name"] for m in run.messages if "model" in m}
     return {
         "file": data.name,
-        "models": sorted(told),
+        "models": run.models,
         "skipped": dict(run.skipped),
         "events": events_of(run),
         "scores": {AS_RUN: table(account_of(run, labels), 0, 0)},

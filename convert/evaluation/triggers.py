@@ -71,6 +71,12 @@ class Run:
     played: Sequence[Played]
     skipped: Counter[str]
 
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that its messages tell of."""
+        told = [message.get("model") for message in self.messages]
+        return sorted({str(one.get("name")) for one in told if isinstance(one, dict)})
+
     def picks(self) -> dict[str, list[Message]]:
         """Return each trace's picks, by the last word of the events they are of."""
         last_words = {message["event_id"]: message for message in self.messages}
@@ -150,11 +156,14 @@ def _message(line: str, where: str) -> Message:
         ]
         if not picks or {phase for phase, _, _ in picks} - {"P", "S"}:
             raise ValueError("no picks")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(f"{where} is no trigger; give the --output of eqedge run --sim") from error
     for _, _, sim in picks:
-        if not isinstance(sim, dict) or not isinstance(sim.get("sample"), int):
+        if sim is None:
             raise RunError(f"{where} is of a live sensor; only eqedge run --sim can be scored")
+        kinds = {"trace_name": str, "sample": int}
+        if not isinstance(sim, dict) or any(type(sim.get(k)) is not v for k, v in kinds.items()):
+            raise RunError(f"{where} is no trigger; give the --output of eqedge run --sim")
     return message
 
 

@@ -39,7 +39,10 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             note = json.loads(line)
-            int(note["steps"]), float(note["score"]["P"]["pooled"]["f1"])
+            int(note["steps"])
+            for phase in "PS":
+                rows = note["score"][phase]
+                float(rows["pooled"]["f1"]), float(rows["manually_picked"]["f1"])
         except (ValueError, KeyError, TypeError) as error:
             raise PlotError(f"{path}: line {number} is no note of a training") from error
         notes.append(note)
@@ -61,7 +64,7 @@ def draw_learning(figure: Figure, notes: Sequence[Mapping[str, Any]]) -> None:
     axes = figure.subplots(1, 3, sharex=True)
     steps = [note["steps"] / 1000 for note in notes]
     scores = [note["score"] for note in notes]
-    by_hand = all(score["P"]["manually_picked"]["found"] for score in scores[-1:])
+    by_hand = scores[-1]["P"]["manually_picked"]["f1"] > 0
     rows = "manually_picked" if by_hand else "pooled"
     for phase, line in (("P", ink.P), ("S", ink.S)):
         f1 = [score[phase][rows]["f1"] for score in scores]

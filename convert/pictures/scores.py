@@ -63,6 +63,8 @@ def read_series(path: Path, at: str | None) -> list[Series]:
             pair = next(iter(pairs)) if at is None or AS_RUN in pairs else at
             if pair not in pairs:
                 raise PlotError(f"{path}: {name} has no {at!r}, only {'; '.join(pairs)}")
+            for phase in "PS":
+                pairs[pair][phase]["pooled"]["recall"], pairs[pair]["residuals"][phase]["histogram"]
             found.append(Series(name, pairs[pair], one.get("sweep", {})))
     except OSError as error:
         raise PlotError(f"{path}: {error.strerror}; give the JSON of eqedge evaluate") from error

@@ -7,7 +7,7 @@ from eqedge.convert.evaluation.intervals import (
     share_intervals,
 )
 from eqedge.convert.training.outcomes import Outcomes, judge, packed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -16,6 +16,7 @@ def outcomes(picks):
     return Outcomes.of([True] * len(picks), [packed([judge(row, 2000)]) for row in picks], 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=2, max_size=40))
 def test_the_share_lies_within_its_interval(yes):
     """And the interval within 0 to 1."""

@@ -11,6 +11,8 @@ from eqedge.convert.evaluation.triggers import (
     read_messages,
 )
 from eqedge.edge.replay.stead import SteadFile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 
 def told(event, trace, *picks, kind="new", data_ms=1000.0):
@@ -119,6 +121,41 @@ def test_a_line_that_is_no_trigger_is_named(tmp_path, line):
     path.write_text(json.dumps(told("e", "t", ("P", 1))) + "\n" + line + "\n")
     with pytest.raises(RunError, match=r"odd\.jsonl: line 2 is no trigger; give the --output"):
         read_messages(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["event_id", "picks", "latency_ms", "data", "phase", "time_ns", "sim"]),
+            inner,
+            max_size=6,
+        )
+    ),
+)
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(key=st.sampled_from(["picks", "latency_ms", "sim"]), value=JSON)
+def test_whatever_a_line_holds_it_is_a_trigger_or_named(tmp_path, key, value):
+    """No JSON gets past the reader that the scores would stumble over."""
+    message = told("e", "t", ("P", 1))
+    if key == "sim":
+        message["picks"][0]["sim"] = value
+    else:
+        message[key] = value
+    path = tmp_path / "any.jsonl"
+    path.write_text(json.dumps(message))
+    try:
+        (read,) = read_messages(path)
+    except RunError as error:
+        assert "line 1 is " in str(error)
+    else:
+        assert float(read["latency_ms"]["data"]) + read["picks"][0]["time_ns"] is not None
+        assert isinstance(read["picks"][0]["sim"]["trace_name"], str)
 
 
 def test_a_live_nodes_triggers_cannot_be_scored(tmp_path):

@@ -119,7 +119,16 @@ def test_a_trace_that_is_not_there_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[1]", "null", '{"schema": 1, "models": {}, "runs": {}}', "\x00"]
+    "content",
+    [
+        "",
+        "{}",
+        "[1]",
+        "null",
+        "\x00",
+        '{"schema": 1, "models": {}, "runs": {}}',
+        '{"schema": 1, "models": {"a": {"scores": {"P 0.3": {"P": 1}}}}, "runs": {}}',
+    ],
 )
 def test_what_is_no_scores_is_one_line(tmp_path, content):
     """An empty file, other JSON, a report of nothing."""

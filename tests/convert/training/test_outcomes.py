@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 from eqedge.convert.training.outcomes import NOTHING, Outcomes, judge, packed, verdicts_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SAMPLES = st.lists(st.integers(0, 5999), max_size=6, unique=True)
 
 
+@settings(deadline=None)
 @given(picks=SAMPLES, label=st.integers(0, 5999), unknown=SAMPLES)
 def test_every_pick_is_right_or_false(picks, label, unknown):
     """No pick is lost or counted twice, at most one is right, and setting aside only forgives."""
