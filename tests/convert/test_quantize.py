@@ -188,7 +188,7 @@ def interpreter_that(folder, script):
     ("script", "reason"),
     [
         ("kill -SEGV $$", "int8 of leqnet-gru: the converter died of SIGSEGV; try"),
-        ("kill -KILL $$", "died of SIGKILL; out of memory"),
+        ("kill -KILL $$", "died of SIGKILL: out of memory; close"),
         ("echo 'ValueError: no' >&2; exit 1", r"refused \(ValueError: no\)"),
         ("exit 0", "refused"),
     ],
