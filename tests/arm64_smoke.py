@@ -116,7 +116,9 @@ def build_root(cache: Path, tools: Path) -> Path:
     partial = cache / "root.part"
     shutil.rmtree(partial, ignore_errors=True)
     environment = HOME | {"DEBOOTSTRAP_DIR": str(tools / "usr/share/debootstrap")}
-    first = ["sh", str(tools / "usr/sbin/debootstrap"), "--foreign", "--arch=arm64"]
+    # in a mount namespace of its own: debootstrap mounts what it can and leaves it
+    alone = ["unshare", "--mount"]
+    first = [*alone, "sh", str(tools / "usr/sbin/debootstrap"), "--foreign", "--arch=arm64"]
     first += ["--variant=minbase", f"--include={INCLUDED}", SUITE, str(partial), MIRROR]
     started = time.monotonic()
     run(first, env=environment)
@@ -131,7 +133,7 @@ def build_root(cache: Path, tools: Path) -> Path:
             "LD_LIBRARY_PATH": str(tools / "usr/lib/x86_64-linux-gnu"),
             "PROOT_TMP_DIR": scratch,
         }
-        second = [str(tools / "usr/bin/proot"), "-0", "-q", str(emulator(tools)), "-r"]
+        second = [*alone, str(tools / "usr/bin/proot"), "-0", "-q", str(emulator(tools)), "-r"]
         second += [str(partial), "-b", "/dev", "-b", "/proc", "-w", "/"]
         run([*second, "/bin/sh", "/debootstrap/debootstrap", "--second-stage"], env=environment)
     shutil.copy2(emulator(tools), partial / "usr/bin")
