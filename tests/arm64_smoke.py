@@ -74,6 +74,8 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=Path("build/arm64"))
     cache = parser.parse_args().cache.resolve()
     try:
+        if os.geteuid() != 0:
+            raise Failed("debootstrap makes device files and chroot wants root: use sudo")
         tools = fetch_tools(cache)
         root = build_root(cache, tools)
         install_node(cache, root)
@@ -110,8 +112,6 @@ def build_root(cache: Path, tools: Path) -> Path:
     root = cache / "root"
     if root.is_dir():
         return root
-    if os.geteuid() != 0:
-        raise Failed(f"debootstrap needs root, once: sudo {sys.executable} -m tests.arm64_smoke")
     say(f"building Debian {SUITE} for arm64 in {root}: some minutes, once")
     partial = cache / "root.part"
     shutil.rmtree(partial, ignore_errors=True)
@@ -233,7 +233,7 @@ def emulated(root: Path, command: list[str]) -> Ran:
         'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && '
         'exec chroot "$0" /usr/bin/qemu-aarch64-static "$@"'
     )
-    namespaces = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, str(root)]
+    namespaces = ["unshare", "--mount", "sh", "-c", script, str(root)]
     environment = HOME | {"PYTHONPATH": "/node", "QEMU_CPU": CPU}
     return measured([*namespaces, *command], environment)
 
