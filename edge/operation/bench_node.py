@@ -60,11 +60,11 @@ class NodeCost:
 
     Attributes:
         hop_seconds: From window to window.
-        data_seconds: What it was fed, after its first window.
+        data_seconds: What it scored after that, by its windows.
         ready_seconds: From its start as a process to its `READY`: model loaded, port open.
         first_window_ms: From the newest sample of a window to its score, the longest of those in
             the node's first health record that has any.
-        cpu_percent: Of one core, in real time: CPU time after the first window over data time.
+        cpu_percent: Of one core, in real time: CPU time over data time.
         rss_start_mb: Memory right after the first window.
         rss_end_mb: Memory at the end.
     """
@@ -123,7 +123,7 @@ def feed_node(model: str, hop_seconds: float, minutes: float) -> NodeCost:
                 env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")},
             )
             try:
-                return _watch(process, manager, folder, player, begin, hop_seconds, minutes)
+                return _watch(process, manager, folder, begin, hop_seconds, minutes)
             finally:
                 process.kill()
                 process.wait()
@@ -167,7 +167,6 @@ def _watch(
     process: subprocess.Popen[bytes],
     manager: socket.socket,
     folder: Path,
-    player: _Player,
     begin: float,
     hop_seconds: float,
     minutes: float,
@@ -182,25 +181,38 @@ def _watch(
             return b"READY=1" in manager.recv(4096)
         return False
 
-    def scored() -> float:
+    def newest() -> dict[str, float]:
         with suppress(OSError, ValueError):
-            record = json.loads((folder / "health.json").read_text())
-            return record["lag_seconds"] if record["windows_total"] else 0.0
-        return 0.0
+            found: dict[str, float] = json.loads((folder / "health.json").read_text())
+            return found
+        return {}
+
+    def windows() -> float:
+        return newest().get("windows_total", 0)
+
+    def just_told() -> tuple[float, float]:
+        """Return windows scored and CPU time, right after a health record."""
+        before = newest()["uptime_seconds"]
+        _wait(lambda: newest().get("uptime_seconds", before) > before, alive)
+        return windows(), _cpu_seconds(process.pid)
 
     _wait(ready, alive)
     ready_seconds = time.monotonic() - begin
-    _wait(lambda: scored() > 0, alive)
-    first_window_ms = 1000 * scored()
-    data, cpu, rss_start = player.seconds, _cpu_seconds(process.pid), _rss_mb(process.pid)
-    _wait(lambda: player.seconds - data > 60 * minutes, alive, 60 * minutes)
-    played = player.seconds - data
+    _wait(lambda: windows() > 0, alive)
+    first_window_ms = 1000 * newest()["lag_seconds"]
+    rss_start = _rss_mb(process.pid)
+    scored, cpu = just_told()
+    wanted = 60 * minutes / hop_seconds
+    _wait(lambda: windows() - scored >= wanted, alive, 60 * minutes)
+    last_scored, last_cpu = just_told()
+    # By what was scored: on a busy machine the node is behind what was sent.
+    data_seconds = (last_scored - scored) * hop_seconds
     return NodeCost(
         hop_seconds=hop_seconds,
-        data_seconds=round(played, 1),
+        data_seconds=round(data_seconds, 1),
         ready_seconds=round(ready_seconds, 3),
         first_window_ms=round(first_window_ms, 2),
-        cpu_percent=round(100 * (_cpu_seconds(process.pid) - cpu) / played, 3),
+        cpu_percent=round(100 * (last_cpu - cpu) / data_seconds, 3),
         rss_start_mb=round(rss_start, 1),
         rss_end_mb=round(_rss_mb(process.pid), 1),
     )
@@ -237,14 +249,9 @@ def _rss_mb(process_id: int) -> float:
 
 
 class _Player:
-    """A sensor on a TCP port that plays an earthquake every few minutes, faster than life.
-
-    Attributes:
-        seconds: Of data sent so far.
-    """
+    """A sensor on a TCP port that plays an earthquake every few minutes, faster than life."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
         self._over = Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE_SECONDS)
@@ -277,6 +284,5 @@ class _Player:
                     at = sent % samples
                     connection.sendall(sensor.push(counts[at : at + PACKET]))
                     sent += PACKET
-                    self.seconds = sent / hello.rate_hz
-                    ahead = begin + self.seconds / SPEED - time.monotonic()
+                    ahead = begin + sent / hello.rate_hz / SPEED - time.monotonic()
                     self._over.wait(max(0.0, ahead))
