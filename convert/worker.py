@@ -15,6 +15,7 @@ from tensorflow.lite.python import convert as lite_convert
 
 from .encoder import Encoder, LayerWeights
 from .flatbuffer import compact, open_flatbuffer, stage_of
+from .float_io import with_float_io
 from .graph import folded, static_module
 from .networks import Variant
 from .quantize import RANGED, RANGES, REQUEST, RESULT, WEIGHTS, WINDOWS
@@ -122,11 +123,12 @@ def _rounded(request: Request, ranged: bytes) -> bytes:
     types = lite_convert._types_pb2  # the enumeration that mlir_quantize takes has no other door
     quantised = lite_convert.mlir_quantize(
         ranged,
-        fully_quantize=request["precision"] == "int8" and request["io"] == "int8",
+        fully_quantize=request["precision"] == "int8",
         inference_type=types.QUANTIZED_INT8,
         denylisted_nodes=_outputs_of(ranged, kept) if kept else None,
     )
-    return bytes(quantised)
+    wanted = request["precision"] == "int8" and request["io"] == "float32"
+    return with_float_io(bytes(quantised)) if wanted else bytes(quantised)
 
 
 def _tuned(

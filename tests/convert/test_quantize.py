@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from eqedge.convert import quantize as module
 from eqedge.convert.flatbuffer import compact, contents
+from eqedge.convert.float_io import with_float_io
 from eqedge.convert.quantize import QuantizeError, find_ranges, quantize
 from eqedge.convert.ranges import best_range
 from eqedge.edge.detector import Detector
@@ -91,13 +92,6 @@ def test_int16x8_has_wide_activations(built, converted, windows):
     assert np.abs(answers(data, windows[:2]) - expected).mean() < 0.02
 
 
-@pytest.fixture(scope="session")
-def ranged(built, windows):
-    """Return what all integer forms of one network have in common."""
-    network = built("leqnet-gru")
-    return find_ranges("leqnet-gru", network.variant, network.layers, windows, 0)
-
-
 def io_types(data):
     """Types of input and outputs."""
     interpreter = find_runtime().interpreter(model_content=data)
@@ -105,21 +99,21 @@ def io_types(data):
     return {np.dtype(detail["dtype"]).name for detail in details}
 
 
-def test_float_input_and_outputs(built, ranged, converted, windows):
+def test_float_input_and_outputs(converted, windows):
     """The same network behind a QUANTIZE and before DEQUANTIZEs; the node runs both alike."""
-    network = built("leqnet-gru")
-    data = quantize(
-        "leqnet-gru", network.variant, network.layers, precision="int8", ranged=ranged, io="float32"
-    )
     whole = converted("leqnet-gru", "int8")
+    data = compact(with_float_io(whole))
     assert (io_types(data), io_types(whole)) == ({"float32"}, {"int8"})
-    assert contents(data).operations["DEQUANTIZE"] == 3
-    np.testing.assert_allclose(answers(data, windows[:3]), answers(whole, windows[:3]), atol=1e-6)
+    held = contents(data)
+    assert (held.operations["QUANTIZE"], held.operations["DEQUANTIZE"]) == (1, 3)
+    assert held.float_tensors == {}
+    np.testing.assert_array_equal(answers(data, windows[:3]), answers(whole, windows[:3]))
 
 
-def test_the_same_bytes_twice(built, ranged, converted):
-    """Same weights, same windows, same file; also when its ranges were found before."""
+def test_the_same_bytes_twice(built, converted, windows):
+    """Same weights, same windows, same file; also when its ranges are found on their own."""
     network = built("leqnet-gru")
+    ranged = find_ranges("leqnet-gru", network.variant, network.layers, windows, 0)
     again = quantize("leqnet-gru", network.variant, network.layers, precision="int8", ranged=ranged)
     assert again == converted("leqnet-gru", "int8")
 
