@@ -10,11 +10,9 @@ import tempfile
 from pathlib import Path
 
 from . import __doc__ as about
+from .account import LATE_SECONDS
 from .disk import enter
 from .run import Soak
-
-TELLABLE_SECONDS = 60
-"""Samples that wait for more data than this are dated so late that earthquakes are confused."""
 
 
 def main() -> None:
@@ -40,7 +38,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(vars(account)))
     waited = account.lag_seconds[2] * options.speed
-    if waited > TELLABLE_SECONDS:
+    if waited > LATE_SECONDS:
         print(f"samples waited for {waited:.0f} s of data: `missed` means nothing; lower --speed")
     sys.exit(1 if account.is_bad else 0)
 

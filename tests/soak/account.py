@@ -13,6 +13,8 @@ WARM_SECONDS = 75
 """Undisturbed before P: a window must fill first."""
 AFTER_SECONDS = 45
 """Undisturbed after S: the event must have been told."""
+LATE_SECONDS = 150
+"""Of data, by which an event may be dated late."""
 NEAR_SECONDS = 60
 """Of data: the next earthquake is further away than twice this."""
 
@@ -35,8 +37,11 @@ class Quake:
         self.times_ns += [planned_ns, sent_ns] if near else [sent_ns]
 
     def is_at(self, time_ns: int) -> bool:
-        """Whether an event that begins then is this one; the next is minutes away."""
-        return any(-30e9 < time_ns - own < 60e9 for own in self.times_ns)
+        """Whether an event that begins then is this one; the next P is 190 s away at least.
+
+        A node that lags dates by the arrival, late, and never early.
+        """
+        return any(-30e9 < time_ns - own < LATE_SECONDS * 1e9 for own in self.times_ns)
 
     def is_disturbed(self, broken: np.ndarray) -> bool:
         """Whether the stream broke at one of these samples too near to it, or it came too early."""

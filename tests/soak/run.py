@@ -24,8 +24,8 @@ from .sensor import PACKET, RATE, Sensor
 
 CELL_SECONDS = 240
 """One earthquake in each."""
-STEP_SECONDS = 3600 + CELL_SECONDS / 2
-"""Of data, by which the clock is set wrong; no earthquake then stands where another did."""
+STEP_SECONDS = 3600.0
+"""By which the node's clock is set wrong, and half a cell of data: none then looks like another."""
 SECONDS_TO_SETTLE = 20.0
 """On the wall, after the last sample, for the broker to have everything."""
 PATIENCE_SECONDS = 120.0
@@ -180,8 +180,8 @@ class Soak:
                 lambda at: disk.free(node.process_id),
             ),
             "folder read-only": (lambda at: disk.lock(), lambda at: disk.unlock()),
-            "clock steps forward": (self._set_clock(STEP_SECONDS), self._set_clock(0.0)),
-            "clock steps back": (self._set_clock(-STEP_SECONDS), self._set_clock(0.0)),
+            "clock steps forward": (self._set_clock(1), self._set_clock(0)),
+            "clock steps back": (self._set_clock(-1), self._set_clock(0)),
         }
         return ways[fault.kind]
 
@@ -189,9 +189,11 @@ class Soak:
         self._sensor.disturbed.append(at)
         self._node.kill()
 
-    def _set_clock(self, ahead_data_seconds: float) -> Step:
+    def _set_clock(self, sign: int) -> Step:
+        ahead_seconds = sign * (STEP_SECONDS + CELL_SECONDS / 2 / self._speed)
+
         def step(at: int) -> None:
-            before, self._ahead_seconds = self._ahead_seconds, ahead_data_seconds / self._speed
+            before, self._ahead_seconds = self._ahead_seconds, ahead_seconds
             self._node.set_clock(self._ahead_seconds)
             moved_ns = round((self._ahead_seconds - before) * self._speed * 1e9)
             quake = self._quakes[-1]
