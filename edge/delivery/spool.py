@@ -17,7 +17,8 @@ from .spool_file import Damaged, DiskRefuses, Row, SpoolFile, set_aside
 LATER_BOOT = ""
 """As `boot`: too old for its age to be measured."""
 AFTER_STORED = 1 << 40
-"""First id while the file cannot be read: what is in it comes first all the same."""
+"""Ids begin here, and later with each run, while the file cannot be read: what is in it has others,
+and comes first."""
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,16 @@ class Spool:
             return SpoolFile(self.path)
         except DiskRefuses as error:
             self._homeless = True
-            self._next_id = AFTER_STORED
+            self._next_id = AFTER_STORED + time.time_ns() // 1000
             self._refused(error)
             return SpoolFile(None)
 
     def _come_home(self) -> None:
         """Open the file, which the disk may take by now; what it holds goes first."""
         file = SpoolFile(self.path)
+        count, size, _ = file.totals()
         self._file.close()
         self._file, self._homeless = file, False
-        count, size, _ = file.totals()
         self._messages += count
         self._bytes += size
         self._purged_to = 0

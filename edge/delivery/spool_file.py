@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS newest (one INTEGER PRIMARY KEY CHECK (one = 1), key 
 CREATE TABLE IF NOT EXISTS reserve (zeros BLOB NOT NULL);
 DELETE FROM reserve;
 """
-INSERT = "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?)"
 RESERVED_PAGES = 16
 RESERVED_BYTES = RESERVED_PAGES * 4096
 """Some fifty messages."""
@@ -101,8 +101,8 @@ class SpoolFile:
         row = self._database.execute("SELECT key FROM newest").fetchone()
         return row[0] if row else None
 
-    def rows(self, after: int = 0, limit: int = -1) -> list[Row]:
-        """Return the oldest rows with an id above `after`; all, with a negative limit."""
+    def rows(self, after: int, limit: int) -> list[Row]:
+        """Return the oldest rows with an id above `after`."""
         found = self._database.execute(
             f"SELECT {COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
         ).fetchall()
@@ -118,7 +118,10 @@ class SpoolFile:
     def change(
         self, leaving: Iterable[int], coming: Iterable[Row], key: str, *, durable: bool
     ) -> None:
-        """Remove and add rows in one transaction; `durable`: on the disk when this returns."""
+        """Remove and add rows in one transaction; `durable`: on the disk when this returns.
+
+        Rows that are there already are left as they are, so that it may be tried again.
+        """
         self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         with self._transaction():
             self._database.executemany(

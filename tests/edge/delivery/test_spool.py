@@ -178,8 +178,13 @@ def test_read_only_disk_at_the_start(tmp_path):
         assert waiting(late) == [1, 2, 4, 5] and len(late) == 4
         assert "takes messages again" in said[1]
         late.close()
+        remount(disk, "ro")
+        later = Spool(disk / "spool.db")
+        put(later, 6)
+        remount(disk, "rw")
+        later.close()
         again = Spool(disk / "spool.db")
-        assert waiting(again) == [1, 2, 4, 5]
+        assert waiting(again) == [1, 2, 4, 5, 6]
         again.close()
 
 
