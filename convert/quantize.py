@@ -194,6 +194,7 @@ def _run_child(exchange: Path, what: str, progress: Progress | None) -> None:
             code = child.wait()
         except BaseException:
             child.kill()
+            child.wait()  # after Ctrl-C the context manager would not wait for long
             raise
         log.seek(0)
         said = [line.strip() for line in log if line.strip()]
