@@ -106,6 +106,9 @@ def compact(data: bytes) -> bytes:
             tensor.quantization = _shared_quantization(tensor.quantization, memo)
         graph.tensors = [_shared_tensor(tensor, memo) for tensor in graph.tensors]
         for operator in graph.operators:
+            if _says_nothing(operator.builtinOptions):
+                operator.builtinOptions = None
+                operator.builtinOptionsType = schema.BuiltinOptions.NONE
             if operator.builtinOptions is not None:
                 key = (type(operator.builtinOptions), repr(_plain(operator.builtinOptions)))
                 shared = _WrittenOnce(operator.builtinOptions)
@@ -182,6 +185,15 @@ def _shared_quantization(table: Any, memo: dict[Hashable, Any]) -> Any:
     scale, zero = np.asarray(table.scale, np.float32), np.asarray(table.zeroPoint, np.int64)
     key = (scale.tobytes(), zero.tobytes(), table.quantizedDimension)
     return memo.setdefault(key, _WrittenOnce(table))
+
+
+def _says_nothing(options: Any) -> bool:
+    """Whether a table tells the interpreter what it assumes without it.
+
+    Of the other operations' tables not every default is what an interpreter assumes.
+    """
+    none = schema.ActivationFunctionType.NONE
+    return isinstance(options, schema.MulOptionsT) and options.fusedActivationFunction == none
 
 
 def _shared_tensor(tensor: Any, memo: dict[Hashable, Any]) -> Any:

@@ -130,7 +130,12 @@ def _encode(window: Tensor, encoder: Encoder, variant: Variant, layers: LayerWei
     x = tf.reshape(window, [1, 1, WINDOW_SAMPLES, 3])
     for number, stage in enumerate(encoder.stages):
         with tf.name_scope(f"encoder_{number}"):
-            x = ops.pool(ops.convolve(x, stage.convolution, relu=True), stage.pool)
+            convolved = (
+                ops.convolve(x, stage.convolution, relu=True)
+                if number
+                else ops.convolve_input(x, stage.convolution)
+            )
+            x = ops.pool(convolved, stage.pool)
     for number, unit in enumerate(encoder.units):
         with tf.name_scope(f"residual_{number}"):
             x = x + _residual(x, unit)
@@ -169,13 +174,13 @@ def _bilstm(x: Tensor, name: str, variant: Variant, layers: LayerWeights) -> Ten
 def _pickers(
     encoded: Tensor, cell: str, variant: Variant, layers: LayerWeights
 ) -> dict[str, Tensor]:
-    """States of the P and S recurrences, (steps, units) each."""
+    """States of the P and S recurrences with their neighbours', (steps, 3, units) each."""
     x = tf.reshape(encoded, encoded.shape[2:])
     cells = (layers["rnn_P"], layers["rnn_S"])
     hard = variant.hard_gates
     both = lstm_pair((x, x), cells, hard=hard) if cell == "lstm" else gru_pair(x, cells, hard=hard)
-    units = both.shape[1] // 2
-    return {"P": both[:, :units], "S": both[:, units:]}
+    around, units = ops.neighbours(both), both.shape[1] // 2
+    return {"P": around[:, :, :units], "S": around[:, :, units:]}
 
 
 def _decode(x: Tensor, layer: str, layout: Plan, layers: LayerWeights) -> Tensor:

@@ -46,6 +46,8 @@ def behind_upsampling(kernel: Array, factor: int) -> LowRateKernel:
 def between_phases(kernel: Array, factor: int) -> LowRateKernel:
     """Equivalent of a `same` convolution whose input and output are both kept as phases.
 
+    A few input channels leave most of a vector unit idle; phases of them fill it.
+
     Args:
         kernel: (taps, in, out), taps odd.
         factor: Number of phases.
@@ -64,33 +66,24 @@ def between_phases(kernel: Array, factor: int) -> LowRateKernel:
     return LowRateKernel(low, (-first, last))
 
 
-def edge_matrix(kernel: Array, factor: int, crop: int) -> Array:
-    """Map from the first low-rate samples to those outputs that cropping alters.
+def many_at_once(kernel: Array, count: int) -> Array:
+    """Equivalent of a `same` convolution (odd kernel) that gives `count` outputs in each stride.
 
-    Upsampling, cropping `crop` samples at the beginning and convolving differs from the low-rate
-    form only where a tap would touch a cropped sample: the first taps // 2 outputs.
+    A few output channels leave most of a vector unit idle; so many of them fill it.
+
+    Args:
+        kernel: (taps, in, out), taps odd.
+        count: Of neighbouring outputs; divides the steps.
 
     Returns:
-        (samples * in, taps // 2 * out). For the other end, give the kernel reversed in time and
-        reverse the result's samples and outputs: see `mirrored`.
+        (taps + count - 1, in, count * out), to be applied every `count` steps with taps // 2 zeros
+        at either end; output channel p * out + o is step p.
     """
     taps, channels, filters = kernel.shape
-    outputs = taps // 2
-    samples = (outputs - 1 + taps // 2 + crop) // factor + 1
-    matrix = np.zeros((samples, channels, outputs, filters), dtype=np.float32)
-    for output in range(outputs):
-        for tap in range(taps):
-            position = output + tap - taps // 2
-            if position >= 0:
-                matrix[(position + crop) // factor, :, output] += kernel[tap]
-    return matrix.reshape(samples * channels, outputs * filters)
-
-
-def mirrored(matrix: Array, channels: int, filters: int) -> Array:
-    """Turn `edge_matrix` of a kernel reversed in time into that of the other end."""
-    samples, outputs = matrix.shape[0] // channels, matrix.shape[1] // filters
-    blocks = matrix.reshape(samples, channels, outputs, filters)[::-1, :, ::-1]
-    return np.ascontiguousarray(blocks.reshape(matrix.shape))
+    wide = np.zeros((taps + count - 1, channels, count * filters), dtype=np.float32)
+    for output in range(count):
+        wide[output : output + taps, :, output * filters : (output + 1) * filters] = kernel
+    return wide
 
 
 def _reach(taps: int, factor: int) -> tuple[int, int]:

@@ -79,8 +79,7 @@ def with_ranges(
     ]
     seen = _observe(data, windows, activations, progress)
     groups = _grouped(model, activations)
-    # of a pooled signal only what the pooling keeps matters
-    pooled = {int(o.inputs[0]) for o in graph.operators if op_name(model, o) == "MAX_POOL_2D"}
+    pooled = _pooled(model)
     known = known or {}
     if lost := set(known) - {point_of(graph.tensors[index]) for index in activations}:
         raise ValueError(f"no activation is called {', '.join(sorted(lost))}")
@@ -100,6 +99,17 @@ def with_ranges(
             table.min, table.max = [low], [high]
             graph.tensors[index].quantization = table
     return pack_flatbuffer(model)
+
+
+def _pooled(model: Any) -> set[int]:
+    """Tensors of which only what a pooling keeps matters."""
+    graph = model.subgraphs[0]
+    pooled: set[int] = set()
+    for operator in reversed(graph.operators):
+        name = op_name(model, operator)
+        if name == "MAX_POOL_2D" or (name == "RESHAPE" and int(operator.outputs[0]) in pooled):
+            pooled.add(int(operator.inputs[0]))
+    return pooled
 
 
 def ranges_in(data: bytes) -> dict[str, tuple[float, float]]:

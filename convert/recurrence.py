@@ -29,9 +29,10 @@ def lstm_pair(
         (steps, 2 * units): first cell's states, then the second's.
     """
     gates = [_by_gate(cell, 4, hard, candidate=2) for cell in cells]
-    activate = _clipped if hard else tf.sigmoid
-    # i, f, o first: one sigmoid covers them
+    # i, f, o first: one operation covers them
     order = (0, 1, 3, 2)
+    if not hard:
+        gates = [_with_candidate_as_gate(cell) for cell in gates]
     projected = _projected(inputs, gates, order)
     recurrent = np.concatenate([_diagonal(gates[0][1][g], gates[1][1][g]) for g in order], axis=1)
     width = recurrent.shape[0]
@@ -40,19 +41,44 @@ def lstm_pair(
     for step in _steps(projected):
         with tf.name_scope("gates"):
             z = step if hidden is None else step + tf.matmul(hidden, recurrent)
-            gate, candidate = activate(z[:, : 3 * width]), tf.tanh(z[:, 3 * width :])
+            gate = _hard_gates if hard else _soft_gates
+            i, f, o, candidate = gate(z, width, first=memory is None)
         with tf.name_scope("memory"):
-            if memory is None:
-                # slices: the quantiser leaves a split in float when one of its parts is not used
-                i, o = gate[:, :width], gate[:, 2 * width :]
-                memory = i * candidate
-            else:
-                i, f, o = tf.split(gate, 3, axis=1)
-                memory = f * memory + i * candidate
+            memory = i * candidate if memory is None else f * memory + i * candidate
         with tf.name_scope("state"):
             hidden = o * tf.tanh(memory)
         states.append(hidden)
     return tf.concat(states, axis=0)
+
+
+def _with_candidate_as_gate(cell: list[list[Array]]) -> list[list[Array]]:
+    """Weights of i, f, 2 c, o: tanh(x) is 2 sigmoid(2 x) - 1."""
+    return [[i, f, 2.0 * c, o] for i, f, c, o in cell]
+
+
+def _soft_gates(z: Tensor, width: int, first: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """i, f, o and candidate: one sigmoid for all of them.
+
+    The candidate's 2 s - 1 is a dense layer: one operation, and exact in int8.
+    """
+    i, f, o, s = _parts(tf.sigmoid(z), 4, width, first)
+    doubled = tf.matmul(s, 2.0 * np.eye(width, dtype=np.float32))
+    return i, f, o, doubled + np.full(width, -1.0, np.float32)  # a sum becomes the layer's bias
+
+
+def _hard_gates(z: Tensor, width: int, first: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    i, f, o = _parts(_clipped(z[:, : 3 * width]), 3, width, first)
+    return i, f, o, tf.tanh(z[:, 3 * width :])
+
+
+def _parts(x: Tensor, count: int, width: int, first: bool) -> list[Tensor]:
+    """Columns apart; the first step has no memory to forget, and leaves f unused.
+
+    The quantiser leaves a split in float when one of its parts is not used.
+    """
+    if first:
+        return [x[:, part * width : (part + 1) * width] for part in range(count)]
+    return list(tf.split(x, count, axis=1))
 
 
 def gru_pair(x: Tensor, cells: tuple[CellWeights, CellWeights], *, hard: bool = False) -> Tensor:
@@ -117,9 +143,12 @@ def _projected(
         kernel = np.concatenate([cell[0][g] for g in order for cell in gates], axis=1)
         bias = np.concatenate([cell[2][g] for g in order for cell in gates])
         return tf.matmul(inputs[0], kernel) + bias
-    kernel = np.concatenate([_diagonal(gates[0][0][g], gates[1][0][g]) for g in order], axis=1)
-    bias = np.concatenate([cell[2][g] for g in order for cell in gates])
-    return tf.matmul(tf.concat(inputs, axis=1), kernel) + bias
+    apart = []
+    for x, (kernels, _, biases) in zip(inputs, gates, strict=True):
+        kernel = np.concatenate([kernels[g] for g in order], axis=1)
+        y = tf.matmul(x, kernel) + np.concatenate([biases[g] for g in order])
+        apart.append(tf.reshape(y, [y.shape[0], len(order), 1, -1]))
+    return tf.reshape(tf.concat(apart, axis=2), [inputs[0].shape[0], -1])
 
 
 def _diagonal(first: Array, second: Array) -> Array:

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from eqedge.convert.encoder import Convolution
 from eqedge.convert.graph import static_module
+from eqedge.convert.graph_layers import upsampled_convolution
 from eqedge.convert.networks import REPORT_VARIANT, Variant
-from eqedge.convert.polyphase import behind_upsampling, between_phases, edge_matrix, mirrored
+from eqedge.convert.polyphase import behind_upsampling, between_phases, many_at_once
 from eqedge.convert.weights import load_network
 from eqedge.models.architectures import ARCHITECTURES
 from eqedge.models.spec import HEADS
@@ -92,19 +95,32 @@ def test_low_rate_kernels(rng, taps, factor):
     np.testing.assert_allclose(again.reshape(-1, 2), same_convolution(expected, second), atol=1e-3)
 
 
+@pytest.mark.parametrize(("taps", "count"), [(11, 8), (3, 4)])
+def test_many_outputs_at_once(rng, taps, count):
+    """A strided convolution gives what a plain one does, several outputs a stride."""
+    x = rng.standard_normal((count * 3, 4))
+    kernel = rng.standard_normal((taps, 4, 2))
+    wide = many_at_once(kernel, count)
+    padded = np.pad(x, ((taps // 2, taps // 2), (0, 0)))
+    found = [
+        np.einsum("tc,tco->o", padded[i : i + len(wide)], wide) for i in range(0, len(x), count)
+    ]
+    expected = same_convolution(x, kernel)
+    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
-    ("taps", "factor", "left", "right"), [(5, 3, 1, 1), (7, 2, 1, 1), (5, 2, 1, 0)]
+    ("taps", "factor", "left", "right"), [(5, 3, 1, 1), (7, 2, 1, 1), (5, 2, 1, 0), (5, 2, 0, 0)]
 )
-def test_edges_behind_a_cropping(rng, taps, factor, left, right):
-    """The few outputs that cropping alters follow from the first and last samples."""
+def test_convolution_behind_a_cropping(rng, taps, factor, left, right):
+    """The few outputs that cropping alters are those of the cropped signal, the others too."""
     x = rng.standard_normal((12, 4)).astype(np.float32)
     kernel = rng.standard_normal((taps, 4, 3)).astype(np.float32)
+    bias = rng.standard_normal(3).astype(np.float32)
     upsampled = np.repeat(x, factor, axis=0)
-    expected = same_convolution(upsampled[left : len(upsampled) - right], kernel)
-    edge = edge_matrix(kernel, factor, left)
-    found = x[: len(edge) // 4].reshape(-1) @ edge
-    np.testing.assert_allclose(found.reshape(-1, 3), expected[: taps // 2], atol=1e-4)
-    if right:
-        edge = mirrored(edge_matrix(kernel[::-1], factor, right), 4, 3)
-        found = x[-(len(edge) // 4) :].reshape(-1) @ edge
-        np.testing.assert_allclose(found.reshape(-1, 3), expected[-(taps // 2) :], atol=1e-4)
+    cropped = upsampled[left : len(upsampled) - right]
+    expected = np.maximum(same_convolution(cropped, kernel) + bias, 0)
+    found = upsampled_convolution(
+        tf.constant(x[None, None]), Convolution(kernel, bias), factor, (left, right)
+    )
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-4)
