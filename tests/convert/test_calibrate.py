@@ -1,11 +1,19 @@
 """Windows from STEAD-layout files, and files that cannot calibrate anything."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.calibrate import MIN_TRACES, CalibrationError, load_windows
-from eqedge.convert.crops import crop
-from eqedge.edge.replay.stead import SteadError, Trace
+from eqedge.convert.calibrate import (
+    EVERY_THIRD,
+    HELD_OUT,
+    MIN_TRACES,
+    CalibrationError,
+    load_windows,
+)
+from eqedge.convert.crops import crop, cut_windows
+from eqedge.edge.replay.stead import SteadError, SteadFile, Trace
 from eqedge.models.spec import ModelSpec
 
 from .conftest import write_records
@@ -103,3 +111,49 @@ def test_a_missing_file(tmp_path):
     """The reader's own line reaches the user."""
     with pytest.raises(SteadError, match="no such file"):
         load_windows([tmp_path / "none.hdf5"], SPEC)
+
+
+def stations(numbers):
+    """Return the stations of some of the fixture's records."""
+    return [f"SYN{number:03d}.XX" for number in numbers]
+
+
+def test_held_out_stations_are_verified_on(records):
+    """What training has not seen is verified on, whole and alone; the rest calibrates."""
+    held_out = stations([0, 1, 2, 3, 4, 5, 6, 16, 17, 18])
+    data = load_windows([records], SPEC, held_out=held_out)
+    assert (data.calibrate.traces, data.verify.traces) == (12, 10)
+    assert data.verified_on == HELD_OUT
+
+
+def test_too_few_held_out_stations_are_told(records):
+    """Then every third trace is verified on, and the card says why."""
+    data = load_windows([records], SPEC, held_out=stations([0, 1, 2]))
+    assert data.verify.traces == 8
+    assert data.verified_on == f"{EVERY_THIRD}; 3 are of stations held out of training, too few"
+
+
+def test_what_comes_before_p_is_noise_too(records):
+    """Beside the file's own noise there are windows that end before the P of an event."""
+    with SteadFile(records) as file:
+        traces = [file.read(name) for name in file]
+    late = replace(traces[0], p_arrival_sample=4000.0)
+    some = cut_windows([late, traces[-1]], 4, SPEC, np.random.default_rng(0), quiet=9)
+    assert len(some.windows) == 5 and traces[-1].is_noise
+    assert some.is_noise.tolist() == [False, True, False, True, True]
+    assert some.marks[-1] is None, "a mirrored piece cannot be scored"
+    assert cut_windows([late], 1, SPEC, np.random.default_rng(0)).is_noise.tolist() == [False]
+
+
+def test_marks_move_with_the_window(rng):
+    """A label stands where the window has it, and is gone where the window ends before it."""
+    long = replace(trace(9000, 3000.0), s_arrival_sample=3900.0)
+    long.waveform[:] = rng.standard_normal((9000, 3))
+    long.waveform[3000] = 1e4
+    some = cut_windows([long], 8, SPEC, rng)
+    assert len(some.windows) == 8
+    for window, marks in zip(some.windows, some.marks, strict=True):
+        assert marks is not None and not marks.is_noise
+        assert marks.p_sample == int(window[:, 0].argmax())
+        s_sample = marks.p_sample + 900
+        assert marks.s_sample == (s_sample if s_sample < 6000 else None)
