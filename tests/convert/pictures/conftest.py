@@ -32,7 +32,7 @@ def scores(tmp_path_factory, triggers):
     path = tmp_path_factory.mktemp("scores") / "scores.json"
     report = evaluate(
         Request(
-            DataFiles((DEMO_FILE,)),
+            DataFiles((DEMO_FILE,), label_folder=path.parent / "labels"),
             ("leqnet_gru_int8", "leqnet_gru_float32"),
             (triggers,),
             thresholds=(0.3, 0.5),
