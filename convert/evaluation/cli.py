@@ -66,7 +66,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "label_folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("labels"),
-    help="Folder of the teachers' labels, made once.",
+    help="Folder of the teachers' labels and of indexes, made once.",
 )
 @click.option(
     "--threshold",
