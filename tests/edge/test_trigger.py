@@ -78,6 +78,13 @@ def test_two_peaks_within_the_refractory_time_are_one_event():
     assert len(last_words(messages(curves))) == 1
 
 
+@pytest.mark.parametrize("hop", [3, 5, 20])
+def test_a_pick_that_leaves_the_window_is_not_told_again(hop):
+    """At short hops the flank of its peak stands alone at the window's beginning for a while."""
+    told = messages(stream(140, {"p": 7000, "s": 7600}, {"s": 7150, "dh": 0.9}), hop)
+    assert len(last_words(told)) == 1
+
+
 def test_neighbouring_events_stay_apart():
     """Two events twelve seconds apart give two ids, each with its own P and S."""
     told = last_words(messages(stream(120, {"p": 7000, "s": 7400}, {"p": 8200, "s": 8700})))
