@@ -13,7 +13,7 @@ class Peak:
     """A stretch of a probability curve above its threshold, in samples of that curve.
 
     Attributes:
-        sample: Where the curve is highest.
+        sample: Where the curve is highest; the middle of a plateau, which int8 makes of a top.
         probability: How high.
         start_sample: First sample of the stretch.
         end_sample: First sample after it.
@@ -44,7 +44,7 @@ def find_peaks(
     edges = np.flatnonzero(np.diff(np.concatenate(([False], curve >= threshold / 2, [False]))))
     peaks: list[Peak] = []
     for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        top = start + int(np.argmax(curve[start:end]))
+        top = start + _top(curve[start:end])
         peak = Peak(top, float(curve[top]), start, end)
         if peak.probability < threshold:
             continue
@@ -54,3 +54,11 @@ def find_peaks(
             peaks.pop()
         peaks.append(peak)
     return peaks
+
+
+def _top(curve: NDArray[np.float32]) -> int:
+    """Index of the first maximum, or the middle of the samples that equal it side by side."""
+    first = int(np.argmax(curve))
+    below = np.flatnonzero(curve[first:] < curve[first])
+    length = int(below[0]) if len(below) else len(curve) - first
+    return first + (length - 1) // 2

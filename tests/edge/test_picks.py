@@ -52,3 +52,24 @@ def test_peaks_keep_their_distance(curve, threshold, separation):
 def test_curves_of_no_length(length):
     """There is a peak where there is a sample."""
     assert len(find_peaks(np.ones(length, dtype=np.float32), 0.5)) == length
+
+
+def test_a_plateau_is_picked_in_its_middle():
+    """Rounded to int8's 256 steps a bump has a flat top; its pick stays where the bump is."""
+    n = np.arange(400)
+    shifts = []
+    for at in np.linspace(180.0, 220.0, 41):
+        bump = 0.9 * np.exp(-0.5 * ((n - at) / 12.0) ** 2)
+        coarse = (np.rint(bump * 16) / 16).astype(np.float32)
+        (peak,) = find_peaks(coarse, 0.3)
+        assert (coarse == coarse.max()).sum() > 3
+        shifts.append(peak.sample - at)
+    assert abs(np.mean(shifts)) < 0.3 and max(map(abs, shifts)) <= 1.0
+
+
+def test_of_two_equal_tops_the_first_is_picked():
+    """A plateau ends where the curve falls; an equal top further on is another one."""
+    curve = np.full(100, 0.2, np.float32)
+    curve[[40, 41, 42, 60]] = 0.5
+    (peak,) = find_peaks(curve, 0.3)
+    assert (peak.sample, peak.start_sample, peak.end_sample) == (41, 0, 100)
