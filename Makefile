@@ -18,7 +18,7 @@ help:
 	@echo 'make test    set everything up, check the code, run all tests'
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
 	@echo 'make check   ruff, mypy --strict, import-linter'
-	@echo 'make bench   what each stage of the chain costs on this machine'
+	@echo 'make bench   what each stage and a whole node cost on this machine (90 s)'
 	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
 	@echo 'make arm64-smoke  the node on Debian arm64 under qemu-user: same picks, size, memory (as root)'
 	@echo 'make clean   remove virtual environments and caches'

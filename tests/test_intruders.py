@@ -2,13 +2,10 @@
 
 import os
 import random
-import socket
 import subprocess
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from eqedge.firmware_bridge.packets import Hello
@@ -33,6 +30,8 @@ class Intruder(Sensor):
                 for _ in range(300):
                     noise = rng.randbytes(rng.choice([1, 7, 300, 5000]))
                     connection.sendall(noise if rng.random() < 0.7 else noise + b"\0")
+                for _ in range(300):  # twenty megabytes without the end of a frame
+                    connection.sendall(b"\x01" * 65536)
                 greeting = sensor.greet()
                 for cut in range(0, len(greeting), 3):  # a greeting that is not quite one
                     spoilt = bytearray(greeting)
@@ -51,13 +50,13 @@ class Intruder(Sensor):
 
 
 def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):  # noqa: F811
-    """Half a megabyte of noise and spoilt greetings; then windows are scored, memory is small."""
+    """Noise, a flood, spoilt greetings; then windows are scored, and the memory is small."""
     with Intruder() as sensor:
         process = node(live_config(tmp_path, sensor, samples_silence_seconds=60))
         wait_until(lambda: health(tmp_path).get("windows_total", 0) > 3, "windows", 60)
         record = health(tmp_path)
         assert record["frames_crc_errors_total"] > 0 and record["state"] == "healthy"
-        assert record["resident_memory_bytes"] < 150e6
+        assert record["resident_memory_bytes"] < 90e6
         process.terminate()
         assert process.wait(30) == 0, said(tmp_path)
     assert "Traceback" not in said(tmp_path)
@@ -129,28 +128,3 @@ retry_max_seconds = 1.0
         assert {path.name for path in files} >= {"o.jsonl", "health.json", "said"}
         kept = "".join(path.read_bytes().decode("latin-1") for path in files)
     assert SECRET not in told + command + kept
-
-
-def test_a_socket_that_floods_does_not_fill_the_memory(node, tmp_path):  # noqa: F811
-    """Bytes without a single frame's end, as fast as they are taken: dropped, not collected."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"socket://127.0.0.1:{server.getsockname()[1]}"
-        over = threading.Event()
-
-        def flood():
-            with suppress(OSError):
-                connection, _ = server.accept()
-                with connection:
-                    while not over.is_set():
-                        connection.sendall(b"\x01" * 65536)
-
-        thread = threading.Thread(target=flood, daemon=True)
-        thread.start()
-
-        process = node(live_config(tmp_path, SimpleNamespace(url=url), samples_silence_seconds=60))
-        wait_until(lambda: health(tmp_path).get("uptime_seconds", 0) > 3, "three seconds", 60)
-        assert health(tmp_path)["resident_memory_bytes"] < 150e6
-        process.terminate()
-        assert process.wait(30) == 0, said(tmp_path)
-        over.set()
-        thread.join(5)
