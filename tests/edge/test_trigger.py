@@ -34,11 +34,11 @@ def test_new_waits_for_as_many_windows_as_set():
 
 @given(
     st.integers(7000, 7100),
-    st.sampled_from([5, 10, 25, 50, 100, 250]),
+    st.sampled_from([10, 25, 50, 100, 250]),
     st.sampled_from([0.0, 0.3, 1.0, 2.5]),
     st.integers(1, 4),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=12)
 def test_new_waits_as_many_seconds_as_set_whatever_the_hop(p, hop, seconds, windows):
     """`new` comes with the first window that has both: enough signal, and enough windows."""
     told = messages(
