@@ -98,6 +98,8 @@ class Soak:
                     steps.pop(0)[1](sample)
                 wait_until(self._is_ready, "the node reads", PATIENCE_SECONDS)
                 self._sensor.send(counts[at : at + PACKET], sample)
+                if quake.times_ns and not quake.is_read:
+                    quake.wait(self._told(time.time_ns()), self._sensor.unread_bytes())
                 if sample <= quake.p < sample + PACKET:
                     planned_ns = begin_ns + round(quake.p / RATE / self._speed * 1e9)
                     quake.begin(self._told(planned_ns), self._told(time.time_ns()))

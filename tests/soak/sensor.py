@@ -77,10 +77,10 @@ class Sensor:
         if self._listener is None:
             return True
         return self.is_called() and (
-            self._packets % PACKETS_A_LOOK > 0 or self._unread_bytes() < MOST_UNREAD_BYTES
+            self._packets % PACKETS_A_LOOK > 0 or self.unread_bytes() < MOST_UNREAD_BYTES
         )
 
-    def _unread_bytes(self) -> int:
+    def unread_bytes(self) -> int:
         """What has reached the node's side of the connection and was not read by it."""
         if self._connection is None:
             return 0
