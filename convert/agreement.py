@@ -18,7 +18,8 @@ class AgreementLimit:
         shift_p95_samples: Of P and S picks.
         noise_added: Detections in windows of noise that the float model has not, as a fraction of
             those windows.
-        f1_lost_points: Of the F1 against the catalogue's labels, head by head, in hundredths.
+        f1_lost_points: Of the F1 against the catalogue's labels, head by head, in hundredths; what
+            one label makes is allowed.
         picks_needed: P and S picks of the float model without which nothing can be said.
     """
 
@@ -157,7 +158,8 @@ def disagreement(agreement: Agreement, limit: AgreementLimit = LIMIT) -> str | N
         ):
             if name != "detection" and shift is not None and shift > most:
                 return f"{name}: {what} shift {shift:g} samples, the limit is {most:g}"
-        if head.f1_lost_points > limit.f1_lost_points:
+        # of few labels a single one is more than the limit, and is no evidence
+        if head.f1_lost_points > max(limit.f1_lost_points, 100.0 / max(1, head.labels)):
             return (
                 f"{name}: F1 by {head.labels} labels {head.float_f1:.3f} in float, {head.f1:.3f} "
                 f"here; the limit is {limit.f1_lost_points:g} points less"

@@ -117,6 +117,13 @@ def test_each_limit_has_its_reason(changes, reason):
         raise AssertionError(disagreement(agreement(**changes)))
 
 
+def test_one_label_of_few_is_no_loss():
+    """Where a single label makes more than the limit, it alone refuses nothing."""
+    few = {"P": {"labels": 30, "float_f1": 0.95, "f1": 0.92}}
+    assert disagreement(agreement(heads=few), LOSSLESS) is None
+    assert disagreement(agreement(heads={"P": few["P"] | {"f1": 0.91}}), LOSSLESS) is not None
+
+
 def test_the_card_says_what_was_compared():
     """JSON of plain numbers, the limit among them."""
     plain = agreement().to_json()
@@ -129,7 +136,7 @@ def test_the_card_says_what_was_compared():
     ("changes", "reason"),
     [
         ({"heads": {"P": {"kept": 98, "lost": 2}}}, "98 of 100 kept"),
-        ({"heads": {"S": {"labels": 90, "float_f1": 0.95, "f1": 0.944}}}, "0.5 points"),
+        ({"heads": {"S": {"labels": 300, "float_f1": 0.95, "f1": 0.944}}}, "0.5 points"),
         ({"heads": {"P": {"shift_median_samples": 2.0}}}, "median shift 2"),
         ({"heads": {"P": {"shift_p95_samples": 6.0}}}, "limit is 5"),
         ({"noise_added": 1}, "1 of 50 windows newly detected"),
