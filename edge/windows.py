@@ -65,16 +65,12 @@ class Windower:
         rate_hz: Samples a second.
         settings: Hop, warm-up and length of the buffer.
 
-    Attributes:
-        made: Windows so far.
-
     Raises:
         SettingsError: The hop is longer than a window and would leave samples unseen, or the
             buffer is too short.
     """
 
     def __init__(self, length: int, rate_hz: float, settings: WindowSettings) -> None:
-        self.made = 0
         self._rate_hz = rate_hz
         self._hop = max(1, round(settings.hop_seconds * rate_hz))
         if self._hop > length:
@@ -129,7 +125,6 @@ class Windower:
         samples = self._ring.newest(len(self._ring))
         first = end - len(samples)
         ahead = (first - block.first_sample) * NANOSECONDS / self._rate_hz
-        self.made += 1
         return Window(
             first_sample=first,
             start_time_ns=block.start_time_ns + round(ahead),

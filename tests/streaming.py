@@ -126,7 +126,10 @@ def announced_shares(
             if pick.phase == "P" and abs(pick.sample - p) <= TOLERANCE_SECONDS * rate
         ]
         waits.append((min(ends) - p) / rate if ends else np.inf)
-    return [float(np.mean(np.array(waits) <= age)) for age in (*AGES_SECONDS, 1e9)]
+    ages = (*AGES_SECONDS, 1e9)
+    return (
+        [float(np.mean(np.array(waits) <= age)) for age in ages] if waits else [np.nan] * len(ages)
+    )
 
 
 def false_per_hour(
