@@ -83,8 +83,8 @@ class Associator:
         ripe = now if window.closes_segment else now - limits.s_alone
         self._open_with_s([s for s in lone if s.sample <= ripe], window.first_sample, confirmed)
         triggers = self._tell(stacked, confirmed, now)
-        # A pick that is leaving the window leaves its flank behind, which is no pick of its own, and
-        # an event that is leaving it the later peaks that it had no use for.
+        # A pick that is leaving the window leaves its flank behind, which is no pick of its own,
+        # and an event that is leaving it the later peaks that it had no use for.
         gone = window.first_sample - max(limits.same_pick, limits.refractory)
         self._events = [event for event in self._events if event.open or event.end_sample > gone]
         return triggers
