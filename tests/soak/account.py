@@ -13,8 +13,8 @@ WARM_SECONDS = 75
 """Undisturbed before P: a window must fill first."""
 AFTER_SECONDS = 45
 """Undisturbed after S: the event must have been told."""
-NEAR_SECONDS = 60
-"""Of data: the next earthquake is further away than twice this."""
+NEAR_SECONDS = 150
+"""Of data, by which a player may be late; the earthquake before is 190 s away at least."""
 
 
 @dataclass
@@ -32,9 +32,9 @@ class Quake:
     is_read: bool = False
 
     def begin(self, planned_ns: int, sent_ns: int) -> None:
-        """Note when its P was sent; the node may still go by the plan where the two are near."""
+        """Note when its P was sent; a node that has not learnt of a late player goes by the plan."""
         near = sent_ns - planned_ns < NEAR_SECONDS * 1e9
-        self.times_ns += [planned_ns, sent_ns] if near else [sent_ns]
+        self.times_ns += [planned_ns, (planned_ns + sent_ns) // 2, sent_ns] if near else [sent_ns]
 
     def wait(self, now_ns: int, unread_bytes: int) -> None:
         """Note that it may be dated as late as now, until the node has read what was sent."""
