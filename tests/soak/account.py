@@ -32,7 +32,7 @@ class Quake:
     is_read: bool = False
 
     def begin(self, planned_ns: int, sent_ns: int) -> None:
-        """Note when its P was sent; a node that has not learnt of a late player goes by the plan."""
+        """Note when its P was sent; a node that has not learnt of a delay goes by the plan."""
         near = sent_ns - planned_ns < NEAR_SECONDS * 1e9
         self.times_ns += [planned_ns, (planned_ns + sent_ns) // 2, sent_ns] if near else [sent_ns]
 
