@@ -128,7 +128,7 @@ def convert(
         agreement = result.agreement
         kept = ", ".join(
             f"{head} {found.kept}/{found.kept + found.lost} kept"
-            + (f" (F1 {-found.f1_lost_points:+.1f} points)" if found.labels else "")
+            + (f" (F1 {round(-found.f1_lost_points, 1) + 0.0:+.1f} points)" if found.labels else "")
             for head, found in agreement.heads.items()
         )
         click.echo(

@@ -35,7 +35,7 @@ weights, in windows where an attention band holds next to nothing of its row, 1.
 EQUIVALENCE_WINDOWS = 8
 STAGE_WINDOWS = 32
 """Windows that stages' errors are measured on."""
-SEARCH_WINDOWS = 120
+SEARCH_WINDOWS = 400
 """Windows that a file of the search is judged on: of those that calibration saw, so that the
 verification stays blind to it."""
 
