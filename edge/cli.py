@@ -294,10 +294,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
         for line in simulation.report(account):
             say(line)
     else:
-        say(
-            f"stopped after {account.stream.seconds:.0f} s of data, "
-            f"{account.events} events"
-        )
+        say(f"stopped after {account.stream.seconds:.0f} s of data, {account.events} events")
 
 
 @contextmanager

@@ -80,9 +80,7 @@ class WindowSettings:
         check(0 <= self.fill_seconds <= 10, f"fill {self.fill_seconds} s: use 0 to 10 s")
         buffer, warm_up = self.buffer_seconds, self.warm_up_seconds
         check(1 <= buffer <= 86400, f"buffer_seconds {buffer}: use 1 to 86400")
-        check(
-            warm_up is None or 1 <= warm_up <= 600, f"warm_up_seconds {warm_up}: use 1 to 600"
-        )
+        check(warm_up is None or 1 <= warm_up <= 600, f"warm_up_seconds {warm_up}: use 1 to 600")
         lag = self.max_lag_seconds
         check(0.1 <= lag <= 3600, f"max_lag_seconds {lag}: use 0.1 to 3600")
 

@@ -57,9 +57,7 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 @click.option("--seconds", default=0.0, help="Stop after so long.  [default: until Ctrl-C]")
 @click.option("--network", default="XX", show_default=True, help="FDSN network code.")
 @click.option("--station", default="EQEDG", show_default=True, help="Station code.")
-def record(
-    port: str, file: Path, baud: int, seconds: float, network: str, station: str
-) -> None:
+def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
     """Record the sensor on PORT to FILE: .hdf5 in STEAD's layout, or .mseed.
 
     A gap or a restart begins a new trace; each is dated by the sensor's tick. A file that exists

@@ -127,9 +127,7 @@ class Decoder:
         try:
             packet = parse(unframe(data))
         except FrameError as error:
-            self._refuse(
-                data, "crc_errors" if error.reason == "crc" else "framing_errors", error
-            )
+            self._refuse(data, "crc_errors" if error.reason == "crc" else "framing_errors", error)
             return None
         except UnknownVersion as error:
             self._refuse(data, "unknown_version", error)

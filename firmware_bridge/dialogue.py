@@ -103,9 +103,7 @@ class Command:
 
     def to_bytes(self) -> bytes:
         """The payload of this packet."""
-        return _COMMAND.pack(
-            VERSION, PacketType.COMMAND, self.command_id, self.verb, self.argument
-        )
+        return _COMMAND.pack(VERSION, PacketType.COMMAND, self.command_id, self.verb, self.argument)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Command:

@@ -201,14 +201,20 @@ class Port:
     def _explain(self, error: BaseException) -> PortError:
         number = getattr(error, "errno", None)
         if isinstance(error, PermissionError) or number in (errno.EACCES, errno.EPERM):
-            reason, remedy = "permission", (
-                "permission denied: add yourself to the group that owns it "
-                "(sudo usermod -aG dialout $USER) and log in again"
+            reason, remedy = (
+                "permission",
+                (
+                    "permission denied: add yourself to the group that owns it "
+                    "(sudo usermod -aG dialout $USER) and log in again"
+                ),
             )
         elif number in (errno.EAGAIN, errno.EBUSY) or "lock" in str(error).lower():
-            reason, remedy = "locked", (
-                "another program reads it (a second eqedge? ModemManager?): "
-                f"stop that first; `fuser {self.url}` names it"
+            reason, remedy = (
+                "locked",
+                (
+                    "another program reads it (a second eqedge? ModemManager?): "
+                    f"stop that first; `fuser {self.url}` names it"
+                ),
             )
         elif number == errno.ENOENT:
             found = ", ".join(sorted(port.device for port in self._find_ports())) or "none"

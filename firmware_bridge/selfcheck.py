@@ -40,7 +40,8 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
         Finding(
             "line",
             trouble is None and losses.frames_bad <= 1,
-            trouble or f"{losses.frames_ok} frames good, {losses.frames_bad} bad"
+            trouble
+            or f"{losses.frames_ok} frames good, {losses.frames_bad} bad"
             + (f" ({decoder.last_fault})" if losses.frames_bad > 1 else ""),
         ),
         _rate(monitor),

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge.convert.profile import WHOLE, cut, main, profile
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.shelf import open_model
 
 
 @pytest.fixture(scope="module")
 def model():
     """Return the shipped int8 model."""
-    return open_model(DEFAULT_MODEL)
+    return open_model("leqnet_gru_int8")
 
 
 def test_every_operation_belongs_to_one_stage(model):

@@ -35,9 +35,7 @@ class Rig:
 
     def arrival(self, seconds):
         """Return both of the host's clocks; its monotonic one began 500 s before the sensor."""
-        return Arrival(
-            round((seconds + 500) * 1e9), round((BOOT + seconds + self.host_off) * 1e9)
-        )
+        return Arrival(round((seconds + 500) * 1e9), round((BOOT + seconds + self.host_off) * 1e9))
 
     def run(self, seconds, glitch=None):
         """Let time pass; a block each second, a question when due. Returns errors, seconds."""

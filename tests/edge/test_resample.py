@@ -55,9 +55,7 @@ def test_what_comes_out_does_not_depend_on_the_portions(rate, seed, first, porti
     x = np.random.default_rng(seed).normal(0, 1e5, sum(portions)).astype(np.float32)
     edges = np.cumsum([0, *portions])
     whole = joined(resampled([block(x, rate, first)]))
-    parts = resampled(
-        block(x[a:b], rate, first + int(a)) for a, b in itertools.pairwise(edges)
-    )
+    parts = resampled(block(x[a:b], rate, first + int(a)) for a, b in itertools.pairwise(edges))
     number, samples = joined(parts)
     assert number == whole[0]
     assert samples.tobytes() == whole[1].tobytes()

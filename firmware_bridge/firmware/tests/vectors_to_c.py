@@ -28,8 +28,8 @@ def hello(p: Fields) -> str:
     return (
         f"{{{p['boot_id']}u, {round(p['rate_hz'] * 1000)}u, {p['tick_hz']}u, "
         f"{p['units_per_count']!r}f, {p['gain']!r}f, {p['adc_bits']}, {UNITS.index(p['unit'])}, "
-        f"{len(p['channels'])}, \"{''.join(p['channels'])}\", \"{p['device_id']}\", "
-        f"\"{p['firmware']}\"}}"
+        f'{len(p["channels"])}, "{"".join(p["channels"])}", "{p["device_id"]}", '
+        f'"{p["firmware"]}"}}'
     )
 
 

@@ -74,7 +74,7 @@ def test_a_longer_record_is_cut_about_its_p(view):
 def test_a_record_of_another_rate_is_refused(view):
     """The model would see other frequencies."""
     slower = type(view.trace)(**{**vars(view.trace), "rate_hz": 50.0})
-    with pytest.raises(PlotError, match="50 Hz, model leqnet_gru_int8 wants 100 Hz"):
+    with pytest.raises(PlotError, match=f"50 Hz, model {DEFAULT_MODEL} wants 100 Hz"):
         view_of(slower, open_model(DEFAULT_MODEL), None)
 
 

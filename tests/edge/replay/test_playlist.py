@@ -49,8 +49,9 @@ def test_what_cannot_be_played_is_passed_over(write_stead, rng):
         "trace c",
         "trace e",
     ]
-    assert "50 Hz among others of 100 Hz; replay it from a file of its own" in (
-        playlist.passed_over[1]
+    assert (
+        "50 Hz among others of 100 Hz; replay it from a file of its own"
+        in (playlist.passed_over[1])
     )
     assert playlist.remarks == ["trace d: constant component Z"]
 
