@@ -14,8 +14,8 @@ from .. import EqedgeError
 from .spec import ModelSpec
 
 DEFAULT_MODEL = "leqnet_gru_mixed"
-"""The model a node uses when none is named: int8 but for encoder and residual stack, since full int8
-misses a part of `convert.verify`'s lossless limit; its card says which (`agreement.loss`)."""
+"""The model a node uses when none is named: int8 but for encoder and residual stack. Full
+int8 misses a part of `convert.verify`'s lossless limit; its card says which (`agreement.loss`)."""
 CARD_SCHEMA = 1
 TFLITE_IDENTIFIER = b"TFL3"
 

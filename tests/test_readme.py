@@ -34,9 +34,28 @@ def test_the_scores_are_the_training_cards(row, key):
     )
 
 
-def test_what_int8_keeps_is_the_models_card():
-    """The picks that int8 keeps are those its own card counts."""
-    heads = open_model(DEFAULT_MODEL).card["agreement"]["heads"]
-    for phase in "PS":
+@pytest.mark.parametrize("name", ["leqnet_gru_mixed", "leqnet_gru_int8"])
+def test_what_quantization_keeps_is_the_models_card(name):
+    """A row's picks, shifts, lost F1 and size are those of that model's own card."""
+    card = open_model(name).card
+    agreement, heads = card["agreement"], card["agreement"]["heads"]
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{name}`"))
+    p, s, moved, lost, kb, time = (cell.strip() for cell in row.split("|")[2:-1])
+    for phase, told in (("P", p), ("S", s)):
         kept = heads[phase]["kept"]
-        assert f"{kept} of {kept + heads[phase]['lost']}" in README.replace("\n", " ")
+        assert told == f"{kept} of {kept + heads[phase]['lost']}"
+    shifts = [round(heads[phase]["shift_p95_samples"]) for phase in "PS"]
+    assert moved == "{}, {} samples".format(*shifts)
+    points = [100 * (heads[phase]["float_f1"] - heads[phase]["f1"]) for phase in "PS"]
+    assert [float(x) for x in lost.removesuffix(" points").split(" / ")] == pytest.approx(
+        points, abs=0.051
+    )
+    assert int(kb) == round(card["size_bytes"] / 1000)
+    assert float(time) == pytest.approx(agreement["latency_ratio"], abs=0.006)
+    assert f"Over {agreement['windows']} windows" in README
+
+
+def test_the_default_model_is_the_lossless_one():
+    """No part of the lossless limit is missed by it, and full int8's card names a part."""
+    assert open_model(DEFAULT_MODEL).card["agreement"]["loss"] is None
+    assert open_model("leqnet_gru_int8").card["agreement"]["loss"]
