@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -178,4 +179,17 @@ def train(
         command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
     )
     finished = run(request, resume)
+    _draw(output)
     click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")
+
+
+def _draw(output: Path) -> None:
+    """Leave the learning curves beside the weights, where there is something to draw them with."""
+    from .pictures.canvas import PlotError, present
+    from .pictures.learning import SIZE_INCHES, draw_learning, read_history
+
+    try:
+        notes = read_history(output)
+        present(SIZE_INCHES, partial(draw_learning, notes=notes), output / "learning.svg")
+    except PlotError as error:
+        click.echo(f"no learning curves: {error}", err=True)

@@ -24,7 +24,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
         folder: `--output` of `eqedge train`.
 
     Returns:
-        Its notes in order: `steps`, `seconds`, `score`.
+        Its notes in order: `steps`, `score`.
 
     Raises:
         PlotError: There is none, it is damaged, or too short for a curve.

@@ -105,7 +105,7 @@ def train(
                     save(output, student, clock.seconds(), identity)
                     saved = now
                 if score is not None and now - scored >= settings.score_seconds:
-                    _note(output, student, clock.seconds(), score(student))
+                    note(output, student, score(student))
                     scored = told = time.monotonic()
                     losses = []
             finished = settings.progress(student.steps, clock.seconds()) >= 1
@@ -195,8 +195,9 @@ def _tell(
     )
 
 
-def _note(output: Path, student: Student, seconds: float, result: dict[str, Any]) -> None:
-    line = {"steps": student.steps, "seconds": round(seconds), "score": result}
+def note(output: Path, student: Student, result: dict[str, Any]) -> None:
+    """Add a score to the run's history, and tell it."""
+    line = {"steps": student.steps, "score": result}
     with (output / "history.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     noise = result.get("noise", {}).get("false_p_per_hour")

@@ -162,7 +162,9 @@ def _learn(
         best = best_threshold(predictor(student.averaged()), seen, head)
         student.lift(name, shift_to_centre(best))
         _say(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
-    return student, finished, {"P 0.3, S 0.3": judge(student)}
+    last = judge(student)
+    loop.note(request.output, student, last)
+    return student, finished, {"P 0.3, S 0.3": last}
 
 
 def _by_hand(records: Sequence[Record]) -> list[Record]:

@@ -58,6 +58,6 @@ def training(tmp_path):
             "noise": {"false_p_per_hour": 9.0 - k, "false_s_per_hour": 5.0},
             "announced_by_s": {"0.5": 0.4, "1": 0.6 + 0.1 * k, "3": 0.8},
         }
-        notes.append({"steps": 1000 * (k + 1), "seconds": 300 * (k + 1), "score": score})
+        notes.append({"steps": 1000 * (k + 1), "score": score})
     (folder / "history.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     return folder

@@ -182,3 +182,4 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     assert str(tmp_path) not in json.dumps(card)
     assert (output / "leqnet_gru.weights.h5").exists()
     assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
+    assert (output / "learning.svg").read_text().startswith("<?xml")
