@@ -99,7 +99,7 @@ interval_seconds = 1
 json_file = "{tmp_path}/health.json"
 """
     with broker.listen("eqedge/#") as heard:
-        process = node(config, "--sim", DEMO_FILE, "--speed", "300")
+        process = node(config, "--sim", DEMO_FILE, "--speed", "80")  # for 14 s
         wait_until(lambda: health(tmp_path).get("mqtt_connected"), "the connection", 60)
         broker.signal(signal.SIGSTOP)
         wait_until(lambda: health(tmp_path)["mqtt_failures_total"] > 0, "it is given up", 60)

@@ -133,7 +133,7 @@ class Board:
             [
                 *("qemu-system-arm", "-M", "mps2-an385", "-display", "none", "-kernel", elf),
                 *("-device", f"loader,file={wave},addr=0x21000000,force-raw=on"),
-                *("-serial", f"tcp:127.0.0.1:{port},server=on,wait=on"),
+                *("-serial", f"tcp:127.0.0.1:{port},server=on,wait=on,nodelay=on"),
                 *("-serial", f"tcp:127.0.0.1:{self._marks.getsockname()[1]}"),
                 *("-monitor", f"unix:{self._monitor},server=on,wait=off"),
             ]

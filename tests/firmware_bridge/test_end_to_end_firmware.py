@@ -76,6 +76,8 @@ class Cable(threading.Thread):
                 continue
             daemon, _ = self._server.accept()
             with daemon, socket.create_connection(self._board_at) as board:
+                for end in (daemon, board):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._forward(daemon, board)
             time.sleep(1.0 if self._cut.is_set() else 0.0)
             self._cut.clear()

@@ -10,7 +10,7 @@ from eqedge import EqedgeError
 from eqedge.convert.evaluation.cli import evaluate
 from eqedge.convert.evaluation.contestant import open_contestant
 from eqedge.convert.training.records import held_out
-from eqedge.models.shelf import weights_folder
+from eqedge.models.shelf import DEFAULT_MODEL, weights_folder
 
 MODEL = ("--weights", "leqnet_gru_int8")
 
@@ -70,7 +70,7 @@ def test_facts_of_the_file_are_used(report):
 def test_the_run_is_scored_beside_them(report):
     """With the same tables, and the events as the run counts them."""
     (one,) = report[0]["runs"].values()
-    assert one["models"] == ["leqnet_gru_int8"]
+    assert one["models"] == [DEFAULT_MODEL]
     assert one["events"]["labelled"] == 4
     assert one["scores"]["as run"]["live_onset"]["events"] == 4
 
