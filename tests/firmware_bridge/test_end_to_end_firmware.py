@@ -188,7 +188,9 @@ def stations(cortexm_for_module, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stations")
     calm = Station(cortexm_for_module, folder, boot_id=100, crystal_ppm=0.0)
     rough = Station(cortexm_for_module, folder, boot_id=200, crystal_ppm=200.0)
-    while not rough.cable.decoder.losses.frames_ok:  # the daemon is slow to come up when busy
+    until = time.monotonic() + 60  # the daemon is slow to come up when busy
+    while not rough.cable.decoder.losses.frames_ok:
+        assert time.monotonic() < until, "no frame came from the board"
         time.sleep(0.05)
     began = time.monotonic()
     plan = [
