@@ -52,20 +52,49 @@ def whole(tmp_path_factory):
     return start, student, folder, broken
 
 
-def test_resumed_run_ends_in_the_same_state(whole):
-    """Broken off and taken up by new objects, a run ends in the same state, but for rounding.
+def distance(one, other, kind):
+    """Euclidean distance of two states in the weights, their average or the optimizer."""
+    assert one.keys() == other.keys()
+    keys = [key for key in one if key.startswith(f"{kind}/")]
+    assert keys
+    return np.sqrt(sum(np.square(one[key] - other[key], dtype=float).sum() for key in keys))
 
-    A lost optimiser state or another batch would show as 1e-3 and more after nine steps.
-    """
-    _, student, _, broken = whole
+
+def go_on(broken, folder, spoil=lambda student: None):
+    """Take a broken-off run up with a new student to its end; return both ends of the way."""
     resumed = Student(SETTINGS, seed=77)
     loop.resume(broken, resumed, IDENTITY)
     assert resumed.steps == 11
-    assert loop.train(resumed, 4e-3, stream, LoopSettings(steps=20), broken, IDENTITY)
-    one, other = student.state(), resumed.state()
-    assert one.keys() == other.keys()
-    for key in one:
-        np.testing.assert_allclose(one[key], other[key], rtol=1e-3, atol=5e-5, err_msg=key)
+    spoil(resumed)
+    before = {key: np.copy(value) for key, value in resumed.state().items()}
+    assert loop.train(resumed, 4e-3, stream, LoopSettings(steps=20), folder, IDENTITY)
+    return before, resumed.state()
+
+
+def test_resumed_run_ends_in_the_same_state(whole, tmp_path):
+    """Broken off and taken up by new objects, a run ends where it would have, but for rounding.
+
+    Threads add gradients in any order, and Adam makes much of it where a gradient is nearly none,
+    so single weights may differ; the whole is compared with the way that was left. Seen on a loaded
+    machine: 0.002 of it. Without the optimizer's state: 0.3.
+    """
+    _, student, _, broken = whole
+    before, after = go_on(broken, tmp_path)
+    for kind in ("weight", "average", "optimizer"):
+        apart = distance(after, student.state(), kind)
+        assert apart < 0.02 * distance(after, before, kind), kind
+
+
+def test_a_lost_optimizer_state_would_show(whole, tmp_path):
+    """Taken up with the optimizer of a fresh student, the run ends elsewhere."""
+    _, student, _, broken = whole
+    fresh = Student(SETTINGS, seed=77).state()
+
+    def forget(resumed):
+        resumed.restore(resumed.state() | {k: v for k, v in fresh.items() if "optimizer" in k})
+
+    before, after = go_on(broken, tmp_path, forget)
+    assert distance(after, student.state(), "weight") > 0.1 * distance(after, before, "weight")
 
 
 def test_training_changes_weights_and_average_lags(whole):
