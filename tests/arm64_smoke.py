@@ -72,14 +72,16 @@ def main() -> int:
     """Build, run, compare; say what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("build/arm64"))
-    cache = parser.parse_args().cache.resolve()
+    parser.add_argument("--model", help="shipped; by default the one a node runs")
+    chosen = parser.parse_args()
+    cache = chosen.cache.resolve()
     try:
         if os.geteuid() != 0:
             raise Failed("debootstrap makes device files and chroot wants root: use sudo")
         tools = fetch_tools(cache)
         root = build_root(cache, tools)
         install_node(cache, root)
-        return compare(root)
+        return compare(root, ["--model", chosen.model] if chosen.model else [])
     except (Failed, OSError, subprocess.CalledProcessError) as error:
         print(f"arm64-smoke: {error}", file=sys.stderr)
         return 1
@@ -171,7 +173,7 @@ def install_node(cache: Path, root: Path) -> None:
             run([*install, "--no-deps", "--upgrade", "--target", str(node), str(wheel)])
 
 
-def compare(root: Path) -> int:
+def compare(root: Path, model: list[str]) -> int:
     """Run both, print what they cost and how they differ."""
     exchange = root / "io"
     exchange.mkdir(exist_ok=True)
@@ -181,7 +183,7 @@ def compare(root: Path) -> int:
         print(f"    {megabytes(package):6.1f} MB  {package.name}")
     there = ["/usr/bin/python3", "-m", "eqedge"]
     print(emulated(root, [*there, "--version", "-v"]).output.rstrip())
-    asked = ["run", "--speed", "max", "--sim"]
+    asked = ["run", *model, "--speed", "max", "--sim"]
     idle = emulated(root, ["/usr/bin/python3", "-c", "import platform; print(platform.machine())"])
     if idle.output.strip() != "aarch64":
         raise Failed(f"the root is {idle.output.strip()}, not aarch64; remove it and build again")
