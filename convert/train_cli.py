@@ -106,21 +106,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
 @click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
 @click.option(
-    "--keep-initial",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Share of the initial weights in the result.",
-)
-@click.option(
     "--hard-negatives",
     type=_FILE,
     help="Weights of the same network whose false picks are shown again and again.",
-)
-@click.option(
-    "--int8-aware",
-    is_flag=True,
-    help="Learn with activations rounded as int8 rounds them; best for a run's last part.",
 )
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
 def train(
@@ -141,9 +129,7 @@ def train(
     memory_mb: int,
     seed: int,
     initial: Path | None,
-    keep_initial: float,
     hard_negatives: Path | None,
-    int8_aware: bool,
     resume: bool,
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
@@ -152,8 +138,6 @@ def train(
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
-    if keep_initial and initial is None:
-        raise click.UsageError("--keep-initial needs --initial")
     from .training.dataset import DataFiles
     from .training.loop import LoopSettings
     from .training.run import TrainRequest, run
@@ -161,9 +145,7 @@ def train(
 
     request = TrainRequest(
         files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels"),
-        student=StudentSettings(
-            architecture=arch, peak_learning_rate=learning_rate, rounded=int8_aware
-        ),
+        student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
         loop=LoopSettings(steps=steps, minutes=minutes),
         output=output,
         seed=seed,
@@ -173,7 +155,6 @@ def train(
         workers=workers,
         budget_bytes=memory_mb << 20,
         initial=initial,
-        keep_initial=keep_initial,
         hard_negatives=hard_negatives,
         licences=licences,
         command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),

@@ -48,8 +48,6 @@ class TrainRequest:
     workers: int = 1
     budget_bytes: int = 2 << 30
     initial: Path | None = None
-    keep_initial: float = 0.0
-    """Share of the initial weights in the result: the mean of two runs is better than either."""
     hard_negatives: Path | None = None
     licences: Sequence[str] = ()
     command: Sequence[str] = ()
@@ -156,7 +154,6 @@ def _learn(
         request.identity(),
         judge,
     )
-    student.blend(request.keep_initial)
     seen = make_trial(_by_hand(index.training()), labels, spec, TRIAL_SEED)
     for head, name in ((1, "picker_P"), (2, "picker_S")):
         best = best_threshold(predictor(student.averaged()), seen, head)

@@ -35,8 +35,6 @@ class StudentSettings:
     tame_above: float = 6.0
     """Activations beyond this cost: int8 has 256 steps for whatever the largest one is."""
     tame_weight: float = 2e-3
-    rounded: bool = False
-    """Whether to learn with activations rounded to 256 steps, as int8 will round them."""
     average_decay: float = 0.998
     priors: tuple[float, float, float] = (0.1, 0.004, 0.006)
     """What the untrained heads answer everywhere: about how often each is true."""
@@ -64,7 +62,7 @@ class Student:
         self._settings = settings
         self.network = build(settings.architecture, settings.drop_rate)
         self._start_at_priors()
-        self._wrapped = wrapped(self.network, settings.tame_above, settings.rounded)
+        self._wrapped = wrapped(self.network, settings.tame_above)
         self._optimizer = keras.optimizers.AdamW(
             settings.peak_learning_rate,
             beta_2=0.98,
@@ -81,7 +79,6 @@ class Student:
         )
         self._optimizer.build(self._wrapped.trainable_variables)
         self.average: Arrays = self.network.get_weights()
-        self._initial: Arrays = self.network.get_weights()
         self.steps = 0
 
     def learn(
@@ -107,7 +104,6 @@ class Student:
         """Take weights from a file of the same network instead of random ones."""
         self.network.load_weights(weights)
         self.average = self.network.get_weights()
-        self._initial = self.network.get_weights()
 
     def averaged(self) -> Any:
         """A network of its own that carries the average."""
@@ -115,13 +111,6 @@ class Student:
             network = build(self._settings.architecture, drop_rate=0.0)
         network.set_weights(self.average)
         return network
-
-    def blend(self, share: float) -> None:
-        """Take a share of the weights it began from into the average, once, when all is learned."""
-        self.average = [
-            np.float32(share) * old + np.float32(1 - share) * new
-            for old, new in zip(self._initial, self.average, strict=True)
-        ]
 
     def lift(self, head: str, logits: float) -> None:
         """Add to the bias of an output layer, e.g. `picker_P`: the average's, which is shipped."""

@@ -47,18 +47,3 @@ def test_a_lifted_head_answers_the_centre_where_it_answered_the_best():
     assert np.array_equal(detection, before[0]) and np.array_equal(s, before[2])
     now = student.network.get_weights()
     assert all((a == b).all() for a, b in zip(in_training, now, strict=True))
-
-
-def test_the_mean_of_two_runs_lies_between_them(tmp_path):
-    """A share of the weights a run began from goes into what is shipped, not into training."""
-    student = Student(StudentSettings(), seed=1)
-    student.network.save_weights(tmp_path / "old.weights.h5")
-    old = student.network.get_weights()
-    student = Student(StudentSettings(), seed=2)
-    student.start_from(tmp_path / "old.weights.h5")
-    student.average = [w + 1 for w in old]
-    student.blend(0.25)
-    assert all(
-        np.allclose(a, w + 0.75, atol=1e-5) for a, w in zip(student.average, old, strict=True)
-    )
-    assert all((a == b).all() for a, b in zip(student.network.get_weights(), old, strict=True))

@@ -14,7 +14,7 @@ STEP = """
 import numpy as np
 from eqedge.convert.training import devices
 from eqedge.convert.training.student import Student, StudentSettings
-student = Student(StudentSettings(rounded=True), seed=1)
+student = Student(StudentSettings(), seed=1)
 window = np.random.default_rng(3).standard_normal((1, 6000, 3)).astype(np.float32)
 assert 0 < student.learn(window, (window > 2.5).astype(np.float32), 1e-3) < 10
 before = student.state()
