@@ -1,13 +1,12 @@
 """`eqedge`: one group; each folder brings its commands."""
 
-import sys
 from importlib import metadata
 
 import click
 
-from . import EqedgeError
 from .convert.cli import convert
 from .convert.comparison.cli import compare
+from .convert.console import plainly
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
 from .convert.train_cli import train
@@ -45,12 +44,8 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; what a user can put right comes out as one line."""
-    try:
-        cli(prog_name="eqedge")
-    except EqedgeError as error:
-        click.echo(f"eqedge: {' '.join(str(error).split())}", err=True)
-        sys.exit(error.exit_code)
+    """Run the command line."""
+    plainly(cli, "eqedge")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,15 @@ class OutOfMemory(EqedgeError):
     """There is no memory left."""
 
 
+def plainly(command: click.Command, name: str) -> None:
+    """Run a command line under a name; what a user can put right comes out as one line."""
+    try:
+        command(prog_name=name)
+    except EqedgeError as error:
+        click.echo(f"eqedge: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """End on Ctrl-C and SIGTERM as on any other error: tidied up, with one line.

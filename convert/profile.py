@@ -1,21 +1,26 @@
 """A model file in, the time of each of its stages out: `python -m eqedge.convert.profile FILE`.
 
 The runtime names no profiler to Python. Each stage is cut out of the file instead and run alone;
-what the parts take together comes within a few per cent of the whole.
+what the parts take together comes within a few per cent of the whole. Of several files, whoever
+made them, each is timed whole, turn by turn, against the first; that needs no TensorFlow.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
-from ..edge.runtime import find_runtime
-from .flatbuffer import is_constant, open_flatbuffer, pack_flatbuffer, stage_of
+from .. import first_line
+from ..edge.runtime import find_runtime, hushed
+from ..models.shelf import ModelError, read_flatbuffer
+from .console import plainly, quiet
 
 ROUNDS = 200
 RUNS_A_ROUND = 5
@@ -38,31 +43,67 @@ class StageTime:
     microseconds: float
 
 
-def profile(data: bytes, rounds: int = ROUNDS) -> list[StageTime]:
+@dataclass(frozen=True)
+class FileTime:
+    """What one of several files costs.
+
+    Attributes:
+        microseconds: Median over the rounds, one thread, caches warm.
+        ratio: Median of this file's time over the first's in the same round.
+        ratio_p5: The same, 5th percentile.
+        ratio_p95: The same, 95th percentile.
+    """
+
+    microseconds: float
+    ratio: float
+    ratio_p5: float
+    ratio_p95: float
+
+
+def profile(path: Path, data: bytes, rounds: int = ROUNDS) -> list[StageTime]:
     """Time a model's stages turn by turn.
 
     Args:
+        path: Where the file lies, to name it.
         data: Flatbuffer of this package's converter.
         rounds: How often each is timed.
 
     Returns:
         The whole model first, then its stages in the order of the graph.
+
+    Raises:
+        ModelError: The model, or a stage of it alone, cannot be run.
     """
+    whole = _ready(str(path), data)  # a damaged file is found before it is cut
     stages = _stages(data)
-    parts = {WHOLE: data} | {name: cut(data, chosen) for name, chosen in stages.items()}
-    counts = {name: len(chosen) for name, chosen in stages.items()}
-    counts[WHOLE] = sum(counts.values())
-    interpreters = {name: _ready(part) for name, part in parts.items()}
-    spent: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(rounds):
-        for name, interpreter in interpreters.items():
-            runs = []
-            for _ in range(RUNS_A_ROUND):
-                start = time.perf_counter()
-                interpreter.invoke()
-                runs.append(time.perf_counter() - start)
-            spent[name].append(min(runs))
-    return [StageTime(name, counts[name], 1e6 * float(np.median(spent[name]))) for name in parts]
+    counts = [len(chosen) for chosen in stages.values()]
+    parts = [_ready(f"{path}: its {name}", cut(data, n)) for name, n in stages.items()]
+    times = np.median(_times([whole, *parts], rounds), axis=1)
+    return [
+        StageTime(name, count, float(microseconds))
+        for name, count, microseconds in zip(
+            (WHOLE, *stages), (sum(counts), *counts), times, strict=True
+        )
+    ]
+
+
+def side_by_side(files: Sequence[tuple[Path, bytes]], rounds: int = ROUNDS) -> list[FileTime]:
+    """Time whole models turn by turn, so that a busy machine is busy for all alike.
+
+    Args:
+        files: Where each lies, and its flatbuffer, of any converter.
+        rounds: How often each is timed.
+
+    Returns:
+        In the same order; the first is the measure of the ratios.
+
+    Raises:
+        ModelError: One cannot be run.
+    """
+    times = _times([_ready(str(path), data) for path, data in files], rounds)
+    low, middle, high = np.percentile(times / times[0], (5, 50, 95), axis=1)
+    columns = (np.median(times, axis=1), middle, low, high)
+    return [FileTime(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
 def cut(data: bytes, chosen: set[int]) -> bytes:
@@ -72,6 +113,9 @@ def cut(data: bytes, chosen: set[int]) -> bytes:
         data: Flatbuffer.
         chosen: Numbers of the operations to keep.
     """
+    with quiet():
+        from .flatbuffer import is_constant, open_flatbuffer, pack_flatbuffer
+
     model = open_flatbuffer(data)
     graph = model.subgraphs[0]
     graph.operators = [graph.operators[number] for number in sorted(chosen)]
@@ -89,6 +133,9 @@ def cut(data: bytes, chosen: set[int]) -> bytes:
 
 
 def _stages(data: bytes) -> dict[str, set[int]]:
+    with quiet():
+        from .flatbuffer import open_flatbuffer, stage_of
+
     graph = open_flatbuffer(data).subgraphs[0]
     stages: dict[str, set[int]] = {}
     for number, operator in enumerate(graph.operators):
@@ -97,23 +144,62 @@ def _stages(data: bytes) -> dict[str, set[int]]:
     return stages
 
 
-def _ready(data: bytes) -> Any:
-    interpreter = find_runtime().interpreter(model_content=data, num_threads=1)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
-    interpreter.invoke()
+def _times(interpreters: Sequence[Any], rounds: int) -> NDArray[np.float64]:
+    """(interpreters, rounds) microseconds, taken in turn; of each turn the quickest run."""
+    times = np.empty((len(interpreters), rounds))
+    for number in range(rounds):
+        for which, interpreter in enumerate(interpreters):
+            runs = []
+            for _ in range(RUNS_A_ROUND):
+                start = time.perf_counter()
+                interpreter.invoke()
+                runs.append(time.perf_counter() - start)
+            times[which, number] = 1e6 * min(runs)
+    return times
+
+
+def _ready(name: str, data: bytes) -> Any:
+    """Return an interpreter that has run once, on zeros."""
+    runtime = find_runtime()
+    try:
+        with hushed():
+            interpreter = runtime.interpreter(model_content=data, num_threads=1)
+            interpreter.allocate_tensors()
+            for detail in interpreter.get_input_details():
+                interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+            interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"model {name}: {runtime.name} {runtime.version} cannot run it ({first_line(error)}); "
+            "copy it again, or convert again"
+        ) from error
     return interpreter
 
 
-@click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--rounds", type=click.IntRange(min=1), default=ROUNDS, show_default=True)
-def main(model: Path, rounds: int) -> None:
-    """Print what each stage of MODEL costs."""
-    for line in profile(model.read_bytes(), rounds):
-        click.echo(f"{line.stage:20s} {line.operations:5d} operations {line.microseconds:8.1f} us")
+@click.command(context_settings={"show_default": True})
+@click.argument("models", nargs=-1, required=True, metavar="FILE.tflite|NAME...")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=ROUNDS, help="How often each is timed."
+)
+def main(models: tuple[str, ...], rounds: int) -> None:
+    """Print what each stage of a model costs; of several models, what each costs as a whole.
+
+    Of several, ratios are to the first, in the same round; in brackets 90 % of the rounds.
+    """
+    files = [read_flatbuffer(name) for name in models]
+    if len(files) == 1:
+        for line in profile(*files[0], rounds):
+            click.echo(
+                f"{line.stage:20s} {line.operations:5d} operations {line.microseconds:8.1f} us"
+            )
+        return
+    width = max(len(path.stem) for path, _ in files)
+    for (path, _), cost in zip(files, side_by_side(files, rounds), strict=True):
+        click.echo(
+            f"{path.stem:{width}s} {cost.microseconds:8.1f} us  {cost.ratio:5.2f} "
+            f"({cost.ratio_p5:.2f} to {cost.ratio_p95:.2f})"
+        )
 
 
 if __name__ == "__main__":
-    main()
+    plainly(main, "python -m eqedge.convert.profile")

@@ -6,12 +6,12 @@ of overlapping windows can be used again only if both are normalised alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +20,9 @@ from ..edge.picks import find_peaks
 from ..edge.prepare import prepare
 from ..models.shelf import DEFAULT_MODEL, open_model
 from ..models.spec import ModelSpec
+from .console import plainly
+from .training.records import DataError, index_continuous
+from .training.waveforms import Waveforms
 
 MATCH_SAMPLES = 50
 """A pick within half a second is the same pick."""
@@ -111,19 +114,48 @@ def _near(sample: int, others: Sequence[int]) -> bool:
     return any(abs(sample - other) <= MATCH_SAMPLES for other in others)
 
 
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Shipped name or file.")
-@click.option("--records", type=click.IntRange(min=1), help="First records only.")
+def read_all(
+    path: Path, most: int | None, least_samples: int, told: Callable[[str], None]
+) -> list[NDArray[np.float32]]:
+    """Read the records of a file, an hour at a time.
+
+    Args:
+        path: HDF5 with (n, 3) datasets: STEAD's layout, or continuous records.
+        most: So many at most.
+        least_samples: Shorter ones are left out.
+        told: Called with what was left out, a line a reason.
+
+    Raises:
+        DataError: There is no record to use.
+    """
+    index, waveforms = index_continuous(path), Waveforms(budget_bytes=0)
+    long = [record for record in index.records if record.n_samples >= least_samples]
+    left_out = index.skipped + Counter(
+        {f"shorter than {least_samples} samples": len(index.records) - len(long)}
+    )
+    found = [waveforms.read(record) for record in long[:most]]
+    for reason, count in (left_out + waveforms.skipped).items():
+        told(f"{count}: {reason}")
+    usable = [waveform for waveform in found if waveform is not None]
+    if not usable:
+        raise DataError(f"{path}: no record of {least_samples} usable samples; give another file")
+    return usable
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.hdf5")
+@click.option("--model", default=DEFAULT_MODEL, help="Shipped name or file.")
+@click.option("--records", type=click.IntRange(min=1), metavar="N", help="First N records only.")
 def main(file: Path, model: str, records: int | None) -> None:
-    """Print what older normalisations cost on the records of FILE (STEAD's layout)."""
-    with h5py.File(file) as stead:
-        chosen = sorted(stead["data"])[:records]
-        waveforms = [np.asarray(stead["data"][name][:], np.float64) for name in chosen]
-    for age, phases in compare_ages(waveforms, Detector(open_model(model))).items():
+    """Print what older normalisations cost on the (n, 3) records of a file, hour by hour."""
+    detector = Detector(open_model(model))
+    spec = detector.model.spec
+    least = spec.window_samples + int(max(AGES_SECONDS) * spec.sampling_rate_hz)
+    waveforms = read_all(file, records, least, lambda line: click.echo(f"eqedge: {line}", err=True))
+    for age, phases in compare_ages(waveforms, detector).items():
         for phase, kept in phases.items():
             click.echo(f"normalised {age:3d} s before  {phase}  {kept}")
 
 
 if __name__ == "__main__":
-    main()
+    plainly(main, "python -m eqedge.convert.streaming")

@@ -61,6 +61,26 @@ def open_model(name_or_path: str | Path) -> Model:
             missing or unreadable, or the card speaks of other bytes.
         SpecError: The card's spec is of another version.
     """
+    path, data = read_flatbuffer(name_or_path)
+    card = _read_card(path.with_suffix(".json"))
+    sha256 = hashlib.sha256(data).hexdigest()
+    if card.get("sha256") != sha256:
+        raise ModelError(
+            f"model {path}: its sha256 {sha256[:12]}... is not the card's "
+            f"{str(card.get('sha256'))[:12]}...; copy both files again, or convert again"
+        )
+    return Model(path.stem, data, sha256, ModelSpec.from_json(card.get("spec", {})), card)
+
+
+def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
+    """Find a shipped model by name, or any `.tflite` by path; of a card nothing is asked.
+
+    Returns:
+        Where it lies, and its bytes.
+
+    Raises:
+        ModelError: There is no such file, or it is not TFLite.
+    """
     path = Path(name_or_path)
     if str(name_or_path) in shipped():
         path = weights_folder() / f"{name_or_path}.tflite"
@@ -74,14 +94,7 @@ def open_model(name_or_path: str | Path) -> Model:
         ) from error
     if data[4:8] != TFLITE_IDENTIFIER:
         raise ModelError(f"model {path}: not a TensorFlow Lite file; make one with eqedge convert")
-    card = _read_card(path.with_suffix(".json"))
-    sha256 = hashlib.sha256(data).hexdigest()
-    if card.get("sha256") != sha256:
-        raise ModelError(
-            f"model {path}: its sha256 {sha256[:12]}... is not the card's "
-            f"{str(card.get('sha256'))[:12]}...; copy both files again, or convert again"
-        )
-    return Model(path.stem, data, sha256, ModelSpec.from_json(card.get("spec", {})), card)
+    return path, data
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -1,7 +1,12 @@
 """Windows normalised by an earlier window."""
 
+import sys
+
+import h5py
 import numpy as np
-from eqedge.convert.streaming import compare_ages, prepared_by
+import pytest
+from eqedge.convert.console import plainly
+from eqedge.convert.streaming import compare_ages, main, prepared_by
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake
@@ -40,3 +45,57 @@ def test_an_arrival_that_the_older_window_lacks_changes_the_picks():
 
     assert changed([quiet]) == 0
     assert changed(records) > 0
+
+
+def run(monkeypatch, *arguments):
+    """Run the command line in this process; its exit code, 0 where it just ends."""
+    monkeypatch.setattr(sys, "argv", ["streaming", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        plainly(main, "streaming")
+    return ended.value.code
+
+
+def test_the_command_says_what_it_left_out(tmp_path, monkeypatch, capsys):
+    """A line an age and a phase; what is too short, or does not move, is counted."""
+    shaking = earthquake(np.random.default_rng(8), n_samples=9500)
+    with h5py.File(tmp_path / "some.hdf5", "w") as file:
+        file["data/good"] = shaking.waveform
+        file["data/short"] = shaking.waveform[:7000]
+        file["data/still"] = np.ones((9500, 3))
+    assert not run(monkeypatch, tmp_path / "some.hdf5")
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 8 and "normalised   1 s before  P  1 of 1 (100.0%)" in told.out
+    assert told.err.splitlines() == [
+        "eqedge: 1: shorter than 9000 samples",
+        "eqedge: 1: no motion on any component",
+    ]
+
+
+def cut_short(path):
+    """Lose the end of a file."""
+    with h5py.File(path, "w") as file:
+        file["data/a"] = np.ones((9500, 3))
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def too_short(path):
+    """Hold nothing that is long enough."""
+    with h5py.File(path, "w") as file:
+        file["data/a"] = np.ones((8999, 3))
+
+
+@pytest.mark.parametrize(
+    ("write", "options", "said"),
+    [
+        (lambda path: path.write_bytes(b"no HDF5"), [], "some.hdf5: cannot be read as HDF5"),
+        (lambda path: None, [], "some.hdf5: cannot be read as HDF5"),
+        (cut_short, [], "some.hdf5: cannot be read as HDF5"),
+        (too_short, [], "some.hdf5: no record of 9000 usable samples; give another file"),
+        (too_short, ["--model", "nothing"], "model nothing: No such file"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, write, options, said):
+    """The thing and the remedy, exit 2."""
+    write(tmp_path / "some.hdf5")
+    assert run(monkeypatch, tmp_path / "some.hdf5", *options) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
