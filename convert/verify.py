@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..edge.detector import Detector
 from ..edge.picks import Peak, find_peaks
 from ..models.shelf import Model
-from ..models.spec import HEADS
+from ..models.spec import HEADS, ModelSpec
 from .agreement import Agreement, HeadAgreement
 from .crops import WindowSet
 from .labelled import judge_head, summed
@@ -39,12 +39,12 @@ def compare(
         How they agree, and what each scores by the windows' labels.
     """
     return compare_detectors(
-        reference, (Detector(reference), Detector(candidate)), windows, progress
+        reference.spec, (Detector(reference), Detector(candidate)), windows, progress
     )
 
 
 def compare_detectors(
-    reference: Model,
+    reference: ModelSpec,
     detectors: tuple[Detects, Detects],
     windows: WindowSet,
     progress: Progress | None = None,
@@ -55,7 +55,7 @@ def compare_detectors(
     Args:
         reference: Its thresholds are used for both.
         detectors: What is right, and what is to be judged.
-        windows: Prepared windows that calibration did not use.
+        windows: Windows as both detectors take them, that calibration did not use.
         progress: Called with what is done, how much of it, and of how much.
         rounds: Windows that latency is measured on.
 
@@ -68,7 +68,12 @@ def compare_detectors(
         found.append(detectors[1](window))
         if progress is not None:
             progress("verifying", number + 1, len(windows.windows))
-    thresholds = _thresholds(reference)
+    default = reference.thresholds["default"]
+    thresholds = {
+        "detection": default.detection_threshold,
+        "P": default.P_threshold,
+        "S": default.S_threshold,
+    }
     heads = {
         head: _head_agreement(
             head,
@@ -89,15 +94,6 @@ def compare_detectors(
     return Agreement(
         len(windows.windows), int(windows.is_noise.sum()), noise_added, heads, other_ms, float_ms
     )
-
-
-def _thresholds(model: Model) -> dict[str, float]:
-    default = model.spec.thresholds["default"]
-    return {
-        "detection": default.detection_threshold,
-        "P": default.P_threshold,
-        "S": default.S_threshold,
-    }
 
 
 def _head_agreement(

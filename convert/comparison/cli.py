@@ -33,6 +33,14 @@ class TableError(EqedgeError):
     metavar="FILE.hdf5",
     help="Labelled records in STEAD's layout to score on; can be repeated.",
 )
+@click.option(
+    "--continuous",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE.hdf5",
+    help="Continuous (n, 3) datasets: how many of the first network's picks the others have there; "
+    "can be repeated.",
+)
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
 @click.option("--manual", is_flag=True, help="Of the events, only those that a person picked.")
 @click.option(
@@ -50,6 +58,7 @@ class TableError(EqedgeError):
 def compare(
     networks: tuple[str, ...],
     data: tuple[Path, ...],
+    continuous: tuple[Path, ...],
     all_stations: bool,
     manual: bool,
     calibration: tuple[Path, ...],
@@ -67,6 +76,7 @@ def compare(
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     with stoppable():
         with quiet():
+            from .continuous import agree, draw
             from .costs import costs_of
             from .entrants import open_entrants
             from .scores import choose, score_all
@@ -75,8 +85,12 @@ def compare(
 
         progress = Progress()
         records = choose(data, all_stations, manual)
+        windows = draw(continuous, all_stations) if continuous else None
         entrants = open_entrants(networks, calibration, progress)
-        found = Found(entrants, costs_of(entrants), score_all(entrants, records, progress))
+        costs = costs_of(entrants)
+        scored = score_all(entrants, records, progress)
+        kept = agree(entrants, windows, progress) if windows is not None else ()
+        found = Found(entrants, costs, scored, kept)
         click.echo(as_text(found))
         _write(csv_file, as_csv, found)
         _write(markdown, as_markdown, found)

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...models.spec import HEADS
+from ..agreement import Agreement
 from ..training.outcomes import PhaseScore
 from .costs import Cost
 from .entrants import Entrant
@@ -20,6 +22,11 @@ SCORE_COLUMNS = (
     *(f"{head} {rate}" for head in ("det", "P", "S") for rate in ("prec", "rec", "F1")),
     "P MAE s", "S MAE s", "false P/h",
 )  # fmt: skip
+KEPT_COLUMNS = (
+    "model",
+    *(f"{head} {what}" for head in ("det", "P", "S") for what in ("of", "kept", "added")),
+    "P p95", "S p95",
+)  # fmt: skip
 NUMBERS_FROM = 3
 """Columns of words before those of numbers."""
 
@@ -32,11 +39,13 @@ class Comparison:
         entrants: The networks.
         costs: Of each.
         scored: On what, and how well each did.
+        kept: Of each, what it has of the first one's picks; empty where that was not asked.
     """
 
     entrants: Sequence[Entrant]
     costs: Sequence[Cost]
     scored: Scored
+    kept: Sequence[Agreement] = ()
 
     def cost_rows(self) -> list[list[str]]:
         """Cells below COST_COLUMNS."""
@@ -62,52 +71,61 @@ class Comparison:
             for entrant, score in zip(self.entrants, self.scored.scores, strict=True)
         ]
 
+    def kept_rows(self) -> list[list[str]]:
+        """Cells below KEPT_COLUMNS; nothing where that was not asked."""
+        return [
+            [entrant.name, *_kept_cells(agreement)]
+            for entrant, agreement in zip(self.entrants, self.kept, strict=bool(self.kept))
+        ]
+
+    def tables(self) -> list[tuple[list[list[str]], int]]:
+        """Tables with their heads, and how many columns of words each begins with."""
+        tables = [
+            ([list(COST_COLUMNS), *self.cost_rows()], NUMBERS_FROM),
+            ([list(SCORE_COLUMNS), *self.score_rows()], 1),
+        ]
+        return [*tables, ([list(KEPT_COLUMNS), *self.kept_rows()], 1)] if self.kept else tables
+
     def caption(self) -> str:
         """Say what the scores are of."""
         found = self.scored
-        return (
+        said = (
             f"{found.events} windows of events and {found.noise} of noise, {found.stations} "
             "stations; a pick is right within 0.5 s of its label and any other is false; a "
             "detection is judged by the window, noise included. Times are of one thread, those of "
             "others on a busy machine left out; latency is over the first row's."
         )
+        if self.kept:
+            said += (
+                f" Of the first row's picks in {self.kept[0].windows} windows at random places of "
+                "continuous records: kept within 0.5 s, and added; p95 is the shift of the kept, "
+                "95th percentile, in samples."
+            )
+        return said
 
 
 def as_text(comparison: Comparison) -> str:
     """Return it for a terminal."""
-    return "\n".join(
-        [
-            *_aligned([list(COST_COLUMNS), *comparison.cost_rows()], NUMBERS_FROM),
-            "",
-            *_aligned([list(SCORE_COLUMNS), *comparison.score_rows()], 1),
-            "",
-            comparison.caption(),
-        ]
-    )
+    tables = ["\n".join(_aligned(*table)) for table in comparison.tables()]
+    return "\n\n".join([*tables, comparison.caption()])
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """Return two tables and what they are of."""
-    return "\n".join(
-        [
-            *_piped(COST_COLUMNS, comparison.cost_rows(), NUMBERS_FROM),
-            "",
-            *_piped(SCORE_COLUMNS, comparison.score_rows(), 1),
-            "",
-            comparison.caption(),
-            "",
-        ]
-    )
+    """Return the tables and what they are of."""
+    tables = ["\n".join(_piped(*table)) for table in comparison.tables()]
+    return "\n\n".join([*tables, comparison.caption() + "\n"])
 
 
 def as_csv(comparison: Comparison) -> str:
     """Return one row a network, numbers without thousands' separators."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COST_COLUMNS, *SCORE_COLUMNS[1:]])
-    for cost, score in zip(comparison.cost_rows(), comparison.score_rows(), strict=True):
-        cells = [*cost[:NUMBERS_FROM], *(c.replace(",", "") for c in [*cost[3:], *score[1:]])]
-        writer.writerow(["" if cell == "-" else cell for cell in cells])
+    kept = comparison.kept_rows() or [[]] * len(comparison.entrants)
+    writer.writerow([*COST_COLUMNS, *SCORE_COLUMNS[1:], *(KEPT_COLUMNS[1:] if kept[0] else ())])
+    rows = zip(comparison.cost_rows(), comparison.score_rows(), kept, strict=True)
+    for cost, score, had in rows:
+        numbers = [c.replace(",", "") for c in [*cost[NUMBERS_FROM:], *score[1:], *had[1:]]]
+        writer.writerow(["" if cell == "-" else cell for cell in [*cost[:NUMBERS_FROM], *numbers]])
     return out.getvalue()
 
 
@@ -116,6 +134,12 @@ def _score_cells(score: Score) -> list[str]:
     rates = [f"{rate:.3f}" for h in heads for rate in (h.precision, h.recall, h.f1)]
     residuals = [_or_dash(h.mean_absolute_s, ".3f") for h in heads[1:]]
     return [*rates, *residuals, _or_dash(score.false_p_per_hour, ".1f")]
+
+
+def _kept_cells(agreement: Agreement) -> list[str]:
+    heads = [agreement.heads[head] for head in HEADS]
+    counts = [str(n) for h in heads for n in (h.kept + h.lost, h.kept, h.added)]
+    return [*counts, *(_or_dash(h.shift_p95_samples, ".0f") for h in heads[1:])]
 
 
 def _or_dash(value: float | None, form: str) -> str:
@@ -133,6 +157,6 @@ def _aligned(rows: Sequence[Sequence[str]], numbers_from: int) -> list[str]:
     ]
 
 
-def _piped(head: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int) -> list[str]:
-    rule = ["---" if k < numbers_from else "---:" for k in range(len(head))]
-    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+def _piped(rows: Sequence[Sequence[str]], numbers_from: int) -> list[str]:
+    rule = ["---" if k < numbers_from else "---:" for k in range(len(rows[0]))]
+    return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]

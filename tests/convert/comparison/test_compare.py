@@ -2,11 +2,14 @@
 
 import csv
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 from eqedge.__main__ import main
+from eqedge.convert.agreement import Agreement, HeadAgreement
+from eqedge.convert.comparison.continuous import agree, draw
 from eqedge.convert.comparison.costs import Cost, costs_of
 from eqedge.convert.comparison.entrants import open_entrants
 from eqedge.convert.comparison.scores import Score, Scored, choose, score_all
@@ -14,15 +17,17 @@ from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_
 from eqedge.convert.training.outcomes import PhaseScore
 from eqedge.convert.training.records import DataError, held_out
 from eqedge.edge.replay.synthetic import earthquake, noise
+from eqedge.models.spec import HEADS
 
 FLOAT, INT8 = "leqnet_gru_float32", "leqnet_gru_int8"
+STATIONS = [next(f"S{k:03d}" for k in range(999) if held_out(f"S{k:03d}.XX") is side)
+            for side in (True, False)]  # fmt: skip
+"""One held out of training, and one not."""
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     """Return synthetic records: the even ones of a station held out, the odd ones not."""
-    stations = [next(f"S{k:03d}" for k in range(999) if held_out(f"S{k:03d}.XX") is side)
-                for side in (True, False)]  # fmt: skip
     path = tmp_path_factory.mktemp("compare") / "records.hdf5"
     rng = np.random.default_rng(3)
     with h5py.File(path, "w") as file:
@@ -31,7 +36,7 @@ def records(tmp_path_factory):
             record = noise(rng) if number >= 8 else earthquake(rng)
             data = group.create_dataset(f"{number:02d}", data=record.waveform)
             data.attrs["network_code"] = "XX"
-            data.attrs["receiver_code"] = stations[number % 2]
+            data.attrs["receiver_code"] = STATIONS[number % 2]
             data.attrs["trace_category"] = "noise" if number >= 8 else "earthquake_local"
             data.attrs["p_status"] = "manual" if number < 4 else "autopicker"
             if number < 8:
@@ -98,6 +103,48 @@ def test_weights_become_float32(built, tmp_path):
     np.testing.assert_allclose(entrant.detect(window), expected, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def continuous(tmp_path_factory):
+    """Return 200 s of each station, an earthquake in either half."""
+    path = tmp_path_factory.mktemp("continuous") / "continuous.hdf5"
+    rng = np.random.default_rng(6)
+    with h5py.File(path, "w") as file:
+        for station in STATIONS:
+            halves = [earthquake(rng, n_samples=10_000).waveform for _ in range(2)]
+            data = file.create_dataset(f"XX.{station}/a", data=np.concatenate(halves))
+            data.attrs["network"], data.attrs["station"] = "XX", station
+    return path
+
+
+def test_windows_lie_at_random_places(continuous):
+    """The same for the same file, no two alike, of stations held out unless told otherwise."""
+    own, again = draw([continuous], False, 40), draw([continuous], False, 40)
+    assert own.windows.shape == (40, 6000, 3) and own.traces == 1
+    assert np.array_equal(own.windows, again.windows)
+    assert len({window.tobytes() for window in own.windows}) > 35
+    assert draw([continuous], True, 40).traces == 2
+
+
+def test_records_without_a_held_out_station_are_refused(continuous, tmp_path):
+    """What would help is named."""
+    with h5py.File(continuous) as whole, h5py.File(tmp_path / "some.hdf5", "w") as file:
+        for name in whole:
+            if not held_out(name.removeprefix("XX.") + ".XX"):
+                whole.copy(name, file)
+    with pytest.raises(DataError, match=r"some.hdf5: no continuous .*--all-stations"):
+        draw([tmp_path / "some.hdf5"], False)
+
+
+def test_picks_are_held_against_the_first_networks(entrants, continuous):
+    """It keeps all its own; another keeps most, and both are of the same picks."""
+    own, other = agree(entrants, draw([continuous], True, 40))
+    for head in ("detection", "P", "S"):
+        mine, its = own.heads[head], other.heads[head]
+        assert mine.kept >= 10 and mine.lost == mine.added == 0
+        assert its.kept + its.lost == mine.kept and its.kept_fraction > 0.7
+        assert its.max_error > mine.max_error == 0
+
+
 @pytest.fixture
 def comparison(entrants):
     """Return a comparison of known numbers."""
@@ -126,6 +173,21 @@ def test_csv_is_plain_numbers(comparison):
     assert (second["latency"], second["S MAE s"], second["false P/h"]) == ("0.50", "", "")
 
 
+def test_kept_picks_are_a_table_of_their_own(comparison):
+    """In text, Markdown and CSV; where they were not asked for there is none."""
+    heads = {head: HeadAgreement(0.1, 0.01, 97, 7, 3, 1.0, 4.0) for head in HEADS}
+    agreement = Agreement(230, 0, 0, heads, 1.0, 1.0)
+    asked = replace(comparison, kept=(agreement, agreement))
+    assert as_text(asked).split("\n\n")[2].splitlines()[1].split() == [
+        FLOAT, *(3 * ["104", "97", "3"]), "4", "4"
+    ]  # fmt: skip
+    assert f"| {INT8} | 104 | 97 | 3 |" in as_markdown(asked)
+    assert "in 230 windows at random places" in as_markdown(asked)
+    first, _ = csv.DictReader(as_csv(asked).splitlines())
+    assert (first["P of"], first["P kept"], first["S p95"]) == ("104", "97", "4")
+    assert "kept" not in as_text(comparison) + as_csv(comparison)
+
+
 def run(monkeypatch, *arguments):
     """Run the command line in this process; its exit code."""
     monkeypatch.setattr(sys, "argv", ["eqedge", "compare", *map(str, arguments)])
@@ -134,14 +196,14 @@ def run(monkeypatch, *arguments):
     return ended.value.code
 
 
-def test_the_command(records, tmp_path, monkeypatch, capsys):
+def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
     """It prints the table and writes CSV, Markdown and chart."""
     files = [tmp_path / name for name in ("t.csv", "t.md", "t.png")]
     assert not run(
-        monkeypatch, FLOAT, INT8, "--data", records,
+        monkeypatch, FLOAT, INT8, "--data", records, "--continuous", continuous,
         "--csv", files[0], "--markdown", files[1], "--chart", files[2],
     )  # fmt: skip
-    assert INT8 in capsys.readouterr().out
+    assert capsys.readouterr().out.count(f"\n{INT8} ") == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.md", "t.png"]
     assert files[2].read_bytes()[:4] == b"\x89PNG"
     assert len(files[0].read_text().splitlines()) == 3
@@ -151,6 +213,7 @@ def test_the_command(records, tmp_path, monkeypatch, capsys):
     ("network", "options", "said"),
     [
         ("nothing.h5", [], "nothing.h5: no such file; name a .tflite, weights"),
+        (INT8, ["--continuous", "nothing.hdf5"], "nothing.hdf5: cannot be read as HDF5"),
         (INT8, ["--csv", "no/where.csv"], "table no/where.csv: No such file"),
         (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),
     ],
