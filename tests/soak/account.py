@@ -2,57 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect, bisect_left
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
+from eqedge.edge.replay.scoreboard import TOLERANCE_SECONDS
 
-from .sensor import RATE
+from .sensor import RATE, Break
 
 WARM_SECONDS = 75
-"""Undisturbed before P: a window must fill first."""
+"""Unbroken before P: a window must fill first."""
 AFTER_SECONDS = 45
-"""Undisturbed after S: the event must have been told."""
-NEAR_SECONDS = 150
-"""Of data, by which a player may be late; the earthquake before is 190 s away at least."""
+"""Unbroken after S: the event must have been told."""
 
 
 @dataclass
 class Quake:
-    """One earthquake that was played: samples of P and S, and when P was, by the node's clock.
+    """One earthquake that was played.
 
-    There are several such times: the player can be late itself, and the node learns the later time
-    or not; a node on a busy machine reads late, and dates by that; and the clock may be set while
-    the event goes on.
+    Attributes:
+        p: Sample of its P, by the sensor's count.
+        s: Sample of its S.
+        sent_ns: What the node's clock said when P was sent; None where it was set soon after.
     """
 
     p: int
     s: int
-    times_ns: list[int] = field(default_factory=list)
-    is_read: bool = False
+    sent_ns: int | None = None
 
-    def begin(self, planned_ns: int, sent_ns: int) -> None:
-        """Note when its P was sent; a node that has not learnt of a delay goes by the plan."""
-        near = sent_ns - planned_ns < NEAR_SECONDS * 1e9
-        self.times_ns += [planned_ns, (planned_ns + sent_ns) // 2, sent_ns] if near else [sent_ns]
+    def is_picked(self, message: dict) -> bool:
+        """Whether a message has a right pick of it.
 
-    def wait(self, now_ns: int, unread_bytes: int) -> None:
-        """Note that it may be dated as late as now, until the node has read what was sent."""
-        self.times_ns.append(now_ns)
-        self.is_read = unread_bytes == 0
+        A pick carries its sample's number, which the sensor counts on through kills and unplugging:
+        it tells one earthquake from the next however late a busy machine dates it.
+        """
+        return any(self.is_right(pick) for pick in message["picks"])
 
-    def is_at(self, time_ns: int) -> bool:
-        """Whether an event that begins then is this one; the next P is 190 s away at least."""
-        return any(-30e9 < time_ns - own < 60e9 for own in self.times_ns)
+    def is_right(self, pick: dict) -> bool:
+        """Whether a pick is within the scoreboard's tolerance of its phase's arrival."""
+        arrival = self.p if pick["phase"] == "P" else self.s
+        return abs(pick["sample"] - arrival) <= TOLERANCE_SECONDS * RATE
 
-    def is_disturbed(self, broken: np.ndarray) -> bool:
-        """Whether the stream broke at one of these samples too near to it, or it came too early."""
+    def excuse(self, breaks: list[Break]) -> str | None:
+        """Return what broke the stream too near to it; None where it must be heard."""
         first, last = self.p - WARM_SECONDS * RATE, self.s + AFTER_SECONDS * RATE
-        return first < 0 or bool(np.any((broken >= first) & (broken <= last)))
+        at = bisect_left(breaks, first, key=lambda b: b.sample)
+        near = at < len(breaks) and breaks[at].sample <= last
+        return breaks[at].reason if near else None
 
-    def is_among(self, starts_ns: Iterable[int]) -> bool:
-        """Whether one of these events is this one."""
-        return any(self.is_at(start) for start in starts_ns)
+    def dated_late_seconds(self, messages: list[dict], speed: float) -> float | None:
+        """How much later than sent P is dated, on the wall; None where nobody can say."""
+        dates = [
+            pick["time_ns"]
+            for message in messages
+            for pick in message["picks"]
+            if pick["phase"] == "P" and self.is_right(pick)
+        ]
+        if self.sent_ns is None or not dates:
+            return None
+        return round((dates[0] - self.sent_ns) / speed / 1e9, 3)
 
 
 @dataclass
@@ -60,17 +69,26 @@ class Account:
     """What came of it; `lost` and `missed` must be 0."""
 
     hours: float
+    speed: float
     seed: int
     disk: str = ""
     faults: dict[str, int] = field(default_factory=dict)
     played: int = 0
+    drawn_anew: int = 0
+    """Earthquakes not played, because without any fault their picks were not clear."""
     expected: int = 0
-    """Earthquakes played while nothing but single frames was disturbed."""
+    """Earthquakes played while the stream was unbroken for long enough."""
     expected_in_file: int = 0
     """Of these, with an event in the file."""
     expected_at_broker: int = 0
     missed: int = 0
     """Of these, with an event in neither."""
+    excused: dict[str, int] = field(default_factory=dict)
+    """The others, by what broke the stream too near to them."""
+    excused_unheard: dict[str, int] = field(default_factory=dict)
+    """Of these, with an event in neither."""
+    dated_late_seconds: tuple[float, ...] = ()
+    """Of the P expected, on the wall: earliest, median, latest."""
     lines: int = 0
     events: int = 0
     at_broker: int = 0
@@ -90,7 +108,7 @@ class Account:
     """Started again while the sensor was unplugged: exit code 2, and again."""
     exits_of_its_own: int = 0
     windows_skipped: int = 0
-    lag_seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    lag_seconds: tuple[float, ...] = ()
     """Quantiles 0.5, 0.95 and 0.99 of the worst lag of each second of the clock on the wall."""
     peak_rss_mb: float = 0.0
     rss_slope_kb_per_hour: float = 0.0
@@ -114,26 +132,47 @@ class Account:
         self.never_ended = self.events - sum(m["type"] == "end" for m in lines)
 
     def count_quakes(
-        self, quakes: list[Quake], disturbed: list[int], lines: list[dict], arrived: list[dict]
-    ) -> None:
-        """Look for each undisturbed earthquake in the file and at the broker."""
-        broken = np.array(disturbed)
-        in_file, at_broker = ({m["start_time_ns"] for m in told} for told in (lines, arrived))
+        self, quakes: list[Quake], breaks: list[Break], lines: list[dict], arrived: list[dict]
+    ) -> list[dict]:
+        """Look for each earthquake in the file and at the broker; return what came of each."""
+        in_file, at_broker = _by_quake(quakes, lines), _by_quake(quakes, arrived)
+        excused: Counter[str] = Counter()
+        unheard: Counter[str] = Counter()
+        fates, late = [], []
         self.played = len(quakes)
-        for quake in quakes:
-            if not quake.is_disturbed(broken):
+        for number, quake in enumerate(quakes):
+            reason = quake.excuse(breaks)
+            told = [*in_file[number], *at_broker[number]]
+            seconds = quake.dated_late_seconds(told, self.speed)
+            if reason is not None:
+                excused[reason] += 1
+                unheard[reason] += not told
+            else:
                 self.expected += 1
-                self.expected_in_file += quake.is_among(in_file)
-                self.expected_at_broker += quake.is_among(at_broker)
-                self.missed += not quake.is_among(in_file | at_broker)
+                self.expected_in_file += bool(in_file[number])
+                self.expected_at_broker += bool(at_broker[number])
+                self.missed += not told
+                late += [] if seconds is None else [seconds]
+            fates.append(
+                {
+                    "p": quake.p,
+                    "s": quake.s,
+                    "excused": reason,
+                    "lines": len(in_file[number]),
+                    "at_broker": len(at_broker[number]),
+                    "dated_late_seconds": seconds,
+                }
+            )
+        self.excused, self.excused_unheard = dict(excused), dict(unheard)
+        self.dated_late_seconds = _quantiles(late, [0.0, 0.5, 1.0])
+        return fates
 
     def measure(self, records: list[dict]) -> None:
         """Take lag, memory and windows left out from the health records."""
         if not records:
             return
         lags = [r["lag_seconds"] for r in records if r["lag_seconds"] is not None]
-        quantiles = np.quantile(lags, [0.5, 0.95, 0.99]) if lags else np.zeros(3)
-        self.lag_seconds = tuple(round(float(q), 4) for q in quantiles)
+        self.lag_seconds = _quantiles(lags, [0.5, 0.95, 0.99])
         last = [r for r in records if r["boot_id"] == records[-1]["boot_id"]]
         by_boot = {r["boot_id"]: r["windows_skipped_total"] for r in records}
         self.windows_skipped = sum(by_boot.values())
@@ -147,3 +186,18 @@ class Account:
 def key(message: dict) -> tuple[str, int]:
     """What a receiver tells messages apart by."""
     return message["event_id"], message["sequence"]
+
+
+def _by_quake(quakes: list[Quake], messages: list[dict]) -> dict[int, list[dict]]:
+    """Messages with a right pick of each earthquake, by its number; quakes are in order."""
+    begins = [quake.p - TOLERANCE_SECONDS * RATE for quake in quakes]
+    found: dict[int, list[dict]] = defaultdict(list)
+    for message in messages:
+        number = bisect(begins, message["picks"][-1]["sample"]) - 1
+        if number >= 0 and quakes[number].is_picked(message):
+            found[number].append(message)
+    return found
+
+
+def _quantiles(values: list[float], shares: list[float]) -> tuple[float, ...]:
+    return tuple(round(float(q), 4) for q in np.quantile(values, shares)) if values else ()

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
-import numpy as np
 from eqedge.edge.clock import replayed_ns
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.replay.synthetic import earthquake
 
 from ..broker import Broker, free_port, wait_until
 from .account import Account, Quake, key
 from .disk import Disk
 from .node import Node
 from .plan import Fault, plan
-from .sensor import PACKET, RATE, Sensor
+from .quakes import CELL_SECONDS, Cells
+from .sensor import PACKET, RATE, Break, Sensor
 
-CELL_SECONDS = 240
-"""One earthquake in each."""
 STEP_SECONDS = 3600.0
 """By which the node's clock is set wrong, and half a cell of data: none then looks like another."""
 SECONDS_TO_SETTLE = 20.0
@@ -48,7 +47,8 @@ class Soak:
         self, folder: Path, hours: float, speed: float, seed: int, every_seconds: float
     ) -> None:
         rng = random.Random(seed)
-        self._waves = np.random.default_rng(seed)
+        self._cells = Cells(seed)
+        self._folder = folder
         self._speed = speed
         self._hours = hours
         self._no_topic = folder / "acl"
@@ -61,7 +61,7 @@ class Soak:
         self._ahead_seconds = 0.0
         self._quakes: list[Quake] = []
         counted = dict(Counter(fault.kind for fault in self._faults))
-        self._account = Account(hours, seed, self._disk.words, counted)
+        self._account = Account(hours, speed, seed, self._disk.words, counted)
 
     def run(self) -> Account:
         """Play, disturb, count."""
@@ -84,10 +84,10 @@ class Soak:
         # the first samples of a run that starts with the program would only wait for it
         wait_until(self._is_ready, "the node opens the port", PATIENCE_SECONDS)
         steps = list(self._steps())
-        begin, begin_ns = time.monotonic(), time.time_ns()
-        for cell in range(round(self._hours * 3600 / CELL_SECONDS)):
-            first = cell * CELL_SECONDS * RATE
-            counts, quake = self._cell(first)
+        begin = time.monotonic()
+        cells = self._cells(round(self._hours * 3600 / CELL_SECONDS))
+        for first, (counts, place) in zip(count(0, CELL_SECONDS * RATE), cells, strict=False):
+            quake = Quake(first + place.p, first + place.s)
             self._quakes.append(quake)
             for at in range(0, len(counts), PACKET):
                 sample = first + at
@@ -98,27 +98,12 @@ class Soak:
                     steps.pop(0)[1](sample)
                 wait_until(self._is_ready, "the node reads", PATIENCE_SECONDS)
                 self._sensor.send(counts[at : at + PACKET], sample)
-                if quake.times_ns and not quake.is_read:
-                    quake.wait(self._told(time.time_ns()), self._sensor.unread_bytes())
                 if sample <= quake.p < sample + PACKET:
-                    planned_ns = begin_ns + round(quake.p / RATE / self._speed * 1e9)
-                    quake.begin(self._told(planned_ns), self._told(time.time_ns()))
+                    quake.sent_ns = self._told(time.time_ns())
 
     def _is_ready(self) -> bool:
         self._node.look_after()
         return self._sensor.is_read()
-
-    def _cell(self, first: int) -> tuple[np.ndarray, Quake]:
-        record = earthquake(
-            self._waves,
-            n_samples=CELL_SECONDS * RATE,
-            p_arrival_sample=int(self._waves.integers(90, 140)) * RATE,
-            distance_km=float(self._waves.uniform(10, 60)),
-            magnitude=2.5,
-            snr_db=float(self._waves.uniform(35, 50)),
-        )
-        quake = Quake(first + record.p_arrival_sample, first + record.s_arrival_sample)
-        return np.rint(record.waveform).astype(np.int32), quake
 
     def _told(self, utc_ns: int) -> int:
         """What time the node's clock makes of the machine's."""
@@ -188,18 +173,16 @@ class Soak:
         return ways[fault.kind]
 
     def _kill(self, at: int) -> None:
-        self._sensor.disturbed.append(at)
+        self._sensor.breaks.append(Break(at, "kill"))
         self._node.kill()
 
     def _set_clock(self, sign: int) -> Step:
         ahead_seconds = sign * (STEP_SECONDS + CELL_SECONDS / 2 / self._speed)
 
         def step(at: int) -> None:
-            before, self._ahead_seconds = self._ahead_seconds, ahead_seconds
-            self._node.set_clock(self._ahead_seconds)
-            moved_ns = round((self._ahead_seconds - before) * self._speed * 1e9)
-            quake = self._quakes[-1]
-            quake.times_ns += [time_ns + moved_ns for time_ns in quake.times_ns]
+            self._ahead_seconds = ahead_seconds
+            self._node.set_clock(ahead_seconds)
+            self._quakes[-1].sent_ns = None
 
         return step
 
@@ -211,7 +194,11 @@ class Soak:
     def _count(self, arrived: list[dict]) -> None:
         account, node, lines = self._account, self._node, self._node.messages()
         account.count_messages(lines, arrived)
-        account.count_quakes(self._quakes, self._sensor.disturbed, lines, arrived)
+        fates = account.count_quakes(self._quakes, self._sensor.breaks, lines, arrived)
+        for name, rows in (("file", lines), ("broker", arrived), ("earthquakes", fates)):
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (self._folder / f"{name}.jsonl").write_text(text)
+        account.drawn_anew = self._cells.drawn_anew
         account.measure(node.records)
         spool = Spool(node.output.with_name(node.output.name + ".spool"))
         account.left_in_spool = len(spool)

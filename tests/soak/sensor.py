@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from eqedge.edge.settings import WindowSettings
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
@@ -18,7 +20,16 @@ PACKET = 25
 MOST_UNREAD_BYTES = 8192
 """What the node's kernel may hold before the player waits: six seconds of data."""
 PACKETS_A_LOOK = 8
+BRIDGED_SECONDS = WindowSettings().fill_seconds
 BYTES_WRONG, FRAMES_LOST, FRAMES_TWICE = 1e-4, 1e-3, 1e-3
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where the stream broke for longer than is bridged, and by what."""
+
+    sample: int
+    reason: str
 
 
 class Sensor:
@@ -28,13 +39,13 @@ class Sensor:
         hello = Hello("soak", "tests/soak.py", float(RATE), ("HHE", "HHN", "HHZ"))
         self.port = free_port()
         self.damaged = self.frames = 0
-        self.disturbed: list[int] = []
-        """Samples at which the stream was broken for longer than is bridged."""
+        self.breaks: list[Break] = []
         self._rng = rng
         self._sensor = VirtualSensor(hello, PACKET)
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
-        self._bad_in_a_row = 0
+        self._missing = 0
+        self._swallows = False
         self._packets = 0
 
     def plug_in(self) -> None:
@@ -54,19 +65,20 @@ class Sensor:
         self._look_for_reader()
         if self._connection is None:
             self._sensor.skip(len(counts))
-            self.disturbed.append(at)
+            self.breaks.append(Break(at, "unplug" if self._listener is None else "hung up"))
             return
+        packet = self._spoil(self._sensor.push(counts), at)
         try:
             with suppress(BlockingIOError):
                 asked = self._connection.recv(4096)
                 if not asked:
                     raise ConnectionResetError
                 self._put(self._sensor.receive(asked))
-            self._put(self._spoil(self._sensor.push(counts), at))
+            self._put(packet)
         except OSError:
             self._connection.close()
             self._connection = None
-            self.disturbed.append(at)
+            self.breaks.append(Break(at, "hung up"))
 
     def is_read(self) -> bool:
         """Whether the next packet can be sent: the node keeps up, or nothing is plugged in.
@@ -111,8 +123,9 @@ class Sensor:
                 self._connection.setblocking(False)
 
     def _spoil(self, data: bytes, at: int) -> bytes:
+        """Lose, damage and repeat frames; the first is the samples' own."""
         out = []
-        for piece in data.split(b"\0")[:-1]:
+        for number, piece in enumerate(data.split(b"\0")[:-1]):
             self.frames += 1
             whole = bytearray(piece + b"\0")
             luck = self._rng.random()
@@ -120,10 +133,14 @@ class Sensor:
             wrong = self._rng.random() > (1 - BYTES_WRONG) ** len(whole)
             if wrong:
                 whole[self._rng.randrange(len(whole))] ^= 1 << self._rng.randrange(8)
-            self._bad_in_a_row = self._bad_in_a_row + 1 if lost or wrong else 0
-            self.damaged += lost or wrong
-            if self._bad_in_a_row > 1:
-                self.disturbed.append(at)
+            bad = lost or wrong or self._swallows
+            # without its zero a frame takes the next one with it
+            self._swallows = whole[-1] != 0 if not lost else self._swallows
+            self.damaged += bad
+            if number == 0:
+                self._missing = self._missing + PACKET if bad else 0
+                if self._missing > BRIDGED_SECONDS * RATE:
+                    self.breaks.append(Break(at, "line"))
             if not lost:
                 out.append(bytes(whole) * (2 if luck > 1 - FRAMES_TWICE else 1))
         return b"".join(out)

@@ -1,0 +1,127 @@
+"""Earthquakes for a soak: such that a node picks clearly when nothing is wrong.
+
+One that the network alone misses would tell nothing of the node, so each is first shown to a chain
+in this process, over a line without faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+from eqedge.edge.daemon import Daemon
+from eqedge.edge.message import Node
+from eqedge.edge.records import Message
+from eqedge.edge.replay.synthetic import earthquake
+from eqedge.edge.settings import Settings
+from eqedge.edge.sources import SimSource
+from eqedge.models.shelf import open_model
+
+from .account import AFTER_SECONDS, Quake
+from .sensor import RATE
+
+CELL_SECONDS = 240
+"""One earthquake in each."""
+CLEAR = 0.5
+"""Probability that both picks must reach; the node asks for 0.3."""
+FULL_SECONDS = 70
+"""Before P, for the chain alone: a window and some."""
+Cell = tuple[np.ndarray, Quake]
+"""Counts (samples, 3), int32, and the earthquake in them, by the cell's own samples."""
+
+
+class Cells:
+    """Draws cells, the next one while the last is played.
+
+    Args:
+        seed: Decides all.
+
+    Attributes:
+        drawn_anew: Earthquakes not clear enough.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.drawn_anew = 0
+        self._rng = np.random.default_rng(seed)
+        self._chain = Chain()
+
+    def __call__(self, number: int) -> Iterator[Cell]:
+        """Yield so many cells."""
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = ahead.submit(self._clear)
+            for _ in range(number - 1):
+                cell, coming = coming.result(), ahead.submit(self._clear)
+                yield cell
+            yield coming.result()
+
+    def _clear(self) -> Cell:
+        while True:
+            counts, quake = self._draw()
+            first = quake.p - FULL_SECONDS * RATE
+            part = counts[first : quake.s + AFTER_SECONDS * RATE]
+            if is_clear(Quake(quake.p - first, quake.s - first), self._chain.messages(part)):
+                return counts, quake
+            self.drawn_anew += 1
+
+    def _draw(self) -> Cell:
+        record = earthquake(
+            self._rng,
+            n_samples=CELL_SECONDS * RATE,
+            p_arrival_sample=int(self._rng.integers(90, 140)) * RATE,
+            distance_km=float(self._rng.uniform(10, 60)),
+            magnitude=2.5,
+            snr_db=float(self._rng.uniform(35, 50)),
+        )
+        quake = Quake(record.p_arrival_sample, record.s_arrival_sample)
+        return np.rint(record.waveform).astype(np.int32), quake
+
+
+class Chain:
+    """The node's chain alone: a perfect line in, messages out."""
+
+    def __init__(self) -> None:
+        self._settings = Settings()
+        self._model = open_model(self._settings.model)
+
+    def messages(self, counts: np.ndarray) -> list[Message]:
+        """Return what it says of counts (samples, 3); samples are numbered from 0."""
+        source = SimSource(_Stretch(counts), float(RATE), 0, None, Event())
+        node = Node(self._settings.station, self._model, boot_id="")
+        told = _Told()
+        Daemon(self._settings, self._model, source, node, lambda line: None).run([told])
+        return told.messages
+
+
+def is_clear(quake: Quake, messages: list[Message]) -> bool:
+    """Whether one message has both picks, right and probable."""
+    return any(
+        len(message["picks"]) == 2
+        and all(pick["probability"] >= CLEAR and quake.is_right(pick) for pick in message["picks"])
+        for message in messages
+    )
+
+
+@dataclass
+class _Told:
+    """A sink that keeps messages."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def write(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def close(self) -> None:
+        """Nothing is pending."""
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A timeline of one piece."""
+
+    counts: np.ndarray
+
+    def stretches(self) -> Iterator[np.ndarray]:
+        yield self.counts

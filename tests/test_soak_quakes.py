@@ -1,0 +1,62 @@
+"""Earthquakes of the soak: picked clearly where nothing is wrong, the same for a seed."""
+
+import numpy as np
+import pytest
+
+from .soak import quakes
+from .soak.account import Quake
+from .soak.quakes import CLEAR, Cells, Chain, is_clear
+from .soak.sensor import RATE
+
+QUAKE = Quake(p=5000, s=5500)
+
+
+def test_cells_follow_from_the_seed():
+    """Twice the same counts and arrivals, and others for another seed."""
+    once, again, other = (list(Cells(seed)(2)) for seed in (3, 3, 4))
+    for (counts, quake), (counts_again, quake_again) in zip(once, again, strict=True):
+        assert np.array_equal(counts, counts_again) and quake == quake_again
+    assert not np.array_equal(once[0][0], other[0][0])
+
+
+def test_the_chain_picks_what_is_played_whole():
+    """A cell's earthquake is the only one the chain finds in all of the cell."""
+    counts, quake = next(Cells(3)(1))
+    messages = Chain().messages(counts)
+    assert is_clear(quake, messages)
+    assert len({m["event_id"] for m in messages}) == 1
+
+
+def test_what_the_network_misses_is_drawn_anew(monkeypatch):
+    """Where it is not sure enough the next one is taken, and counted."""
+    cells = Cells(3)
+    (plain, _), (after, _) = cells(2)
+    assert cells.drawn_anew == 0
+    judge = iter([False, True])
+    monkeypatch.setattr(quakes, "is_clear", lambda quake, messages: next(judge))
+    strict = Cells(3)
+    ((counts, _),) = strict(1)
+    assert strict.drawn_anew == 1
+    assert np.array_equal(counts, after) and not np.array_equal(counts, plain)
+
+
+@pytest.mark.parametrize(
+    ("p", "s", "probability", "clear"),
+    [
+        (0, 0, CLEAR, True),
+        (RATE // 2, -RATE // 2, CLEAR, True),
+        (RATE // 2 + 1, 0, CLEAR, False),
+        (0, RATE // 2 + 1, CLEAR, False),
+        (0, 0, CLEAR - 0.01, False),
+        (0, None, CLEAR, False),
+    ],
+)
+def test_clear_is_both_picks_right_and_probable(p, s, probability, clear):
+    """Each within half a second, each at least as probable."""
+    offsets = {"P": (QUAKE.p, p), "S": (QUAKE.s, s)}
+    picks = [
+        {"phase": phase, "sample": at + off, "probability": probability}
+        for phase, (at, off) in offsets.items()
+        if off is not None
+    ]
+    assert is_clear(QUAKE, [{"picks": picks}]) == clear
