@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 import keras
 
+from ... import EqedgeError
+
+
+class BatchError(EqedgeError):
+    """A batch that the devices cannot share equally."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -15,35 +21,66 @@ class Device:
 
     Attributes:
         backend: Keras's: `tensorflow` or `torch`; KERAS_BACKEND chooses.
-        is_gpu: Whether on a GPU; of several the first.
+        is_gpu: Whether on a GPU.
         dtype: Keras's dtype policy.
+        names: TensorFlow's names of the devices that share each batch; none where one computes.
+        idle: GPUs that the backend leaves unused.
     """
 
     backend: str
     is_gpu: bool = False
     dtype: str = "float32"
+    names: tuple[str, ...] = ()
+    idle: int = 0
 
     @property
     def told(self) -> str:
         """One line for the card."""
-        return f"{self.backend} on {'GPU' if self.is_gpu else 'CPU'}, {self.dtype}"
+        kind = "GPU" if self.is_gpu else "CPU"
+        what = f"{len(self.names)} {kind}s" if self.names else kind
+        rest = f"; {self.idle} more idle, KERAS_BACKEND=tensorflow uses all" if self.idle else ""
+        return f"{self.backend} on {what}, {self.dtype}{rest}"
+
+    def check_batch(self, windows: int) -> None:
+        """Refuse a batch that does not divide.
+
+        Raises:
+            BatchError: It cannot be shared equally.
+        """
+        count = max(1, len(self.names))
+        if windows % count:
+            lower = windows // count * count
+            raise BatchError(
+                f"--batch {windows}: cannot be shared equally by {count} devices; give "
+                f"{f'{lower} or ' if lower else ''}{lower + count}, or fewer devices by "
+                "CUDA_VISIBLE_DEVICES"
+            )
 
 
 def find() -> Device:
-    """Look for a GPU, and use mixed precision if it computes in bfloat16."""
+    """Look for GPUs, and use mixed precision if they compute in bfloat16.
+
+    All that TensorFlow sees share each batch: CUDA_VISIBLE_DEVICES leaves some out.
+    """
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-        details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
-        is_gpu, modern = bool(gpus), details.get("compute_capability", (0, 0)) >= (8, 0)
-    else:
-        import torch
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        modern = all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
+        devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
+        names = tuple(device.name for device in devices) if len(devices) > 1 else ()
+        return Device(backend, bool(gpus), _dtype(bool(gpus) and modern), names)
+    import torch
 
-        is_gpu = torch.cuda.is_available()
-        modern = is_gpu and torch.cuda.is_bf16_supported()
-    return Device(backend, is_gpu, "mixed_bfloat16" if modern else "float32")
+    is_gpu = torch.cuda.is_available()
+    modern = is_gpu and torch.cuda.is_bf16_supported()
+    return Device(backend, is_gpu, _dtype(modern), idle=max(0, torch.cuda.device_count() - 1))
+
+
+def _dtype(modern: bool) -> str:
+    return "mixed_bfloat16" if modern else "float32"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
 from .labels import LabelOptions
 from .records import Index, Record
+from .replicas import replicas_on
 from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
@@ -74,6 +75,8 @@ def run(request: TrainRequest, resume: bool) -> bool:
         Whether the schedule's end was reached; the weights are written either way.
     """
     revision = git_revision()
+    found = devices.find()
+    found.check_batch(request.batch_windows)
     _claim(request.output, resume)
     index = index_files(request.files)
     for reason, count in index.skipped.items():
@@ -85,11 +88,11 @@ def run(request: TrainRequest, resume: bool) -> bool:
         augment=AugmentOptions(late_p_r=request.late_p_r),
         labels=LabelOptions(label_type=request.label_type),
     )
-    found = devices.find()
     _say(f"training with {found.told}")
     weights = request.output / f"{spec.name}.weights.h5"
     with devices.computing_in(found.dtype):
-        student, finished, scores = _learn(request, resume, index, labels, spec, mixture, weights)
+        student = Student(request.student, request.seed, replicas_on(found.names))
+        finished, scores = _learn(student, request, resume, index, labels, spec, mixture, weights)
     licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
     write_card(
         request.output / f"{spec.name}.training.json",
@@ -113,6 +116,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
 
 
 def _learn(
+    student: Student,
     request: TrainRequest,
     resume: bool,
     index: Index,
@@ -120,9 +124,8 @@ def _learn(
     spec: ModelSpec,
     mixture: Mixture,
     weights: Path,
-) -> tuple[Student, bool, dict[str, Any]]:
-    """Return the trained student, whether its schedule ended, and its scores."""
-    student = Student(request.student, request.seed)
+) -> tuple[bool, dict[str, Any]]:
+    """Train the student; return whether its schedule ended, and its scores."""
     if request.initial is not None:
         student.start_from(request.initial)
     if resume:
@@ -161,7 +164,7 @@ def _learn(
         _say(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
     last = judge(student)
     loop.note(request.output, student, last)
-    return student, finished, {"P 0.3, S 0.3": last}
+    return finished, {"P 0.3, S 0.3": last}
 
 
 def _by_hand(records: Sequence[Record]) -> list[Record]:

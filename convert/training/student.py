@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...models.architectures import architecture
 from .devices import computing_in
 from .learning_layers import wrapped
+from .replicas import Replicas, Single
 
 Arrays = list[NDArray[Any]]
 
@@ -56,14 +57,30 @@ class Student:
         steps: Batches learned from.
     """
 
-    def __init__(self, settings: StudentSettings, seed: int) -> None:
-        """Build and initialise at random."""
+    def __init__(
+        self, settings: StudentSettings, seed: int, replicas: Replicas | None = None
+    ) -> None:
+        """Build and initialise at random.
+
+        Args:
+            settings: What to build, and how it learns.
+            seed: Of the initial weights.
+            replicas: What takes the steps; a single device by default.
+        """
         keras.utils.set_random_seed(seed)
         self._settings = settings
+        self._replicas = replicas or Single()
+        with self._replicas.scope():
+            self._build()
+        self.average: Arrays = self.network.get_weights()
+        self.steps = 0
+
+    def _build(self) -> None:
+        settings = self._settings
         self.network = build(settings.architecture, settings.drop_rate)
         self._start_at_priors()
         self._wrapped = wrapped(self.network, settings.tame_above)
-        self._optimizer = keras.optimizers.AdamW(
+        self._optimizer = self._replicas.adam(
             settings.peak_learning_rate,
             beta_2=0.98,
             weight_decay=settings.weight_decay,
@@ -73,13 +90,13 @@ class Student:
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "ba", "bh"])
         self._wrapped.compile(
             self._optimizer,
-            loss=[self._heads_loss, lambda _, excess: ops.mean(excess)],
+            loss=[self._heads_loss, lambda _, excess: excess],
             loss_weights=[1.0, settings.tame_weight],
             jit_compile=False,
         )
         self._optimizer.build(self._wrapped.trainable_variables)
-        self.average: Arrays = self.network.get_weights()
-        self.steps = 0
+        empty = [np.zeros((1, 6000, 3), np.float32), np.zeros((1, 1), np.float32)]
+        self._replicas.prepare(self._wrapped, empty)
 
     def learn(
         self, windows: NDArray[np.float32], targets: NDArray[np.float32], learning_rate: float
@@ -91,18 +108,19 @@ class Student:
             targets: (batch, 6000, 3) detection, P, S.
             learning_rate: Of this step.
         """
-        self._optimizer.learning_rate = learning_rate
         nothing = np.zeros((len(windows), 1), np.float32)
-        losses = self._wrapped.train_on_batch(windows, [targets, nothing])
+        with self._replicas.scope():
+            self._optimizer.learning_rate = learning_rate
+            loss = self._replicas.step(self._wrapped, windows, [targets, nothing])
         self.steps += 1
         if self.steps % AVERAGE_EVERY == 0:
             self._average()
-        self._wrapped.reset_metrics()
-        return float(np.ravel(losses)[0])
+        return loss
 
     def start_from(self, weights: Path) -> None:
         """Take weights from a file of the same network instead of random ones."""
-        self.network.load_weights(weights)
+        with self._replicas.scope():
+            self.network.load_weights(weights)
         self.average = self.network.get_weights()
 
     def averaged(self) -> Any:
@@ -136,10 +154,11 @@ class Student:
             count = sum(key.startswith(f"{name}/") for key in state)
             return [state[f"{name}/{k}"] for k in range(count)]
 
-        self.network.set_weights(stored("weight"))
+        with self._replicas.scope():
+            self.network.set_weights(stored("weight"))
+            for variable, value in zip(self._optimizer.variables, stored("optimizer"), strict=True):
+                variable.assign(value)
         self.average = stored("average")
-        for variable, value in zip(self._optimizer.variables, stored("optimizer"), strict=True):
-            variable.assign(value)
         self.steps = int(state["steps"])
 
     def _start_at_priors(self) -> None:
@@ -169,7 +188,7 @@ class Student:
         entropy = -(targets * ops.log(answers) + (1 - targets) * ops.log(1 - answers))
         onset = ops.convert_to_tensor([0.0, settings.onset_weight, settings.onset_weight])
         weights = ops.convert_to_tensor(list(settings.loss_weights))
-        return ops.mean(ops.sum(entropy * (1 + targets * onset) * weights, axis=-1))
+        return ops.sum(entropy * (1 + targets * onset) * weights, axis=-1)
 
 
 HEAD_LAYERS = ("detector", "picker_P", "picker_S")

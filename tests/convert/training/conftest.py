@@ -1,9 +1,14 @@
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.training.student import Student
 from eqedge.edge.replay.synthetic import earthquake, noise
+
+from .steps import BROKEN_AT, SETTINGS, STEPS, take_steps
 
 STATIONS = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"]
 
@@ -42,3 +47,28 @@ def write_stead(path: Path, n_events: int = 6, n_noise: int = 3, seed: int = 7) 
 def stead_file(tmp_path: Path) -> Path:
     """Six earthquakes and three noise records of six stations."""
     return write_stead(tmp_path / "small.hdf5")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run of twenty steps, and the checkpoint of its eleventh."""
+
+    start: list[Any]
+    student: Student
+    end: dict[str, Any]
+    folder: Path
+    broken: Path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """State after twenty uninterrupted steps, and after a run broken off at the eleventh."""
+    student = Student(SETTINGS, seed=1)
+    start = [w.copy() for w in student.network.get_weights()]
+    folder = tmp_path_factory.mktemp("run")
+    take_steps(student, folder, BROKEN_AT)
+    broken = folder / "broken"
+    broken.mkdir()
+    (folder / "checkpoint.npz").rename(broken / "checkpoint.npz")
+    take_steps(student, folder, STEPS - BROKEN_AT)
+    return Whole(start, student, student.state(), folder, broken)

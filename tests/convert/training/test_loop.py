@@ -12,52 +12,9 @@ from eqedge.convert.train_cli import train
 from eqedge.convert.training import loop
 from eqedge.convert.training.loop import CheckpointError, LoopSettings, learning_rate
 from eqedge.convert.training.run import OutputError
-from eqedge.convert.training.student import Student, StudentSettings
+from eqedge.convert.training.student import Student
 
-SETTINGS = StudentSettings()
-IDENTITY = {"seed": 1}
-
-
-def stream(first):
-    """Tiny batches, each a function of its number."""
-    number = first
-    while True:
-        rng = np.random.default_rng([9, number])
-        windows = rng.standard_normal((2, 6000, 3)).astype(np.float32)
-        targets = np.zeros((2, 6000, 3), np.float32)
-        targets[:, 3000:3020] = 1
-        yield windows, targets
-        number += 1
-
-
-def take_steps(student, output, steps):
-    """Learn from the stream where the student is, and save."""
-    batches = stream(student.steps)
-    for _ in range(steps):
-        student.learn(*next(batches), learning_rate(4e-3, student.steps / 20))
-    loop.save(output, student, 1.0, IDENTITY)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """State after twenty uninterrupted steps, and after a run broken off at the eleventh."""
-    student = Student(SETTINGS, seed=1)
-    start = [w.copy() for w in student.network.get_weights()]
-    folder = tmp_path_factory.mktemp("run")
-    take_steps(student, folder, 11)
-    broken = folder / "broken"
-    broken.mkdir()
-    (folder / "checkpoint.npz").rename(broken / "checkpoint.npz")
-    take_steps(student, folder, 9)
-    return start, student, folder, broken
-
-
-def distance(one, other, kind):
-    """Euclidean distance of two states in the weights, their average or the optimizer."""
-    assert one.keys() == other.keys()
-    keys = [key for key in one if key.startswith(f"{kind}/")]
-    assert keys
-    return np.sqrt(sum(np.square(one[key] - other[key], dtype=float).sum() for key in keys))
+from .steps import IDENTITY, SETTINGS, distance, stream
 
 
 def go_on(broken, folder, spoil=lambda student: None):
@@ -78,28 +35,26 @@ def test_resumed_run_ends_in_the_same_state(whole, tmp_path):
     so single weights may differ; the whole is compared with the way that was left. Seen on a loaded
     machine: 0.002 of it. Without the optimizer's state: 0.3.
     """
-    _, student, _, broken = whole
-    before, after = go_on(broken, tmp_path)
+    before, after = go_on(whole.broken, tmp_path)
     for kind in ("weight", "average", "optimizer"):
-        apart = distance(after, student.state(), kind)
+        apart = distance(after, whole.end, kind)
         assert apart < 0.02 * distance(after, before, kind), kind
 
 
 def test_a_lost_optimizer_state_would_show(whole, tmp_path):
     """Taken up with the optimizer of a fresh student, the run ends elsewhere."""
-    _, student, _, broken = whole
     fresh = Student(SETTINGS, seed=77).state()
 
     def forget(resumed):
         resumed.restore(resumed.state() | {k: v for k, v in fresh.items() if "optimizer" in k})
 
-    before, after = go_on(broken, tmp_path, forget)
-    assert distance(after, student.state(), "weight") > 0.1 * distance(after, before, "weight")
+    before, after = go_on(whole.broken, tmp_path, forget)
+    assert distance(after, whole.end, "weight") > 0.1 * distance(after, before, "weight")
 
 
 def test_training_changes_weights_and_average_lags(whole):
     """Twenty steps move the network; the average moves less."""
-    start, student, _, _ = whole
+    start, student = whole.start, whole.student
     moved = sum(
         np.abs(a - b).sum() for a, b in zip(start, student.network.get_weights(), strict=True)
     )
@@ -110,7 +65,7 @@ def test_training_changes_weights_and_average_lags(whole):
 
 def test_random_start_depends_on_the_seed_alone(whole):
     """Initialisation is random, and the same for the same seed."""
-    start, _, _, _ = whole
+    start = whole.start
     same, other = Student(SETTINGS, seed=1), Student(SETTINGS, seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(start, same.network.get_weights(), strict=True))
     assert not all(
@@ -120,8 +75,7 @@ def test_random_start_depends_on_the_seed_alone(whole):
 
 def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
     """The shipped file loads into LEQNet-GRU of 38,720 parameters and nothing else."""
-    _, student, _, _ = whole
-    network = student.averaged()
+    network = whole.student.averaged()
     path = tmp_path / "x.weights.h5"
     network.save_weights(path)
     fresh = Student(SETTINGS, seed=5)
@@ -129,26 +83,24 @@ def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
     assert fresh.network.count_params() == 38_720
     assert all(
         np.array_equal(a, b)
-        for a, b in zip(student.average, fresh.network.get_weights(), strict=True)
+        for a, b in zip(whole.student.average, fresh.network.get_weights(), strict=True)
     )
 
 
 def test_checkpoint_of_another_run_is_refused(whole):
     """Going on with other settings names the setting and both values."""
-    _, student, folder, _ = whole
     with pytest.raises(CheckpointError, match="seed 1, now 2"):
-        loop.resume(folder, student, {"seed": 2})
+        loop.resume(whole.folder, whole.student, {"seed": 2})
 
 
 def test_damaged_checkpoint_is_one_clear_line(tmp_path, whole):
     """A truncated checkpoint is named, and so is one that is absent."""
-    _, student, folder, _ = whole
-    content = (folder / "checkpoint.npz").read_bytes()
+    content = (whole.folder / "checkpoint.npz").read_bytes()
     (tmp_path / "checkpoint.npz").write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match="damaged"):
-        loop.resume(tmp_path, student, IDENTITY)
+        loop.resume(tmp_path, whole.student, IDENTITY)
     with pytest.raises(CheckpointError, match="--resume"):
-        loop.resume(tmp_path / "none", student, IDENTITY)
+        loop.resume(tmp_path / "none", whole.student, IDENTITY)
 
 
 def test_schedule_rises_and_falls():
