@@ -12,11 +12,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ..broker import wait_until
 from .disk import Disk
 
 NO_PORT = 2
 """Exit code where the port is not there at the start."""
 LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 120.0
+"""On the wall, for a node that starts or lags on a busy machine."""
 
 
 class Node:
@@ -122,6 +125,21 @@ json_file = "{self._health}"
             lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
             peak = next(line for line in lines if line.startswith("VmHWM"))
             self.peak_kb = max(self.peak_kb, int(peak.split()[1]))
+
+    def wait_for_lines(self) -> None:
+        """Wait until it has written what waited for a disk that refused.
+
+        It offers the lines again with its next health record. Killed before that it may lose
+        what the broker has not got yet: nobody promised otherwise.
+        """
+        seen = len(self.records)
+
+        def has_written() -> bool:
+            self.look_after()
+            # the first of two may have been on its way
+            return len(self.records) >= seen + 2 and self.records[-1]["output_waiting_lines"] == 0
+
+        wait_until(has_written, "the node writes what waited", PATIENCE_SECONDS)
 
     def end(self) -> None:
         """Stop it as an operator does, once the broker has everything."""

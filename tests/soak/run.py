@@ -18,7 +18,7 @@ from eqedge.edge.delivery.spool import Spool
 from ..broker import Broker, free_port, wait_until
 from .account import Account, Quake, key
 from .disk import Disk
-from .node import Node
+from .node import PATIENCE_SECONDS, Node
 from .plan import Fault, plan
 from .quakes import CELL_SECONDS, Cells
 from .sensor import PACKET, RATE, Break, Sensor
@@ -27,8 +27,6 @@ STEP_SECONDS = 3600.0
 """By which the node's clock is set wrong, and half a cell of data: none then looks like another."""
 SECONDS_TO_SETTLE = 20.0
 """On the wall, after the last sample, for the broker to have everything."""
-PATIENCE_SECONDS = 120.0
-"""On the wall, for a node that starts or lags on a busy machine."""
 Step = Callable[[int], None]
 
 
@@ -84,8 +82,8 @@ class Soak:
         # the first samples of a run that starts with the program would only wait for it
         wait_until(self._is_ready, "the node opens the port", PATIENCE_SECONDS)
         steps = list(self._steps())
-        begin = time.monotonic()
         cells = self._cells(round(self._hours * 3600 / CELL_SECONDS))
+        begin = time.monotonic()
         for first, (counts, place) in zip(count(0, CELL_SECONDS * RATE), cells, strict=False):
             quake = Quake(first + place.p, first + place.s)
             self._quakes.append(quake)
@@ -121,6 +119,10 @@ class Soak:
     def _ways(self, fault: Fault) -> tuple[Step, Step]:
         node, broker, disk = self._node, self._broker, self._disk
 
+        def unlock(at: int) -> None:
+            disk.unlock()
+            node.wait_for_lines()
+
         def nothing(at: int) -> None:
             """End of a fault that has no length."""
 
@@ -153,7 +155,7 @@ class Soak:
                 lambda at: disk.fill(node.process_id),
                 kill_and(lambda: disk.free(node.process_id)),
             ),
-            "kill with read-only folder": (locked_start, lambda at: disk.unlock()),
+            "kill with read-only folder": (locked_start, unlock),
             "unplug": (lambda at: self._sensor.unplug(), lambda at: self._sensor.plug_in()),
             "broker stops": (lambda at: broker.stop(), restart),
             "broker freezes": (
@@ -166,7 +168,7 @@ class Soak:
                 lambda at: disk.fill(node.process_id),
                 lambda at: disk.free(node.process_id),
             ),
-            "folder read-only": (lambda at: disk.lock(), lambda at: disk.unlock()),
+            "folder read-only": (lambda at: disk.lock(), unlock),
             "clock steps forward": (self._set_clock(1), self._set_clock(0)),
             "clock steps back": (self._set_clock(-1), self._set_clock(0)),
         }

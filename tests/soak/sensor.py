@@ -65,7 +65,8 @@ class Sensor:
         self._look_for_reader()
         if self._connection is None:
             self._sensor.skip(len(counts))
-            self.breaks.append(Break(at, "unplug" if self._listener is None else "hung up"))
+            if self._listener is None:
+                self.breaks.append(Break(at, "unplug"))
             return
         packet = self._spoil(self._sensor.push(counts), at)
         try:
@@ -76,9 +77,9 @@ class Sensor:
                 self._put(self._sensor.receive(asked))
             self._put(packet)
         except OSError:
+            # Whoever kills the node notes the break; one that hangs up by itself has no excuse.
             self._connection.close()
             self._connection = None
-            self.breaks.append(Break(at, "hung up"))
 
     def is_read(self) -> bool:
         """Whether the next packet can be sent: the node keeps up, or nothing is plugged in.
