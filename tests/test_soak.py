@@ -34,5 +34,7 @@ def test_an_hour_of_everything_loses_nothing(tmp_path):
     assert account["lost"] == account["missed"] == account["left_in_spool"] == 0, account
     assert account["exits_of_its_own"] == account["duplicates_in_file"] == 0, account
     assert account["expected"] >= 3 and account["frames_damaged"] > 0, account
+    assert account["expected"] + sum(account["excused"].values()) == account["played"], account
+    assert set(account["excused"]) <= {"kill", "unplug", "line"}, account
     assert len(account["faults"]) >= len(KINDS) - 1, account
     assert account["starts"] >= 4, account

@@ -23,9 +23,15 @@ def main() -> None:
     parser.add_argument(
         "--every", type=float, default=600.0, help="seconds of data between faults (default 600)"
     )
-    parser.add_argument("--keep", type=Path, help="a folder for logs, kept afterwards")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for logs, messages and what came of each earthquake"
+    )
     parser.add_argument("--json", type=Path, help="a file for the account")
     options = parser.parse_args()
+    if options.keep and options.keep.is_dir() and any(options.keep.iterdir()):
+        parser.error(f"--keep {options.keep}: holds files; give a new folder")
+    if min(options.hours, options.speed, options.every) <= 0:
+        parser.error("--hours, --speed and --every: use more than 0")
     enter()
     with tempfile.TemporaryDirectory(prefix="eqedge-soak-") as scratch:
         folder = options.keep or Path(scratch)

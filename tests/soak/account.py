@@ -12,9 +12,9 @@ from eqedge.edge.replay.scoreboard import TOLERANCE_SECONDS
 from .sensor import RATE, Break
 
 WARM_SECONDS = 75
-"""Unbroken before P: a window must fill first."""
+"""Unbroken before P: a window of 60 s must fill, and a new node learn what the sensor is."""
 AFTER_SECONDS = 45
-"""Unbroken after S: the event must have been told."""
+"""Unbroken after S: what a kill takes with it is up to 16 s old, and the event must be told."""
 
 
 @dataclass
