@@ -11,7 +11,7 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check test bench soak arm64-smoke clean
+.PHONY: help demo setup apt check test bench soak arm64-smoke systemd-smoke clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench   what each stage and a whole node cost on this machine (90 s)'
 	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
 	@echo 'make arm64-smoke  the node on Debian arm64 under qemu-user: same picks, size, memory (as root)'
+	@echo 'make systemd-smoke  the service under a real systemd in a virtual machine: power cut, freeze, kill (as root)'
 	@echo 'make clean   remove virtual environments and caches'
 
 demo: $(NODE)/.installed
@@ -71,6 +72,11 @@ soak: setup
 
 arm64-smoke: $(NODE)/.installed
 	$(NODE)/bin/python -m tests.arm64_smoke
+
+ACCEL ?= tcg
+systemd-smoke: APT += mmdebstrap e2fsprogs qemu-system-x86
+systemd-smoke: setup
+	$(BIN)/python -m tests.systemd_smoke --accel $(ACCEL)
 
 clean:
 	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
