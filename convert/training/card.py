@@ -29,6 +29,8 @@ class Run:
     settings: dict[str, Any]
     teachers: Sequence[tuple[str, str]]
     """(file name, licence) of each."""
+    scored_records: int
+    """Held-out ones behind the scores."""
     scores: dict[str, Any]
     """By the name of the threshold set."""
     revision: str | None
@@ -57,6 +59,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
             "rule": f"sha256('{HOLD_OUT_SALT}:' + station), first 4 bytes mod 100 "
             f"< {HELD_OUT_PERCENT} is held out; station is both codes in alphabetical order",
             "held_out_stations": sorted({r.station for r in index.held_out()}),
+            "scored_records": run.scored_records,
         },
         "skipped": dict(index.skipped),
         "teachers": [{"file": name, "licence": licence} for name, licence in run.teachers],

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,8 @@ from .records import Index, Record
 
 SCHEMA = 1
 NUMBERS = ("first", "n_samples", "p_sample", "s_sample", "coda_end_sample")
+SHARED = ("path", "station", "source", "kind")
+"""Texts that many records have in common, kept once."""
 
 
 def kept_index(path: Path, folder: Path, make: Callable[[Path], Index]) -> Index:
@@ -63,6 +66,8 @@ def _record(row: dict[str, Any]) -> Record:
     values: dict[str, Any] = dict(row)
     for name in NUMBERS:
         values[name] = int(row[name]) if row[name] else None
+    for name in SHARED:
+        values[name] = sys.intern(row[name])
     return Record(**{**values, "manual": row["manual"] == "True"})
 
 

@@ -21,7 +21,7 @@ STATION_EXPONENT = 0.6
 """An event's chance falls with its station's number of events to this power."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spot:
     """A sample of a record: of an onset, or where quiet begins."""
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import signal
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
+from .history import Stretch, note, tell
 from .stream import Batch, StreamError
 from .student import Student
 
@@ -28,6 +28,10 @@ FLOOR = 0.01
 
 class CheckpointError(EqedgeError):
     """A checkpoint that cannot be read or belongs to another run."""
+
+
+class DivergedError(EqedgeError):
+    """The loss is no number any more."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ def train(
 
     Returns:
         Whether the schedule's end was reached.
+
+    Raises:
+        StreamError: Batches cannot be made any more; what was learned is saved.
+        DivergedError: The loss is no number; the checkpoint before stays.
     """
     stream = open_stream(student.steps)
     clock = _Clock(elapsed(output), time.monotonic())
-    saved = told = scored = time.monotonic()
-    losses: list[float] = []
+    saved = scored = began = time.monotonic()
+    told, noted = Stretch(), Stretch()
     try:
         with _stop_requested() as stop:
             while settings.progress(student.steps, clock.seconds()) < 1 and not stop:
@@ -95,25 +103,34 @@ def train(
                 rate = learning_rate(
                     peak_learning_rate, settings.progress(student.steps, clock.seconds())
                 )
-                losses.append(student.learn(windows, targets, rate))
+                loss = student.learn(windows, targets, rate)
                 now = time.monotonic()
-                if now - told >= settings.progress_seconds:
-                    part = settings.progress(student.steps, clock.seconds())
-                    _tell(student, losses, part, rate, len(losses) * len(windows) / (now - told))
-                    losses, told = [], now
-                if now - saved >= settings.checkpoint_seconds:
+                if not math.isfinite(loss):
+                    raise DivergedError(
+                        f"{output}: the loss of step {student.steps} is {loss}; lower "
+                        "--learning-rate and start again"
+                    )
+                for stretch in (told, noted):
+                    stretch.add(loss, len(windows), now - began, rate)
+                began = now
+                if told.seconds >= settings.progress_seconds:
+                    tell(student.steps, settings.progress(student.steps, clock.seconds()), told)
+                    told = Stretch()
+                due = score is not None and now - scored >= settings.score_seconds
+                if now - saved >= settings.checkpoint_seconds or due:
                     save(output, student, clock.seconds(), identity)
-                    saved = now
-                if score is not None and now - scored >= settings.score_seconds:
-                    note(output, student, score(student))
-                    scored = told = time.monotonic()
-                    losses = []
+                    note(output, student.steps, noted, score(student) if score and due else None)
+                    saved = began = time.monotonic()
+                    scored = began if due else scored
+                    noted = Stretch()
             finished = settings.progress(student.steps, clock.seconds()) >= 1
     finally:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
     save(output, student, clock.seconds(), identity)
+    if noted.losses:
+        note(output, student.steps, noted)
     return finished
 
 
@@ -182,29 +199,3 @@ def _stop_requested() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _tell(
-    student: Student, losses: list[float], part: float, rate: float, windows_per_s: float
-) -> None:
-    print(
-        f"step {student.steps}  {100 * part:5.1f} %  loss {np.mean(losses):.5f}  "
-        f"rate {rate:.2e}  {windows_per_s:.0f} windows/s",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def note(output: Path, student: Student, result: dict[str, Any]) -> None:
-    """Add a score to the run's history, and tell it."""
-    line = {"steps": student.steps, "score": result}
-    with (output / "history.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    noise = result.get("noise", {}).get("false_p_per_hour")
-    print(
-        f"held-out stations, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
-        f"S F1 {result['S']['manually_picked']['f1']:.3f}, false P/h {noise}, "
-        f"announced {result.get('announced_by_s')}",
-        file=sys.stderr,
-        flush=True,
-    )

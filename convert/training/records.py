@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 
-from ... import EqedgeError
+from ... import EqedgeError, first_line
+from ...edge.replay.heaps import UNREADABLE, DamagedHeap, GuardedHdf5
 from ...edge.replay.stead import number
 
 RATE_HZ = 100.0
@@ -81,6 +84,7 @@ class Index:
         return [record for record in self.records if record.held_out]
 
 
+@cache
 def held_out(station: str) -> bool:
     """Whether a station is kept from training: decided by a hash of its name alone, for good."""
     digest = hashlib.sha256(f"{HOLD_OUT_SALT}:{station}".encode()).digest()
@@ -114,8 +118,8 @@ def index_stead(path: str | Path) -> Index:
     index = Index()
     tabled: set[str] = set()
     try:
-        with h5py.File(path, "r") as file:
-            if "data" not in file:
+        with GuardedHdf5(path) as file:
+            if not isinstance(file.get("data"), h5py.Group):
                 raise DataError(f"{path}: no group 'data'; is it a STEAD file?")
             traces = file["data"]
             # row by row: STEAD's own table has 1.2 million of them
@@ -127,8 +131,8 @@ def index_stead(path: str | Path) -> Index:
             for name in traces:
                 if name not in tabled:
                     index.records += _stead_record(path, name, traces, None, index.skipped)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({error})") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     index.records.sort(key=lambda record: record.dataset)
     if not index.records:
         raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
@@ -144,11 +148,11 @@ def index_continuous(path: str | Path) -> Index:
     path = Path(path)
     index = Index()
     try:
-        with h5py.File(path, "r") as file:
+        with GuardedHdf5(path) as file:
             for name, dataset in _datasets(file):
                 index.records.extend(_stretches(path, name, dataset, index.skipped))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({error})") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     if not index.records:
         raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
     return index
@@ -181,7 +185,10 @@ def _stead_record(
         dataset = group[name]
         facts: Mapping[str, Any] = row if row is not None else dict(dataset.attrs)
         shape = dataset.shape
-    except (OSError, KeyError, RuntimeError):
+    except DamagedHeap as error:
+        skipped[f"unreadable dataset: {error}"] += 1
+        return
+    except UNREADABLE:
         skipped["unreadable dataset"] += 1
         return
     if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
@@ -208,8 +215,8 @@ def _stead_record(
         f"data/{name}",
         0,
         int(shape[0]),
-        station_of(name, facts),
-        str(facts.get("source_set") or path.stem),
+        sys.intern(station_of(name, facts)),
+        sys.intern(str(facts.get("source_set") or path.stem)),
         "noise" if noise else "event",
         p,
         s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from .augment import AugmentOptions
 from .card import Run, git_revision, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
+from .history import HISTORY, Stretch, note
 from .labels import LabelOptions
 from .records import Index, Record
 from .replicas import replicas_on
@@ -28,6 +30,8 @@ from .student import Student, StudentSettings, build
 MINED_SCENES = 12_000
 CENTRED_ON = 400
 """Records of training stations that tell where the best threshold lies."""
+SCORED_RECORDS = 500
+"""At most: of STEAD's held-out records alone the windows would fill 150 GB."""
 
 
 class OutputError(EqedgeError):
@@ -82,7 +86,8 @@ def run(request: TrainRequest, resume: bool) -> bool:
     for reason, count in index.skipped.items():
         _say(f"skipped {count}: {reason}")
     labels = teacher_labels(request.files, index, _say)
-    _say(f"{len(index.training())} records to train on, {len(index.held_out())} held out")
+    training, held_out, scored = len(index.training()), len(index.held_out()), scored_on(index)
+    _say(f"{training} records to train on, {held_out} held out, {len(scored)} of them scored")
     spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
     mixture = Mixture(
         augment=AugmentOptions(late_p_r=request.late_p_r),
@@ -106,6 +111,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
             loop.elapsed(request.output),
             {"student": asdict(request.student), "mixture": asdict(mixture)},
             list(zip((p.name for p in request.files.teachers), licences, strict=False)),
+            len(scored),
             scores,
             revision,
             request.initial.name if request.initial else None,
@@ -139,7 +145,7 @@ def _learn(
     stream = StreamSettings(
         request.seed, request.batch_windows, mixture, spec, request.budget_bytes, hard
     )
-    trial = make_trial(index.held_out(), labels, spec, TRIAL_SEED, TRIAL_DRAWS)
+    trial = make_trial(scored_on(index), labels, spec, TRIAL_SEED, TRIAL_DRAWS)
 
     def open_stream(first: int) -> Iterator[Batch]:
         return batches(index.records, labels, stream, first, request.workers)
@@ -163,8 +169,14 @@ def _learn(
         student.lift(name, shift_to_centre(best))
         _say(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
     last = judge(student)
-    loop.note(request.output, student, last)
+    note(request.output, student.steps, Stretch(), last)
     return finished, {"P 0.3, S 0.3": last}
+
+
+def scored_on(index: Index) -> list[Record]:
+    """Held-out records that a training is scored on: all, or so many spread over the files."""
+    labelled = [record for record in index.held_out() if record.kind != "continuous"]
+    return labelled[:: max(1, math.ceil(len(labelled) / SCORED_RECORDS))]
 
 
 def _by_hand(records: Sequence[Record]) -> list[Record]:
@@ -178,9 +190,9 @@ def _claim(output: Path, resume: bool) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         if not resume:
-            for name in ("checkpoint.npz", "history.jsonl"):
+            for name in ("checkpoint.npz", HISTORY):
                 (output / name).unlink(missing_ok=True)
-        (output / "history.jsonl").touch()
+        (output / HISTORY).touch()
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
 

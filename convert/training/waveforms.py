@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import first_line
+from ...edge.replay.heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .records import Record
 
 
@@ -49,12 +50,13 @@ class Waveforms:
     def _load(self, record: Record) -> tuple[NDArray[np.float32] | None, str | None]:
         try:
             if record.path not in self._files:
-                self._files[record.path] = h5py.File(record.path, "r")
+                self._files[record.path] = GuardedHdf5(record.path)
             dataset = self._files[record.path][record.dataset]
+            check_chunks(dataset)
             raw = dataset[record.first : record.first + record.n_samples]
-        except (OSError, KeyError, RuntimeError) as error:
-            return None, f"unreadable: {record.dataset} ({str(error).splitlines()[0]})"
-        waveform = np.asarray(raw, np.float64)
+            waveform = np.asarray(raw, np.float64)
+        except UNREADABLE as error:
+            return None, f"unreadable: {record.dataset} ({first_line(error)})"
         if not np.isfinite(waveform).all():
             return None, "NaN or infinite samples"
         waveform -= waveform.mean(axis=0)

@@ -17,26 +17,13 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
 from ..records import NANOSECONDS
-from .heaps import LENGTH_BYTES, GuardedFile
+from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 
 RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
 LONGEST_SAMPLES = 10_000_000
 """More than a day: a damaged header, or a record that should be cut before it fills the memory."""
-CHECKSUM_BYTES = 4
-"""Fletcher's, behind each chunk that has one."""
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    ArithmeticError,
-    LookupError,
-)
-"""What h5py raises on damage, and on things that are no array of numbers."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -100,13 +87,10 @@ class SteadFile:
         if not self.path.is_file():
             raise SteadError(f"{path}: no such file; name a STEAD-layout HDF5 file")
         try:
-            self._bytes = GuardedFile(self.path)
-            self._file = h5py.File(self._bytes, "r")
-            if self._file.id.get_create_plist().get_sizes()[1] != LENGTH_BYTES:
-                raise OSError(f"its lengths are not of {LENGTH_BYTES} bytes")
+            self._file = GuardedHdf5(self.path)
             group = self._file.get("data")
             empty = not isinstance(group, h5py.Group) or len(group) == 0
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._unreadable(error) from error
         if empty:
             self.close()
@@ -131,7 +115,7 @@ class SteadFile:
                 name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
                 for name in self._group
             ]
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def read(self, name: str) -> Trace:
@@ -143,7 +127,7 @@ class SteadFile:
         try:
             dataset = self._group[name]
             _check_shape(name, tuple(dataset.shape or ()))
-            _check_chunks(dataset)
+            check_chunks(dataset)
             waveform = np.asarray(dataset[()], dtype=np.float32)
             attributes = {**self._row(name), **{k: _plain(v) for k, v in dataset.attrs.items()}}
         except KeyError as error:
@@ -151,7 +135,7 @@ class SteadFile:
                 f"trace {name}: not in {self.path.name}, or its header is damaged; "
                 "download or copy the file again"
             ) from error
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise TraceError(
                 f"trace {name}: cannot be read ({first_line(error)}); "
                 "download or copy the file again"
@@ -189,7 +173,6 @@ class SteadFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        self._bytes.close()
 
     def _unreadable(self, error: Exception) -> SteadError:
         return SteadError(
@@ -209,14 +192,6 @@ def _check_shape(name: str, shape: tuple[int, ...]) -> None:
         raise TraceError(f"trace {name}: shape {shape}, expected (samples, 3) as E, N, Z")
     if shape[0] > LONGEST_SAMPLES:
         raise TraceError(f"trace {name}: {shape[0]} samples; cut it to {LONGEST_SAMPLES} at most")
-
-
-def _check_chunks(dataset: Any) -> None:
-    """Refuse chunks shorter than their checksum, over which HDF5 reads beyond its memory."""
-    if dataset.fletcher32:
-        chunks = (dataset.id.get_chunk_info(n) for n in range(dataset.id.get_num_chunks()))
-        if any(chunk.size <= CHECKSUM_BYTES for chunk in chunks):
-            raise OSError("a chunk is shorter than its checksum")
 
 
 def number(value: Any) -> float | None:

@@ -10,46 +10,83 @@ import pytest
 from click.testing import CliRunner
 from eqedge.convert.train_cli import train
 from eqedge.convert.training import loop
-from eqedge.convert.training.loop import CheckpointError, LoopSettings, learning_rate
+from eqedge.convert.training.loop import (
+    CheckpointError,
+    DivergedError,
+    LoopSettings,
+    learning_rate,
+)
 from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student
 
-from .steps import IDENTITY, SETTINGS, distance, stream
+from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, distance, stream
 
 
 def go_on(broken, folder, spoil=lambda student: None):
-    """Take a broken-off run up with a new student to its end; return both ends of the way."""
-    resumed = Student(SETTINGS, seed=77)
-    loop.resume(broken, resumed, IDENTITY)
-    assert resumed.steps == 11
-    spoil(resumed)
-    before = {key: np.copy(value) for key, value in resumed.state().items()}
-    assert loop.train(resumed, 4e-3, stream, LoopSettings(steps=20), folder, IDENTITY)
-    return before, resumed.state()
+    """Take a broken-off run up with a new student to its end; return it, and where it began."""
+    student = Student(SETTINGS, seed=77)
+    loop.resume(broken, student, IDENTITY)
+    assert student.steps == BROKEN_AT
+    spoil(student)
+    before = {key: np.copy(value) for key, value in student.state().items()}
+    assert loop.train(student, 4e-3, stream, LoopSettings(steps=STEPS), folder, IDENTITY)
+    return student, before
 
 
-def test_resumed_run_ends_in_the_same_state(whole, tmp_path):
+@pytest.fixture(scope="module")
+def resumed(whole, tmp_path_factory):
+    """The broken-off run taken up by new objects, where it began, and its folder."""
+    folder = tmp_path_factory.mktemp("resumed")
+    return *go_on(whole.broken, folder), folder
+
+
+def test_resumed_run_ends_in_the_same_state(whole, resumed):
     """Broken off and taken up by new objects, a run ends where it would have, but for rounding.
 
     Threads add gradients in any order, and Adam makes much of it where a gradient is nearly none,
     so single weights may differ; the whole is compared with the way that was left. Seen on a loaded
     machine: 0.002 of it. Without the optimizer's state: 0.3.
     """
-    before, after = go_on(whole.broken, tmp_path)
+    student, before, _ = resumed
+    after = student.state()
     for kind in ("weight", "average", "optimizer"):
         apart = distance(after, whole.end, kind)
-        assert apart < 0.02 * distance(after, before, kind), kind
+        assert apart < 0.02 * distance(whole.end, before, kind), kind
+
+
+def test_a_run_notes_its_loss(resumed):
+    """The mean over the steps since the line before, the last one's rate, and the speed."""
+    _, _, folder = resumed
+    (line,) = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
+    assert line["steps"] == STEPS
+    assert 0.01 < line["loss"] < 1.0
+    last = learning_rate(4e-3, (STEPS - 1) / STEPS)
+    assert line["learning_rate"] == pytest.approx(last, rel=0.01)
+    assert line["windows_per_s"] > 0
+
+
+def test_a_loss_that_is_no_number_ends_the_run(resumed):
+    """One line with the remedy; the checkpoint stays that of before."""
+    student, _, folder = resumed
+    before = (folder / "checkpoint.npz").read_bytes()
+    windows, targets = next(stream(0))
+    settings = LoopSettings(steps=STEPS + 1, checkpoint_seconds=0)
+    batches = iter([(windows * np.nan, targets)])
+    with pytest.raises(DivergedError, match=r"step 21 is nan; lower --learning-rate"):
+        loop.train(student, 4e-3, lambda first: batches, settings, folder, IDENTITY)
+    assert (folder / "checkpoint.npz").read_bytes() == before
 
 
 def test_a_lost_optimizer_state_would_show(whole, tmp_path):
     """Taken up with the optimizer of a fresh student, the run ends elsewhere."""
     fresh = Student(SETTINGS, seed=77).state()
 
-    def forget(resumed):
-        resumed.restore(resumed.state() | {k: v for k, v in fresh.items() if "optimizer" in k})
+    def forget(student):
+        student.restore(student.state() | {k: v for k, v in fresh.items() if "optimizer" in k})
 
-    before, after = go_on(whole.broken, tmp_path, forget)
-    assert distance(after, whole.end, "weight") > 0.1 * distance(after, before, "weight")
+    student, before = go_on(whole.broken, tmp_path, forget)
+    way = distance(student.state(), before, "weight")
+    assert distance(student.state(), whole.end, "weight") > 0.1 * way
 
 
 def test_training_changes_weights_and_average_lags(whole):
@@ -163,4 +200,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     assert str(tmp_path) not in json.dumps(card)
     assert (output / "leqnet_gru.weights.h5").exists()
     assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
+    notes = [json.loads(line) for line in (output / "history.jsonl").read_text().splitlines()]
+    assert [note["steps"] for note in notes if "loss" in note] == [reached, reached + 2]
+    assert [note["steps"] for note in notes if "score" in note] == [reached, reached + 2]
     assert (output / "learning.svg").read_text().startswith("<?xml")

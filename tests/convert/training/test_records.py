@@ -1,3 +1,5 @@
+import struct
+
 import h5py
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from eqedge.convert.training.records import (
     station_of,
 )
 from eqedge.convert.training.waveforms import Waveforms
+from eqedge.edge.replay.heaps import SIGNATURE
 
 from .conftest import write_stead
 
@@ -87,6 +90,32 @@ def test_file_that_is_not_hdf5_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"broken\.hdf5"):
         index_stead(path)
+
+
+@pytest.mark.parametrize("size", [0, 1 << 50])
+def test_a_damaged_heap_of_texts_is_told(stead_file, size):
+    """The guard of the replay stands before training too: no hang, and the place is named."""
+    content = bytearray(stead_file.read_bytes())
+    heap = content.find(SIGNATURE)
+    struct.pack_into("<Q", content, heap + 8, size)
+    stead_file.write_bytes(content)
+    with pytest.raises(DataError, match=rf"small\.hdf5: .*texts at byte {heap} ends beyond"):
+        index_stead(stead_file)
+
+
+def test_a_chunk_shorter_than_its_checksum_is_skipped(tmp_path):
+    """Over it HDF5 would read beyond its memory."""
+    path = tmp_path / "chunks.hdf5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset(
+            "data/BAD.XX_0_NO", (6000, 3), "f4", chunks=(6000, 3), fletcher32=True
+        )
+        made.attrs["trace_category"] = "noise"
+        made.id.write_direct_chunk((0, 0), b"abc")
+    waveforms = Waveforms()
+    assert [waveforms.read(record) for record in index_stead(path).records] == [None]
+    (reason,) = waveforms.skipped
+    assert reason == "unreadable: data/BAD.XX_0_NO (a chunk is shorter than its checksum)"
 
 
 def test_unusable_samples_are_counted_once(stead_file):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
-from eqedge.convert.training.records import index_stead
+from eqedge.convert.training.records import Index, Record, index_stead
+from eqedge.convert.training.run import SCORED_RECORDS, scored_on
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
 from eqedge.models.spec import ModelSpec
 
@@ -108,3 +109,15 @@ def test_teachers_must_agree_on_an_unlabelled_event(stead_file):
     both = make_trial([record], {key: [yes, yes]}, SPEC, 0).events[0]
     single = make_trial([record], {key: [yes, no]}, SPEC, 0).events[0]
     assert len(both.unlabelled[0]) == 1 and len(single.unlabelled[0]) == 0
+
+
+def test_a_training_is_scored_on_a_bounded_number():
+    """All held-out records where they are few; of STEAD's a part, from first to last station."""
+    names = [f"S{k:04d}.XX" for k in range(4000)]
+    records = [Record("f", f"data/{name}", 0, 6000, name, "set", "event", 900) for name in names]
+    held = Index(records).held_out()
+    assert scored_on(Index(held[:300])) == held[:300]
+    some = scored_on(Index(records))
+    assert SCORED_RECORDS / 2 < len(some) <= SCORED_RECORDS < len(held)
+    assert all(record.held_out for record in some)
+    assert held.index(some[0]) == 0 and held.index(some[-1]) > len(held) - 3

@@ -1,0 +1,82 @@
+"""Steps -> what a training tells of them: a line on the screen, and notes in `history.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HISTORY = "history.jsonl"
+
+
+@dataclass
+class Stretch:
+    """Steps since something was last told of them."""
+
+    losses: list[float] = field(default_factory=list)
+    windows: int = 0
+    seconds: float = 0.0
+    learning_rate: float = 0.0
+
+    def add(self, loss: float, windows: int, seconds: float, learning_rate: float) -> None:
+        """Take in one step.
+
+        Args:
+            loss: Of its batch.
+            windows: In it.
+            seconds: That it took, waiting for the batch included.
+            learning_rate: Of it.
+        """
+        self.losses.append(loss)
+        self.windows += windows
+        self.seconds += seconds
+        self.learning_rate = learning_rate
+
+    def row(self) -> dict[str, float]:
+        """Mean loss, last learning rate and windows a second; nothing where there was no step."""
+        if not self.losses:
+            return {}
+        return {
+            "loss": round(float(np.mean(self.losses)), 6),
+            "learning_rate": float(f"{self.learning_rate:.4g}"),
+            "windows_per_s": round(self.windows / max(self.seconds, 1e-9), 1),
+        }
+
+
+def tell(steps: int, part: float, stretch: Stretch) -> None:
+    """Say how a training gets on: its steps so far, the part of it that is done."""
+    row = stretch.row()
+    print(
+        f"step {steps}  {100 * part:5.1f} %  loss {row['loss']:.5f}  "
+        f"rate {row['learning_rate']:.2e}  {row['windows_per_s']:.0f} windows/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | None = None) -> None:
+    """Add a line to a run's history, and tell its score.
+
+    Args:
+        output: The run's folder.
+        steps: Taken in all.
+        stretch: Since the line before.
+        result: Score on held-out stations, if there is one.
+    """
+    line = {"steps": steps, **stretch.row(), **({} if result is None else {"score": result})}
+    with (output / HISTORY).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    if result is None:
+        return
+    noise = result.get("noise", {}).get("false_p_per_hour")
+    print(
+        f"held-out stations, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
+        f"S F1 {result['S']['manually_picked']['f1']:.3f}, false P/h {noise}, "
+        f"announced {result.get('announced_by_s')}",
+        file=sys.stderr,
+        flush=True,
+    )
