@@ -167,10 +167,10 @@ def train(
 def _draw(output: Path) -> None:
     """Leave the learning curves beside the weights, where there is something to draw them with."""
     from .pictures.canvas import PlotError, present
-    from .pictures.learning import SIZE_INCHES, draw_learning, read_history
+    from .pictures.learning import draw_learning, read_history, size_inches
 
     try:
         notes = read_history(output)
-        present(SIZE_INCHES, partial(draw_learning, notes=notes), output / "learning.svg")
+        present(size_inches(notes), partial(draw_learning, notes=notes), output / "learning.svg")
     except PlotError as error:
         click.echo(f"no learning curves: {error}", err=True)

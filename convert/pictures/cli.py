@@ -166,9 +166,10 @@ def onset(scores: Path, at: str | None, output: Path | None) -> None:
 def learning(folder: Path, output: Path | None) -> None:
     """Draw how a training got on.
 
-    Its scores on held-out stations. FOLDER is the --output of `eqedge train`.
+    Its loss, and its scores on held-out stations. FOLDER is the --output of `eqedge train`.
     """
     from .canvas import present
-    from .learning import SIZE_INCHES, draw_learning, read_history
+    from .learning import draw_learning, read_history, size_inches
 
-    present(SIZE_INCHES, partial(draw_learning, notes=read_history(folder)), output)
+    notes = read_history(folder)
+    present(size_inches(notes), partial(draw_learning, notes=notes), output)

@@ -1,4 +1,4 @@
-"""A training's history as curves: F1, false picks in noise, and how soon a P is announced."""
+"""A training's history as curves: loss, F1, false picks in noise, and how soon a P is announced."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from . import ink
 from .canvas import PlotError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE_INCHES = (7.0, 2.6)
+PANEL_INCHES = (2.33, 2.6)
 HISTORY = "history.jsonl"
+Notes = Sequence[Mapping[str, Any]]
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Read what a training noted of its scores.
+    """Read what a training noted of itself.
 
     Args:
         folder: `--output` of `eqedge train`.
 
     Returns:
-        Its notes in order: `steps`, `score`.
+        Its notes in order: `steps`, and `loss`, `score` or both.
 
     Raises:
         PlotError: There is none, it is damaged, or too short for a curve.
@@ -39,29 +41,75 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             note = json.loads(line)
-            int(note["steps"])
-            for phase in "PS":
-                rows = note["score"][phase]
-                float(rows["pooled"]["f1"]), float(rows["manually_picked"]["f1"])
+            _check(note)
         except (ValueError, KeyError, TypeError) as error:
             raise PlotError(f"{path}: line {number} is no note of a training") from error
         notes.append(note)
-    if len(notes) < 2:
+    if not panels_of(notes):
+        losses, scores = len(_with("loss", notes)), len(_with("score", notes))
         raise PlotError(
-            f"{path}: {len(notes)} scores, a curve needs two; train for longer (one every five "
-            "minutes)"
+            f"{path}: {losses} losses and {scores} scores, a curve needs two; train for longer "
+            "(a loss is noted every minute, a score every five)"
         )
     return notes
 
 
-def draw_learning(figure: Figure, notes: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the scores on held-out stations over the steps.
+def panels_of(notes: Notes) -> list[str]:
+    """What there are curves of: `loss` where it was noted, `score` where there are two."""
+    return [what for what in ("loss", "score") if len(_with(what, notes)) >= 2]
+
+
+def size_inches(notes: Notes) -> tuple[float, float]:
+    """Width and height: a panel for the loss, three for the scores."""
+    width, height = PANEL_INCHES
+    count = sum(1 if what == "loss" else 3 for what in panels_of(notes))
+    return (max(4.0, count * width), height)
+
+
+def draw_learning(figure: Figure, notes: Notes) -> None:
+    """Draw the loss, and the scores on held-out stations, over the steps.
 
     Args:
         figure: Empty.
-        notes: Two or more.
+        notes: Two or more of what is drawn.
     """
-    axes = figure.subplots(1, 3, sharex=True)
+    panels = panels_of(notes)
+    count = sum(1 if what == "loss" else 3 for what in panels)
+    axes = list(figure.subplots(1, count, sharex=True, squeeze=False)[0])
+    if "loss" in panels:
+        _draw_loss(axes.pop(0), _with("loss", notes))
+    if "score" in panels:
+        _draw_scores(axes, _with("score", notes))
+    for axis in figure.axes:
+        axis.set_xlabel("steps (thousands)")
+        axis.set_xlim(left=0)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="best")
+
+
+def _check(note: Mapping[str, Any]) -> None:
+    """Raise what Python raises where a note lacks what is drawn of it."""
+    int(note["steps"])
+    if "loss" in note:
+        float(note["loss"])
+    if "score" in note or "loss" not in note:
+        for phase in "PS":
+            rows = note["score"][phase]
+            float(rows["pooled"]["f1"]), float(rows["manually_picked"]["f1"])
+
+
+def _with(what: str, notes: Notes) -> Notes:
+    return [note for note in notes if what in note]
+
+
+def _draw_loss(axis: Axes, notes: Notes) -> None:
+    steps = [note["steps"] / 1000 for note in notes]
+    axis.plot(steps, [note["loss"] for note in notes], color=ink.P.colour)
+    axis.set_ylabel("loss in training")
+    axis.set_ylim(bottom=0)
+
+
+def _draw_scores(axes: Sequence[Axes], notes: Notes) -> None:
     steps = [note["steps"] / 1000 for note in notes]
     scores = [note["score"] for note in notes]
     by_hand = scores[-1]["P"]["manually_picked"]["f1"] > 0
@@ -90,8 +138,3 @@ def draw_learning(figure: Figure, notes: Sequence[Mapping[str, Any]]) -> None:
                 markersize=3, label=f"{age} s after P",
             )  # fmt: skip
     axes[2].set_ylabel("share of P announced")
-    for axis in axes:
-        axis.set_xlabel("steps (thousands)")
-        axis.set_xlim(left=0)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="best")

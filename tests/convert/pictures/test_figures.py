@@ -8,7 +8,7 @@ import pytest
 from eqedge.convert.pictures import ink
 from eqedge.convert.pictures.canvas import PlotError
 from eqedge.convert.pictures.grid import Panel, draw_grid, panels_of
-from eqedge.convert.pictures.learning import draw_learning, read_history
+from eqedge.convert.pictures.learning import draw_learning, read_history, size_inches
 from eqedge.convert.pictures.scores import (
     draw_onset,
     draw_precision_recall,
@@ -154,6 +154,22 @@ def test_learning_curves_are_the_notes(training):
     assert f1.get_lines()[0].get_ydata() == pytest.approx([0.5, 0.6, 0.7])
     assert noise.get_lines()[0].get_ydata() == pytest.approx([9, 8, 7])
     assert announced.get_lines()[1].get_ydata() == pytest.approx([0.6, 0.7, 0.8])
+
+
+def test_the_loss_has_a_panel_where_it_was_noted(training):
+    """Noted every minute, also between scores; a run too short for two scores has it alone."""
+    history = training / "history.jsonl"
+    scored = history.read_text().splitlines()
+    losses = [json.dumps({"steps": 500 * k, "loss": 1.0 / k, "windows_per_s": 9}) for k in (1, 2)]
+    for lines, panels in ((losses + scored, 4), (losses + scored[:1], 1)):
+        history.write_text("\n".join(lines))
+        notes = read_history(training)
+        figure = Figure(figsize=size_inches(notes))
+        draw_learning(figure, notes)
+        assert len(figure.axes) == panels
+        loss = figure.axes[0].get_lines()[0]
+        assert loss.get_xdata() == pytest.approx([0.5, 1.0])
+        assert loss.get_ydata() == pytest.approx([1.0, 0.5])
 
 
 def luminance(colour):

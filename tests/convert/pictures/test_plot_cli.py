@@ -154,7 +154,7 @@ def test_a_training_without_enough_scores(training, tmp_path):
     history = training / "history.jsonl"
     lines = history.read_text().splitlines()
     for content, words in (
-        (lines[0], "1 scores, a curve needs two; train for longer"),
+        (lines[0], "0 losses and 1 scores, a curve needs two; train for longer"),
         ("\n".join([*lines, "{"]), "line 4 is no note of a training"),
     ):
         history.write_text(content)
