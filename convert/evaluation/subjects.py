@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-
+from ...edge.replay.heaps import GuardedHdf5
 from ...edge.replay.stead import number
 from ..training.records import RATE_HZ, DataError, Record
 
@@ -120,7 +119,7 @@ class Catalogue:
     def _attributes(self, dataset: str) -> dict[str, Any]:
         try:
             if self._file is None:
-                self._file = h5py.File(self._path, "r")
+                self._file = GuardedHdf5(self._path)
             return dict(self._file[dataset].attrs)
         except (OSError, KeyError, RuntimeError, ValueError):
             return {}  # who cannot be read is counted where the waveform is
