@@ -43,7 +43,7 @@ class Stretch:
         return {
             "loss": round(float(np.mean(self.losses)), 6),
             "learning_rate": float(f"{self.learning_rate:.4g}"),
-            "windows_per_s": round(self.windows / max(self.seconds, 1e-9), 1),
+            "windows_per_s": float(f"{self.windows / max(self.seconds, 1e-9):.4g}"),
         }
 
 
@@ -71,6 +71,9 @@ def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | No
     with (output / HISTORY).open("a") as file:
         file.write(json.dumps(line) + "\n")
     if result is None:
+        return
+    if not result["events"]:
+        print("no earthquake of a held-out station to score on", file=sys.stderr, flush=True)
         return
     noise = result.get("noise", {}).get("false_p_per_hour")
     print(

@@ -4,7 +4,7 @@
 
 For each number of traces a `merge.hdf5` and its `merge.csv` are made in FOLDER and kept for the
 next time: STEAD's names and attributes, 2613 stations, four earthquakes to one noise record. The
-traces are links to 500 records, so that 1,265,657 of them, as STEAD has, take 0.3 GB. Then `eqedge
+traces are links to 500 records, so that 1,265,657 of them, as STEAD has, take 0.2 GB. Then `eqedge
 train` runs on it twice, in a process of its own: the first time it indexes, the second time it
 reads the index. Memory is the largest resident set of the process that learns, and of the one that
 makes batches.
@@ -48,9 +48,9 @@ seconds = {}
 def timed(name):
     whole = getattr(dataset, name)
     def call(*arguments):
-        began = time.monotonic()
+        began = time.process_time()
         answer = whole(*arguments)
-        seconds[name] = seconds.get(name, 0) + time.monotonic() - began
+        seconds[name] = seconds.get(name, 0) + time.process_time() - began
         return answer
     setattr(dataset, name, call)
 if __name__ == "__main__":
@@ -141,7 +141,7 @@ def measure(path: Path, output: Path) -> dict[str, float]:
 def main() -> None:
     """Print a table."""
     folder = Path(sys.argv[1])
-    print("traces, GB, index s, again s, train s, learning MB, batches MB")
+    print("traces, GB, index CPU s, again CPU s, whole s, learning MB, batches MB")
     for traces in map(int, sys.argv[2:]):
         path = write(folder, traces)
         size = path.stat().st_size / 1e9
