@@ -35,8 +35,8 @@ class Run:
     """By the name of the threshold set."""
     revision: str | None
     """Of this package when the training began."""
-    initial: str | None = None
-    """Name of the weight file it began from; None for random weights."""
+    initial: Path | None = None
+    """Weight file it began from; None for random weights."""
     devices: str | None = None
     """What computed it."""
 
@@ -63,7 +63,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         },
         "skipped": dict(index.skipped),
         "teachers": [{"file": name, "licence": licence} for name, licence in run.teachers],
-        "initialisation": run.initial or "random",
+        "initialisation": initialisation(run.initial) if run.initial else "random",
         "command": plain_command(run.command),
         "seed": run.seed,
         "settings": run.settings,
@@ -76,6 +76,16 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
     partial = path.with_suffix(".tmp")
     partial.write_text(json.dumps(card, indent=1) + "\n")
     os.replace(partial, path)
+
+
+def initialisation(weights: Path) -> dict[str, Any]:
+    """What a training began from: the file and, where it lies beside it, that training's card."""
+    beside = weights.with_name(weights.name.removesuffix(".weights.h5") + ".training.json")
+    return {
+        "weights": weights.name,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "training": json.loads(beside.read_text()) if beside.exists() else None,
+    }
 
 
 def git_revision() -> str | None:

@@ -114,7 +114,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
             len(scored),
             scores,
             revision,
-            request.initial.name if request.initial else None,
+            request.initial,
             found.told,
         ),
     )

@@ -34,9 +34,18 @@ def test_card_is_of_these_weights():
 def test_card_names_teachers_licences_and_a_split_that_holds():
     """Every teacher has a licence, and the held-out stations are those of the rule."""
     assert all(teacher["licence"] == "MIT" for teacher in CARD["teachers"])
-    assert CARD["initialisation"] == "random"
     assert CARD["split"]["held_out_stations"]
     assert all(held_out(station) for station in CARD["split"]["held_out_stations"])
+
+
+def test_training_began_at_random():
+    """The chain of trainings ends in random numbers, and no link of it is unknown."""
+    begun, links = CARD["initialisation"], 0
+    while begun != "random":
+        assert begun["training"]["sha256"] == begun["sha256"]
+        assert begun["training"]["architecture"] == "leqnet-gru"
+        begun, links = begun["training"]["initialisation"], links + 1
+    assert links == 1
 
 
 @pytest.mark.parametrize("phase", ["P", "S"])
