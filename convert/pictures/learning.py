@@ -99,7 +99,12 @@ def _check(note: Mapping[str, Any]) -> None:
 
 
 def _with(what: str, notes: Notes) -> Notes:
-    return [note for note in notes if what in note]
+    """Notes that have it; a score without an earthquake at a held-out station is none."""
+    return [
+        note
+        for note in notes
+        if what in note and (what != "score" or note["score"].get("events", True))
+    ]
 
 
 def _draw_loss(axis: Axes, notes: Notes) -> None:
