@@ -84,7 +84,11 @@ class Thresholds:
 PRESETS: Mapping[str, Thresholds] = {
     "default": Thresholds(),
     "early-warning": Thresholds(
-        detection_threshold=0.3, min_duration_seconds=0.25, confirm_windows=1, confirm_seconds=0.0
+        detection_threshold=0.3,
+        P_threshold=0.2,
+        min_duration_seconds=0.25,
+        confirm_windows=1,
+        confirm_seconds=0.0,
     ),
     "catalogue": Thresholds(P_threshold=0.5, S_threshold=0.4, confirm_seconds=3.0),
 }
