@@ -127,7 +127,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 
     from .outlet import Outlet
     from .packets import Hello
-    from .playback import RATE_HZ, Player, read_record
+    from .playback import Player, read_record
 
     if pty == (tcp is not None):
         raise click.UsageError("give either --pty or --tcp PORT")
@@ -137,7 +137,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     hello = Hello(
         device_id="simulated",
         firmware="eqedge simulate",
-        rate_hz=RATE_HZ,
+        rate_hz=played.rate_hz,
         channels=played.channels,
         adc_bits=32,
         boot_id=boot_id,
@@ -156,12 +156,12 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
     """Write a trace of FILE as the waveform that firmware without a converter plays."""
     from .packets import Hello
-    from .playback import RATE_HZ, read_record
+    from .playback import read_record
     from .recording import RecordingError
     from .waveform import waveform_bytes
 
     played = read_record(file, trace)
-    hello = Hello("waveform", "", RATE_HZ, played.channels, adc_bits=32, boot_id=1)
+    hello = Hello("waveform", "", played.rate_hz, played.channels, adc_bits=32, boot_id=1)
     try:
         output.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))
     except OSError as error:

@@ -2,11 +2,12 @@
 
     pip download --no-deps sprit==3.14.1
     python -m tests.quiet sprit-3.14.1-py3-none-any.whl
+    python -m tests.quiet sprit-3.14.1-py3-none-any.whl --write noise_train_stead.hdf5
 
 The package (MIT) carries 5.5 hours of microtremor in miniSEED: a Raspberry Shake 3D at six sites
 and Tromino seismometers, 128 Hz, at seven, set down by hand in daytime. No earthquake is known in
 it, so each event counts as false. A record is a stream of its own, brought to the model's rate,
-window by window as on a node.
+window by window as on a node. The second command writes what the shipped weights were trained on.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pymseed
 from eqedge import EqedgeError
+from eqedge.convert.training.records import held_out, station_key
 from eqedge.edge.records import Block, ClockState
 from eqedge.edge.resample import Resampler
 from eqedge.edge.settings import TriggerSettings
@@ -34,6 +37,9 @@ from scipy.stats import chi2
 from .streaming import play
 
 INSTRUMENTS = {"AM": "Raspberry Shake 3D", "TR": "Tromino"}
+HELD_OUT = "all, stations held out of training"
+RECORD_SECONDS, STEP_SECONDS = 64, 32
+"""Of records to train on: a window and what shifts it."""
 SUFFIX = ".mseed"
 BLOCK_SECONDS = 10.0
 
@@ -44,11 +50,13 @@ class FieldRecord:
 
     Attributes:
         network: SEED network code; it tells the instrument.
+        station: SEED station code.
         samples: (n, 3) E, N, Z.
         rate_hz: Samples a second.
     """
 
     network: str
+    station: str
     samples: NDArray[np.float32]
     rate_hz: float
 
@@ -83,12 +91,12 @@ def read_record(content: bytes) -> FieldRecord:
         EqedgeError: A component is missing or has a gap.
     """
     spans: dict[str, list[tuple[int, float, NDArray[np.float64]]]] = {}
-    network = ""
+    network = station = ""
     with tempfile.NamedTemporaryFile(suffix=SUFFIX) as file:
         file.write(content)
         file.flush()
         for trace in pymseed.MS3TraceList.from_file(file.name, unpack_data=True):
-            network = pymseed.sourceid2nslc(trace.sourceid)[0]
+            network, station, *_ = pymseed.sourceid2nslc(trace.sourceid)
             for segment in trace:
                 spans.setdefault(trace.sourceid[-1], []).append(
                     (segment.starttime, segment.samprate, np.array(segment.datasamples))
@@ -103,7 +111,7 @@ def read_record(content: bytes) -> FieldRecord:
     ]
     length = min(map(len, cut))
     rows = np.stack([samples[:length] for samples in cut], axis=1).astype(np.float32)
-    return FieldRecord(network, rows, rate_hz)
+    return FieldRecord(network, station, rows, rate_hz)
 
 
 def at_rate(record: FieldRecord, rate_hz: float) -> NDArray[np.float32]:
@@ -157,7 +165,10 @@ def count(
         rows = at_rate(record, rate)
         instrument = INSTRUMENTS.get(record.network, record.network)
         for preset, told in play([rows], model, hop_seconds, presets).items():
-            for key in ((instrument, preset), ("all", preset)):
+            rows_of = [instrument, "all"]
+            if held_out(station_key(record.network, record.station)):
+                rows_of.append(HELD_OUT)
+            for key in ((row, preset) for row in rows_of):
                 sums = counts.setdefault(key, Count())
                 sums.seconds += len(rows) / rate
                 last = {trigger.event_id: trigger for _, trigger in told.messages}
@@ -169,15 +180,47 @@ def count(
     return counts
 
 
+def write(wheel: Path, path: Path, rate_hz: float) -> int:
+    """Write the records as noise in STEAD's layout for `eqedge train --data`; return how many.
+
+    They overlap by half, so that each stretch is a record's beginning somewhere.
+    """
+    length, step = round(RECORD_SECONDS * rate_hz), round(STEP_SECONDS * rate_hz)
+    written = 0
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data")
+        for number, record in enumerate(field_records(wheel)):
+            rows = at_rate(record, rate_hz)
+            for part, first in enumerate(range(0, len(rows) - length + 1, step)):
+                name = f"{record.station}.{record.network}_{number:02d}_{part:03d}_NO"
+                one = group.create_dataset(name, data=rows[first : first + length])
+                one.attrs.update(
+                    trace_name=name,
+                    trace_category="noise",
+                    network_code=record.network,
+                    receiver_code=record.station,
+                )
+                written += 1
+    return written
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, or write what to train on."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--hop", type=float, action="append")
     parser.add_argument("--preset", action="append", help="of the model's card; default: all")
+    parser.add_argument("--write", type=Path, metavar="FILE.hdf5", help="instead: to train on")
     chosen = parser.parse_args()
     spec = open_model(chosen.model).spec
+    if chosen.write:
+        try:
+            written = write(chosen.wheel, chosen.write, spec.sampling_rate_hz)
+        except (EqedgeError, OSError) as error:
+            parser.error(str(error))
+        print(f"{written} records of noise: {chosen.write}")
+        return
     names = chosen.preset or list(spec.thresholds)
     presets = {name: thresholds_of(TriggerSettings(preset=name), spec) for name in names}
     print("| hop, s | preset | instrument | hours | P and S | P alone | S alone | events an hour |")

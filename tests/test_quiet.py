@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge import EqedgeError
+from eqedge.convert.training.records import index_stead
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
 from .conftest import ROOT
@@ -14,14 +15,18 @@ from .conftest import ROOT
 pymseed = pytest.importorskip("pymseed")
 pytest.importorskip("scipy")
 
-from .quiet import Count, at_rate, count, field_records, read_record  # noqa: E402
+from .quiet import HELD_OUT, Count, at_rate, count, field_records, read_record, write  # noqa: E402
 
 START_NS = 1_790_000_000 * 10**9
 RATE = 128.0
 
 
 def miniseed(
-    tmp_path: Path, columns: dict[str, np.ndarray], rate_hz: float = RATE, late: str = ""
+    tmp_path: Path,
+    columns: dict[str, np.ndarray],
+    rate_hz: float = RATE,
+    late: str = "",
+    station: str = "R1234",
 ) -> bytes:
     """Write components; the one named `late` lacks its first second."""
     path = tmp_path / "one.mseed"
@@ -30,7 +35,7 @@ def miniseed(
         skipped = round(rate_hz) if component == late else 0
         start_ns = START_NS + round(skipped * 1e9 / rate_hz)
         counts = np.rint(samples[skipped:]).astype(np.int32)
-        source_id = f"FDSN:AM_R1234_00_E_H_{component}"
+        source_id = f"FDSN:AM_{station}_00_E_H_{component}"
         traces.add_data(source_id, counts, "i", rate_hz, starttime=start_ns)
     traces.to_file(path, overwrite=True, max_record_length=512, format_version=2)
     return path.read_bytes()
@@ -97,14 +102,34 @@ def test_an_earthquake_is_counted_and_noise_is_not(tmp_path, rng):
         trace = next(t for t in file["data"].values() if t.attrs["trace_category"] != "noise")
         rows = np.asarray(trace[()], dtype=float)
     loud = miniseed(tmp_path, dict(zip("ENZ", rows.T * 1e4 / rows.std(), strict=True)), 100.0)
-    calm = miniseed(tmp_path, {c: rng.normal(0, 1000, 9000) for c in "ENZ"}, 100.0)
+    noise = {c: rng.normal(0, 1000, 9000) for c in "ENZ"}
+    calm = miniseed(tmp_path, noise, 100.0, station="R3")
     presets = {"default": open_model(DEFAULT_MODEL).spec.thresholds["default"]}
     wheel = wheel_of(tmp_path, {"loud.mseed": loud, "calm.mseed": calm})
     counts = count(wheel, DEFAULT_MODEL, 1.0, presets)
-    assert set(counts) == {("all", "default"), ("Raspberry Shake 3D", "default")}
+    assert {row for row, _ in counts} == {"all", "Raspberry Shake 3D", HELD_OUT}
     sums = counts["all", "default"]
     assert (sums.p_and_s, sums.p_alone, sums.s_alone) == (1, 0, 0)
     assert sums.seconds == pytest.approx((len(rows) + 9000) / 100)
+    # R3 falls on the side that training never sees, R1234 on the other.
+    assert counts[HELD_OUT, "default"].events == 0
+    assert counts[HELD_OUT, "default"].seconds == 90.0
+
+
+def test_what_is_written_can_be_trained_on(tmp_path, rng):
+    """Records of a minute overlap by half, are noise, and keep their station."""
+    samples = rng.integers(-1000, 1000, (3, 130 * 100)).astype(float)
+    content = miniseed(tmp_path, dict(zip("ENZ", samples, strict=True)), 100.0)
+    path = tmp_path / "noise.hdf5"
+    assert write(wheel_of(tmp_path, {"a.mseed": content}), path, 100.0) == 3
+    index = index_stead(path)
+    assert not index.skipped
+    assert {record.station for record in index.records} == {"AM.R1234"}
+    assert {record.kind for record in index.records} == {"noise"}
+    with h5py.File(path) as file:
+        rows = file["data/R1234.AM_00_001_NO"][()]
+    expected = samples.T[3200:9600] - samples.T.mean(axis=0)
+    np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-2)
 
 
 def test_the_interval_is_poissons():

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from eqedge.firmware_bridge.cli import sensor
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.packets import Hello, Samples
+from eqedge.firmware_bridge.playback import RecordError, read_record
 from eqedge.firmware_bridge.port import Port
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
@@ -232,6 +233,24 @@ def test_waveform_writes_what_the_firmware_plays(stead, tmp_path):
     data = path.read_bytes()
     assert data[:4] == b"EQW1" and len(data) == 96 + 6000 * 12
     assert (np.frombuffer(data[96:], "<i4").reshape(-1, 3) == stead[1]).all()
+
+
+@pytest.mark.parametrize("stated, told", [(50.0, 50.0), (np.int64(200), 200.0), (None, 100.0)])
+def test_a_record_plays_at_the_rate_it_states(stead, stated, told):
+    """STEAD's 100 Hz, unless the record has another `sampling_rate_hz`."""
+    with h5py.File(stead[0], "a") as file:
+        if stated is not None:
+            file["data/A.XX_1_NO"].attrs["sampling_rate_hz"] = stated
+    assert read_record(stead[0]).rate_hz == told
+
+
+@pytest.mark.parametrize("stated", [0.0, -1.0, np.nan, 1e9, "quick", [1.0, 2.0]])
+def test_a_rate_that_is_none_is_told(stead, stated):
+    """The record and its field are named."""
+    with h5py.File(stead[0], "a") as file:
+        file["data/A.XX_1_NO"].attrs["sampling_rate_hz"] = stated
+    with pytest.raises(RecordError, match=r"A\.XX_1_NO has sampling_rate_hz"):
+        read_record(stead[0])
 
 
 @pytest.mark.parametrize(
