@@ -22,9 +22,10 @@ LIMIT = AgreementLimit(
     shift_median_samples=1.0,
     shift_p95_samples=10.0,
     noise_added=0.02,
-    f1_lost_points=1.0,
+    f1_lost_points=2.5,
 )
-"""Between two interpreters of one int8 model: both round, but not in the same places."""
+"""Between two interpreters of one int8 model: both round, but not in the same places. Half of what
+int8 may lose against float: two hundred labels do not tell a point of F1 from chance."""
 
 Progress = Callable[[str, int, int], None]
 
