@@ -90,7 +90,7 @@ PRESETS: Mapping[str, Thresholds] = {
         confirm_windows=1,
         confirm_seconds=0.0,
     ),
-    "catalogue": Thresholds(P_threshold=0.5, S_threshold=0.4, confirm_seconds=3.0),
+    "catalogue": Thresholds(P_threshold=0.4, S_threshold=0.3, confirm_seconds=3.0),
 }
 """What a card says unless a model's own scores ask for something else: announced at once, or only
 what stands; `docs/stream.md` has the trade-offs."""
