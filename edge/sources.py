@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..firmware_bridge.dialogue import Command, Verb
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
-from ..firmware_bridge.port import Port, PortError, PortState
+from ..firmware_bridge.port import Port, PortState
 from ..firmware_bridge.virtual import VirtualSensor
 from .clock import Arrival, Clock, ReplayClock, SimClock
 from .records import NANOSECONDS
@@ -72,8 +72,6 @@ class SerialSource:
         state = self._port.state
         try:
             while not self._stop.is_set():
-                if self._port.state is PortState.CLOSED:
-                    self._try_again()
                 question = self._questions.due(now())
                 if question:
                     self._port.write(question)
@@ -102,15 +100,8 @@ class SerialSource:
         self._port.write(frame(Command(0, Verb.IDENTIFY, 0).to_bytes()))
 
     def reopen(self) -> None:
-        """Close the port; the iteration opens it anew."""
-        self._port.close()
-
-    def _try_again(self) -> None:
-        try:
-            self._port.open()
-        except PortError as error:
-            self._port.last_fault = str(error)
-            self._stop.wait(READ_SECONDS)
+        """Give up the port; the iteration looks for the sensor, under another name too."""
+        self._port.reopen()
 
 
 class SimSource:

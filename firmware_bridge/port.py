@@ -139,6 +139,12 @@ class Port:
             return False
         return True
 
+    def reopen(self) -> None:
+        """Gives up a connection that has fallen silent; the next ``read`` looks for the device."""
+        if self.state is PortState.OPEN:
+            self._lose(OSError(errno.ETIMEDOUT, "silent, given up"))
+        self._retry_at = self._monotonic()
+
     def close(self) -> None:
         """Gives the port back; ``open`` may be called again."""
         self._drop()

@@ -2,9 +2,11 @@
 
 import os
 import pty
+import socket
 import threading
 import time
 import tty
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,6 +146,56 @@ def test_a_lost_port_is_told_and_found_again(tmp_path):
     assert list(reading) == []
     os.close(second)
     os.close(second_slave)
+
+
+def test_a_rescue_finds_the_sensor_under_another_name(tmp_path, device):
+    """Given up while unplugged; a stranger that has got its name is left alone."""
+    ours, name = device
+    link, new_link = tmp_path / "ttyACM0", tmp_path / "ttyACM1"
+    first, first_slave = pty.openpty()
+    tty.setraw(first)
+    link.symlink_to(os.ttyname(first_slave))
+    plugged = [SimpleNamespace(device=str(link), serial_number="SN-1")]
+    stop = threading.Event()
+    port = Port(str(link), first_retry_seconds=0.01, find_ports=lambda: list(plugged))
+    source = SerialSource(port, stop, print)
+    reading = iter(source)
+    assert deliver(reading, first, b"before")[0] == b"before"
+    os.close(first_slave)
+    os.close(first)
+    second, second_slave = pty.openpty()
+    tty.setraw(second)
+    link.unlink()
+    link.symlink_to(os.ttyname(second_slave))
+    plugged[0] = SimpleNamespace(device=str(link), serial_number="SN-2")
+    source.reopen()
+    os.write(second, b"stranger")
+    assert next(reading)[0] == next(reading)[0] == b""
+    new_link.symlink_to(name)
+    plugged.append(SimpleNamespace(device=str(new_link), serial_number="SN-1"))
+    source.reopen()
+    assert deliver(reading, ours, b"after")[0] == b"after"
+    assert port.opened_url == str(new_link)
+    stop.set()
+    assert list(reading) == []
+    os.close(second)
+    os.close(second_slave)
+
+
+def test_a_rescue_opens_a_silent_port_anew():
+    """At once, and the sensor sees it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source, stop = serial_source(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        reading = iter(source)
+        assert next(reading)[0] == b""
+        silent, _ = server.accept()
+        source.reopen()
+        threading.Timer(0.05, lambda: server.accept()[0].sendall(b"again")).start()
+        assert next(arrived for arrived in reading if arrived[0])[0] == b"again"
+        assert silent.recv(1) == b""
+        silent.close()
+        stop.set()
+        assert list(reading) == []
 
 
 def test_a_port_that_is_not_there():
