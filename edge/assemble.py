@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from .clock import Arrival, Clock, Ticked
 from .records import Block
 from .resample import RateError, polyphase, same_rate
 
+Columns = tuple[int | None, int | None, int | None]
+"""Column of E, N, Z in the counts, None where the sensor has none."""
 ORIENTATIONS = {"E": "E", "2": "E", "X": "E", "N": "N", "1": "N", "Y": "N", "Z": "Z", "3": "Z"}
 """Last letter of a channel code -> component. The first two name band and instrument."""
 REBOOT_GAP_SECONDS = 60.0
@@ -30,9 +32,9 @@ class SensorError(EqedgeError):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Column of each component in the counts, None where the sensor has none."""
+    """Where the components are, and what is to be said of those that are not."""
 
-    columns: tuple[int | None, int | None, int | None]
+    columns: Columns
     degraded: str
 
 
@@ -136,24 +138,31 @@ class Assembler:
         return samples
 
 
-def _layout(hello: Hello) -> _Layout:
+def columns_of(channels: Sequence[str]) -> Columns | None:
     """Find E, N and Z by the last letter of the channels' codes, in any order, on one instrument.
 
     Of several instruments, as on a geophone with an accelerometer, the one with most components is
-    taken, the first one if they are equal: components of different units make no seismogram.
+    taken, the first one if they are equal: components of different units make no seismogram. None
+    if no instrument has a vertical.
     """
     instruments: dict[str, dict[str, int]] = {}
-    for column, code in enumerate(hello.channels):
+    for column, code in enumerate(channels):
         component = ORIENTATIONS.get(code[2])
         if component is not None:
             instruments.setdefault(code[:2], {}).setdefault(component, column)
     vertical = [found for found in instruments.values() if "Z" in found]
     if not vertical:
+        return None
+    found = max(vertical, key=len)
+    return found.get("E"), found.get("N"), found.get("Z")
+
+
+def _layout(hello: Hello) -> _Layout:
+    columns = columns_of(hello.channels)
+    if columns is None:
         raise SensorError(
             f"sensor {hello.device_id} has channels {', '.join(hello.channels)}: none is vertical; "
             "name channels by SEED codes such as HNE, HNN, HNZ"
         )
-    found = max(vertical, key=len)
-    missing = [c for c in "ENZ" if c not in found]
-    columns = (found.get("E"), found.get("N"), found.get("Z"))
+    missing = [name for name, column in zip("ENZ", columns, strict=True) if column is None]
     return _Layout(columns, f"no {', '.join(missing)} component" if missing else "")
