@@ -97,7 +97,17 @@ def serial_source(name, said=None):
 def deliver(reading, device, data):
     """Write to the device once the port is open (opening drops what came before); read it."""
     threading.Timer(0.05, os.write, (device, data)).start()
-    return next(arrived for arrived in reading if arrived[0])
+    return what_came(reading)
+
+
+def what_came(reading, seconds=10.0):
+    """Return the next (bytes, arrival) that are not empty."""
+    until = time.monotonic() + seconds
+    for arrived in reading:
+        if arrived[0]:
+            return arrived
+        assert time.monotonic() < until, "nothing came"
+    raise AssertionError("the source ended")
 
 
 def test_a_port_is_read_and_asked(device):
@@ -169,8 +179,9 @@ def test_a_rescue_finds_the_sensor_under_another_name(tmp_path, device):
     link.symlink_to(os.ttyname(second_slave))
     plugged[0] = SimpleNamespace(device=str(link), serial_number="SN-2")
     source.reopen()
+    assert next(reading)[0] == b""
     os.write(second, b"stranger")
-    assert next(reading)[0] == next(reading)[0] == b""
+    assert next(reading)[0] == b""
     new_link.symlink_to(name)
     plugged.append(SimpleNamespace(device=str(new_link), serial_number="SN-1"))
     source.reopen()
@@ -191,7 +202,7 @@ def test_a_rescue_opens_a_silent_port_anew():
         silent, _ = server.accept()
         source.reopen()
         threading.Timer(0.05, lambda: server.accept()[0].sendall(b"again")).start()
-        assert next(arrived for arrived in reading if arrived[0])[0] == b"again"
+        assert what_came(reading)[0] == b"again"
         assert silent.recv(1) == b""
         silent.close()
         stop.set()
