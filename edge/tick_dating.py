@@ -119,17 +119,18 @@ class TickDatedClock:
     def state(self) -> ClockState:
         """Of the pulses, else of the ticks, else of the arrivals.
 
-        The ticks' error is half of the quickest round trip. Pulses keep UTC also where the host
-        has lost it since.
+        Pulses keep UTC also where the host has lost it since.
         """
         state = self._by_arrival.state
-        quickest = self._ticks.quickest_seconds
-        if self._answers and self._pulses.fresh(self._now_ns):
+        newest = self._newest
+        if newest is None or not self._answers:
+            return state
+        if self._pulses.fresh(self._now_ns):
             error_s = self._pulses.error_seconds(self._now_ns)
             return ClockState("pps", True, state.offset_s, error_s)
-        if not self._answers or quickest is None:
-            return state
-        return ClockState("ticks", state.synced, state.offset_s, quickest / 2)
+        error_seconds = self._ticks.error_seconds(newest.tick)
+        assert error_seconds is not None
+        return ClockState("ticks", state.synced, state.offset_s, error_seconds)
 
     def _host_utc_ns(self, tick: int) -> int | None:
         """What UTC the host takes a tick for; None if it does not know UTC, or has no samples."""

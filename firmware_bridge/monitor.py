@@ -77,7 +77,7 @@ class Monitor:
         if isinstance(packet, Status):
             self._status = packet
         elif isinstance(packet, TimeReply) and heard.asked_seconds is not None and self._hello:
-            self._clock = self._clock or TickClock(self._hello.tick_hz)
+            self._clock = self._clock or TickClock(self._hello.tick_hz, trips=600)
             self._clock.note(packet, heard.asked_seconds, heard.heard_seconds)
         elif isinstance(packet, Samples):
             self._learn_samples(packet, heard.heard_seconds)

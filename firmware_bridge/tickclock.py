@@ -11,6 +11,8 @@ from .counters import Unwrapper, unwrap
 from .packets import TimeReply
 
 _LEAST_SPAN_SECONDS = 4.0  # over less, the round trips would pass for drift
+_WANDER = 100e-6 / 3600  # how fast temperature may turn a crystal's rate: 100 ppm an hour
+_UNTOLD = 0.01  # how far a rate may be off before a second answer tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +26,30 @@ class _Trip:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    """Host time over ticks, at the latest answer's; how far its time and its rate may be off."""
+
     host_seconds: float
     tick: float
     ticks_per_second: float
+    error_seconds: float
+    rate_error: float
 
 
 class TickClock:
-    """Regresses one boot's ticks on the host's clock; make a new one when the boot changes.
+    """Puts a line through one boot's ticks on the host's clock; a new boot needs a new one.
 
-    Only round trips near the quickest are believed: a late answer says little about when the tick
-    was read. Each of them says between which two moments it was; the line goes through the middle
-    of what all of them leave possible. Half of the quickest round trip bounds the offset's error.
+    Each round trip says between which two moments a tick was; what the crystal may have wandered
+    since is added on both sides, so that a slow answer or an old one says little. A regression
+    gives the rate, the middle of what all of them leave possible at the latest answer the offset,
+    and the furthest line that they leave possible the error. Where no line fits, as after a slew
+    of the host's clock, the oldest are forgotten.
 
     Args:
         tick_hz: nominal tick rate, from Hello; used alone until four seconds are spanned.
-        trips: how many of the latest answers to keep; ten minutes of one a second by default.
+        trips: how many of the latest answers to keep; ten minutes of one in ten seconds by default.
     """
 
-    def __init__(self, tick_hz: float, trips: int = 600) -> None:
+    def __init__(self, tick_hz: float, trips: int = 60) -> None:
         """Knows nothing before the first ``note``."""
         self._tick_hz = tick_hz
         self._trips: deque[_Trip] = deque(maxlen=trips)
@@ -58,7 +66,7 @@ class TickClock:
         else:
             received = self._unwrap(reply.tick_received)
         held = (reply.tick_sent - reply.tick_received) & 0xFFFF_FFFF
-        line_seconds = max(heard_seconds - asked_seconds - held / self._tick_hz, 0.0)
+        line_seconds = max(heard_seconds - asked_seconds - held / self.ticks_per_second, 0.0)
         self._trips.append(_Trip(line_seconds, middle, received + held / 2))
         self._line = self._fit()
 
@@ -69,6 +77,15 @@ class TickClock:
             return None
         near = unwrap(tick, round(self._trips[-1].tick), 32)
         return line.host_seconds + (near - line.tick) / line.ticks_per_second
+
+    def error_seconds(self, tick: int) -> float | None:
+        """How far ``host_seconds`` of that tick may be off, by the round trips and the wander."""
+        line = self._line
+        if line is None:
+            return None
+        since = abs(unwrap(tick, round(self._trips[-1].tick), 32) - line.tick) / self._tick_hz
+        drift = line.rate_error * since + _WANDER * since**2 / 2
+        return line.error_seconds + drift + 1 / self._tick_hz
 
     @property
     def ticks_per_second(self) -> float:
@@ -97,22 +114,44 @@ class TickClock:
     @property
     def drift_error_ppm(self) -> float | None:
         """What the round trips leave uncertain of it."""
-        quickest = self.quickest_seconds
-        if quickest is None or self.span_seconds < _LEAST_SPAN_SECONDS:
+        line = self._line
+        if line is None or self.span_seconds < _LEAST_SPAN_SECONDS:
             return None
-        return (quickest + 1e-4) / self.span_seconds * 1e6
+        return line.rate_error * 1e6
 
     def _fit(self) -> _Line:
-        best = min(self._trips, key=lambda trip: trip.line_seconds)
-        good = [t for t in self._trips if t.line_seconds <= 2.0 * best.line_seconds + 0.001]
-        hosts = np.array([t.host_seconds - best.host_seconds for t in good])
-        ticks = np.array([t.tick - best.tick for t in good])
-        half = np.array([t.line_seconds for t in good]) / 2
-        rate = self._tick_hz
-        if len(good) >= 3 and hosts[-1] - hosts[0] >= _LEAST_SPAN_SECONDS:
-            rate = float(np.polyfit(hosts, ticks, 1)[0])
-        late = hosts - ticks / rate  # when each trip says that the best one's tick was
-        earliest, latest = float((late - half).max()), float((late + half).min())
-        if earliest > latest:  # the crystal wanders by more than the line leaves open
-            earliest = latest = 0.0
-        return _Line(best.host_seconds + (earliest + latest) / 2, best.tick, rate)
+        while (line := _through(list(self._trips), self._tick_hz)) is None:
+            self._trips.popleft()
+        return line
+
+
+def _through(trips: list[_Trip], tick_hz: float) -> _Line | None:
+    """Return the line through all trips, or None if none goes through; one trip always has one."""
+    newest = trips[-1]
+    since = np.array([trip.tick - newest.tick for trip in trips]) / tick_hz
+    late = np.array([trip.host_seconds - newest.host_seconds for trip in trips]) - since
+    half = np.array([trip.line_seconds / 2 + 1 / tick_hz for trip in trips])
+    half += _WANDER * since**2 / 2
+    if len(trips) == 1:
+        return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), _UNTOLD)
+    lower, upper = late - half, late + half
+    older, newer = np.triu_indices(len(trips), 1)
+    step = np.maximum(since[newer] - since[older], 1 / tick_hz)
+    least, most = (lower[newer] - upper[older]) / step, (upper[newer] - lower[older]) / step
+    if least.max() > most.min():
+        return None
+    slope = 0.0
+    if len(trips) >= 3 and since[-1] - since[0] >= _LEAST_SPAN_SECONDS:
+        slope = float(np.polyfit(since, late, 1, w=1 / half)[0])
+    slope = min(max(slope, float(least.max())), float(most.min()))
+    offset = float((lower - slope * since).max() + (upper - slope * since).min()) / 2
+    # The lines furthest off here touch one trip's upper end and an older one's lower, or reverse.
+    highest = float((upper[newer] - since[newer] * most).min())
+    lowest = float((lower[newer] - since[newer] * least).max())
+    return _Line(
+        host_seconds=newest.host_seconds + offset,
+        tick=newest.tick,
+        ticks_per_second=tick_hz / (1 + slope),
+        error_seconds=max(highest - offset, offset - lowest),
+        rate_error=max(float(most.min()) - slope, slope - float(least.max())),
+    )
