@@ -14,6 +14,7 @@ from .gaps import GapPolicy
 from .introduction import Introduction
 from .message import Node
 from .operation.account import Account, Watch, Watches
+from .operation.sensor_health import SensorLog
 from .pace import Pace
 from .prepare import prepare
 from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
@@ -66,6 +67,7 @@ class Daemon:
         self._watch: Watch = Watches()
         self._waiting_since_ns = 0
         self._decoder = Decoder()
+        self._sensor = SensorLog()
         self._introduction = Introduction(self._decoder, source.ask_who, notice)
         self._assembler = Assembler(rate_hz, source.clock)
         self._gaps = GapPolicy(settings.window)
@@ -119,6 +121,7 @@ class Daemon:
             self._waiting_since_ns = read_ns if at_once and read_ns else arrival.monotonic_ns
             read_ns = arrival.monotonic_ns
             for packet in self._decoder.feed(data):
+                self._sensor.push(packet)
                 block = self._assembler.push(packet, arrival)
                 if block is not None:
                     heard_ns = arrival.monotonic_ns
@@ -160,6 +163,7 @@ class Daemon:
     def _take_stock(self, begin: float) -> None:
         self.account.losses = self._decoder.losses
         self.account.stream = self._gaps.counts
+        self.account.sensor = self._sensor.health
         self.account.packets_unannounced = self._assembler.unannounced
         self.account.windows_skipped = self._pace.skipped
         self.account.hop_factor = self._pace.factor

@@ -8,6 +8,7 @@ from typing import Protocol
 from ...firmware_bridge.decoder import Losses
 from ..gaps import StreamCounts
 from ..records import Block, Probabilities
+from .sensor_health import SensorHealth
 
 
 @dataclass
@@ -16,6 +17,7 @@ class Account:
 
     losses: Losses = field(default_factory=Losses)
     stream: StreamCounts = field(default_factory=StreamCounts)
+    sensor: SensorHealth = field(default_factory=SensorHealth)
     packets_unannounced: int = 0
     windows_scored: int = 0
     windows_skipped: int = 0

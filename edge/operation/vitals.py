@@ -177,6 +177,12 @@ class Vitals:
         metrics.gaps_total = stream.gaps
         metrics.frames_crc_errors_total = losses.crc_errors
         metrics.frames_seq_lost_total = max(0, losses.sequence_lost)
+        sensor = account.sensor
+        metrics.sensor_samples_dropped_total = sensor.samples_dropped
+        metrics.sensor_adc_faults_total = sensor.adc_faults
+        metrics.sensor_adc_ok = sensor.adc_ok
+        metrics.sensor_temperature_celsius = sensor.temperature_celsius
+        metrics.sensor_supply_volts = sensor.supply_volts
         metrics.windows_total = account.windows_scored
         metrics.windows_skipped_total = account.windows_skipped
         metrics.hop_factor = account.hop_factor

@@ -10,9 +10,10 @@ from eqedge.edge.clock import Arrival, HostClock, SimClock
 from eqedge.edge.daemon import Daemon
 from eqedge.edge.message import Node
 from eqedge.edge.operation.account import Watches
+from eqedge.edge.operation.sensor_health import SensorHealth
 from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
 from eqedge.firmware_bridge.framing import frame
-from eqedge.firmware_bridge.packets import Hello
+from eqedge.firmware_bridge.packets import Hello, Status
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.shelf import ModelError
 from hypothesis import HealthCheck, given, settings
@@ -445,3 +446,11 @@ def test_a_model_that_cannot_run_is_refused_before_the_source_is_touched(model):
     other = replace(model, spec=replace(model.spec, window_samples=3000))
     with pytest.raises(ModelError, match="use the card that belongs to it"):
         run(other, [])
+
+
+def test_what_the_sensor_says_of_itself_is_in_the_account(model):
+    """From the bytes of its Status packets on."""
+    told = [Status(0, 0, 7, 1), Status(0, 0, 19, 2, supply_volts=4.9, adc_ok=False)]
+    portions = [*wire(np.zeros((100, 3), np.int32)), *(frame(one.to_bytes()) for one in told)]
+    _, account, _ = run(model, portions)
+    assert account.sensor == SensorHealth(12, 1, False, None, 4.9)

@@ -48,6 +48,11 @@ CONVENTION = {
         "clock_offset_seconds",
         "clock_synced",
         "clock_source",
+        "sensor_samples_dropped_total",
+        "sensor_adc_faults_total",
+        "sensor_adc_ok",
+        "sensor_temperature_celsius",
+        "sensor_supply_volts",
     )
 }
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from eqedge.edge.operation.account import Account
+from eqedge.edge.operation.health import Liveness, State
+from eqedge.edge.operation.metrics import prometheus_text
 from eqedge.edge.operation.notify import Notifier
+from eqedge.edge.operation.sensor_health import SensorHealth
 from eqedge.edge.operation.vitals import NodeStuck, Vitals
 from eqedge.edge.records import Block, ClockState, Probabilities, Window
 from eqedge.edge.settings import HealthSettings
@@ -109,6 +112,28 @@ def test_a_healthy_node_feeds_the_watchdog_three_times_in_its_time(bench):
     record = bench.stage.published[-1]
     assert (record["state"], record["events_total"], record["spool_messages"]) == ("healthy", 3, 7)
     assert (record["lag_seconds"], record["inference_duration_seconds"]) == (0.25, 0.0015)
+
+
+def test_what_the_sensor_says_of_itself_is_told(bench):
+    """In the record and in Prometheus' words; what it does not measure is null, or left out."""
+    bench.stage.now += 1
+    bench.vitals.tick(Account(sensor=SensorHealth(12, 3, False, -12.34, None)))
+    record = bench.stage.published[-1]
+    assert {k: v for k, v in record.items() if k.startswith("sensor_")} == {
+        "sensor_samples_dropped_total": 12,
+        "sensor_adc_faults_total": 3,
+        "sensor_adc_ok": False,
+        "sensor_temperature_celsius": -12.34,
+        "sensor_supply_volts": None,
+    }
+    text = prometheus_text({}, bench.vitals.metrics, Liveness(*[State.HEALTHY] * 3, 0))
+    told = [line for line in text.splitlines() if line.startswith("eqedge_sensor_")]
+    assert told == [
+        "eqedge_sensor_samples_dropped_total{} 12",
+        "eqedge_sensor_adc_faults_total{} 3",
+        "eqedge_sensor_adc_ok{} 0",
+        "eqedge_sensor_temperature_celsius{} -12.34",
+    ]
 
 
 def test_a_silent_source_is_reopened_three_times(bench):
