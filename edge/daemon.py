@@ -115,7 +115,11 @@ class Daemon:
     def _contiguous(self) -> Iterator[Block]:
         begin, read_ns, asked_ns = time.monotonic(), 0, time.monotonic_ns()
         heard_ns: int | None = None
+        losses = 0
         for data, arrival in self._source:
+            if self._source.losses != losses:
+                losses = self._source.losses
+                self._decoder.restart()
             # What was there when asked for may have come right after the time before.
             at_once = arrival.monotonic_ns - asked_ns < AT_ONCE_NS
             self._waiting_since_ns = read_ns if at_once and read_ns else arrival.monotonic_ns

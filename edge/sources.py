@@ -29,6 +29,10 @@ READ_SECONDS = 0.5
 class Source(Protocol):
     """A stream of bytes in the sensor's protocol."""
 
+    @property
+    def losses(self) -> int:
+        """Times that the connection was lost: a frame begun before is not continued after."""
+
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what came and when, empty bytes when nothing has for a while; end at `stop`."""
 
@@ -82,6 +86,11 @@ class SerialSource:
                 yield data, now()
         finally:
             self._port.close()
+
+    @property
+    def losses(self) -> int:
+        """Times that the port was lost."""
+        return self._port.losses
 
     def _changed(self) -> str:
         if self._port.state is not PortState.OPEN:
@@ -153,6 +162,11 @@ class SimSource:
                     arrival = Arrival(round(due * NANOSECONDS), time.time_ns())
                 yield self._sensor.push(part), arrival
         yield self._sensor.flush(), now()
+
+    @property
+    def losses(self) -> int:
+        """None: a file is not unplugged."""
+        return 0
 
     def clock(self, hello: Hello) -> Clock:
         """Return the timeline's own time."""

@@ -1,7 +1,10 @@
 """The whole chain in one process: bytes in, messages out, whatever happens to the bytes."""
 
+import socket
+import time
 from dataclasses import replace
 from itertools import pairwise
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ from eqedge.edge.message import Node
 from eqedge.edge.operation.account import Watches
 from eqedge.edge.operation.sensor_health import SensorHealth
 from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
+from eqedge.edge.sources import SerialSource
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Status
+from eqedge.firmware_bridge.port import Port, PortState
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.shelf import ModelError
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +30,8 @@ ENZ = ("HHE", "HHN", "HHZ")
 
 class Bytes:
     """A source of given portions on a clock that stands still but for `gap_s` at each."""
+
+    losses = 0
 
     def __init__(self, portions, gap_s=0.0):
         self.portions = portions
@@ -454,3 +461,47 @@ def test_what_the_sensor_says_of_itself_is_in_the_account(model):
     portions = [*wire(np.zeros((100, 3), np.int32)), *(frame(one.to_bytes()) for one in told)]
     _, account, _ = run(model, portions)
     assert account.sensor == SensorHealth(12, 1, False, None, 4.9)
+
+
+class UntilSamples(Watches):
+    """Stops the source once so many samples have come, or ten seconds have passed."""
+
+    def __init__(self, stop, samples):
+        super().__init__()
+        self._stop, self._samples = stop, samples
+        self._until = time.monotonic() + 10
+
+    def tick(self, account):
+        """Look."""
+        if account.stream.samples >= self._samples or time.monotonic() > self._until:
+            self._stop.set()
+
+
+def test_a_frame_cut_off_by_a_lost_port_spoils_none_that_follows(model):
+    """The first after it is whole; what was cut off is no damage of the line."""
+    packets, stop = wire(np.zeros((200, 3), np.int32)), Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = Port(f"socket://127.0.0.1:{server.getsockname()[1]}", first_retry_seconds=0.01)
+
+        def offer(data):
+            connection, _ = server.accept()
+            while port.state is not PortState.OPEN and not stop.wait(0.005):
+                pass  # opening drops what came before
+            connection.sendall(data)
+            return connection
+
+        def play():
+            offer(b"".join(packets[:2]) + packets[2][:40]).close()
+            with offer(b"".join(packets[3:])):
+                stop.wait(20)
+
+        sensor = Thread(target=play)
+        sensor.start()
+        source = SerialSource(port, stop, lambda line: None)
+        node = Node(Settings().station, model, "boot")
+        daemon = Daemon(Settings(), model, source, node, lambda line: None, live=True)
+        account = daemon.run([], UntilSamples(stop, 150))
+        sensor.join()
+    assert account.stream.samples == 150
+    assert (account.losses.frames_bad, account.losses.sequence_lost) == (0, 1)
+    assert account.losses.bytes_discarded == 40

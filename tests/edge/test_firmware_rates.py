@@ -46,6 +46,8 @@ class Kept:
 class Recorded:
     """A source of bytes that were taken from a board, on the recording's own time."""
 
+    losses = 0
+
     def __init__(self, data):
         self._data = data
 
