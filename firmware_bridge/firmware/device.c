@@ -130,6 +130,7 @@ static void obey(const struct wire_command *command)
         }
         lamp_from = board_tick();
         lamp_ticks = command->argument * hello.tick_hz;
+        board_lamp(false); /* also where there is nothing left to blink */
         hello_due = true;
         break;
     case WIRE_START:

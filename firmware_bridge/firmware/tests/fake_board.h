@@ -10,6 +10,7 @@
 
 static uint32_t fake_tick, fake_rate = 100000, fake_gain = 1000;
 static bool fake_busy;          /* the line is still sending */
+static bool fake_lamp;
 static int fake_resets;
 static uint8_t sent[64][1200];  /* payloads, the latest at sent_count - 1 */
 static int sent_size[64];
@@ -71,7 +72,7 @@ bool board_set_gain(uint32_t thousandths)
     return true;
 }
 
-void board_lamp(bool on) { (void)on; }
+void board_lamp(bool on) { fake_lamp = on; }
 void board_reset(void) { fake_resets++; }
 int16_t board_temperature_centicelsius(void) { return 2150; }
 uint16_t board_supply_millivolts(void) { return 5012; }

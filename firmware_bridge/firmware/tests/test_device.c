@@ -289,6 +289,32 @@ static void what_cannot_be_is_refused(void)
     CHECK(fake_resets == 0);
 }
 
+static void blinks_as_long_as_told(void)
+{
+    boot();
+    command(1, WIRE_IDENTIFY, 5);
+    run();
+    CHECK(fake_lamp);
+    fake_tick += 300000;
+    run();
+    CHECK(!fake_lamp);
+    fake_tick += 300000;
+    run();
+    CHECK(fake_lamp);
+    fake_tick += 4400000;
+    run();
+    CHECK(!fake_lamp);
+    command(2, WIRE_IDENTIFY, 60);
+    run();
+    CHECK(fake_lamp);
+    command(3, WIRE_IDENTIFY, 61); /* refused: nothing changes */
+    run();
+    CHECK(fake_lamp);
+    command(4, WIRE_IDENTIFY, 0);
+    run();
+    CHECK(!fake_lamp);
+}
+
 static void reboots_after_the_ack_has_gone_out(void)
 {
     boot();
@@ -347,6 +373,7 @@ int main(void)
     stop_keeps_numbering();
     rate_and_gain_begin_a_new_stream();
     what_cannot_be_is_refused();
+    blinks_as_long_as_told();
     reboots_after_the_ack_has_gone_out();
     sequences_wrap();
     status_says_how_it_fares();
