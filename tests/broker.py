@@ -96,7 +96,8 @@ class Broker:
         lines.append(config)
         # Without limits of its own it hands a message on before it acknowledges it, so that even
         # one killed right after an acknowledgement has lost nothing.
-        lines += ["max_inflight_messages 0", "max_queued_messages 0"]
+        # (2.0.11 takes a queue of 0 for a full one, and hangs up on whom it refuses a message.)
+        lines += ["max_inflight_messages 0", "max_queued_messages 1000000"]
         # Saved on SIGTERM; a killed one starts from what was saved before.
         lines += ["persistence true", f"persistence_location {self._folder}/"]
         lines += [f"persistence_file mosquitto-{self.port}.db"]

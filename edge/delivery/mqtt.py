@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 from ..records import Message
 from ..settings import CODE, MqttSettings, SettingsError
+from .flight import Flight, Sent
 from .home_assistant import announcements
 from .link import Link, LinkLost, read_credentials, reason_of, tls_context
 from .pick_log import PickLog, mark_historical
@@ -25,12 +24,18 @@ TURN_SECONDS = 1.0
 """Longest sleep of the thread while connected: it looks after the keepalive in between."""
 NAP_SECONDS = 5.0
 """Longest sleep while not connected, so that `progress_time` proves the thread alive."""
+ANSWER_SECONDS = 5.0
+"""A broker has at least this long to acknowledge a message, however short the keepalive."""
 STABLE_SECONDS = 10.0
 """A connection that lasted this long starts the back-off anew; a shorter one prolongs it."""
 REPEAT_SECONDS = 3600.0
 """A trouble that goes on is told again this often."""
 REFUSED_FOR_GOOD = {0x90, 0x95, 0x99}
 """Reason codes of MQTT 5 (topic, size, format) after which the same message is never taken."""
+
+
+class Unanswered(LinkLost):
+    """The broker is there and acknowledges nothing."""
 
 
 @dataclass
@@ -42,7 +47,9 @@ class MqttCounts:
         connects: Connections that the broker accepted.
         failures: Connections lost, and attempts that failed.
         delivered: Spooled messages acknowledged.
-        refused: Messages the broker will never take; they are in the file only.
+        refused: Messages the broker will never take: events are in the file only, what the node
+            tells of itself is told to nobody.
+        postponed: Messages the broker refused for now; they are kept and sent again.
         oversized: Messages longer than `max_payload_bytes`; they are in the file only.
     """
 
@@ -51,6 +58,7 @@ class MqttCounts:
     failures: int = 0
     delivered: int = 0
     refused: int = 0
+    postponed: int = 0
     oversized: int = 0
 
 
@@ -104,6 +112,9 @@ class Mqtt:
         self._picks = PickLog()
         self._health: bytes | None = None
         self._said = ("", 0.0)
+        self._told: dict[str, tuple[str, float]] = {}
+        self._news_time = 0.0
+        self._owed_since: float | None = None
         self._stop = threading.Event()
         self._deadline = float("inf")
         self._wake_read, self._wake_write = socket.socketpair()
@@ -135,6 +146,12 @@ class Mqtt:
         """When the thread last proved alive, on the monotonic clock."""
         return self._progress_time
 
+    @property
+    def answered_time(self) -> float:
+        """Since when a broker that is there owes an answer; now where it owes none."""
+        owed_since = self._owed_since
+        return time.monotonic() if owed_since is None else owed_since
+
     def close(self) -> None:
         """Deliver what can be delivered within `drain_seconds`, say `stopped`, close the spool."""
         self._deadline = time.monotonic() + self._settings.drain_seconds
@@ -154,6 +171,7 @@ class Mqtt:
             self.counts.oversized += len(items) - len(fitting)
             self._say(f"a message of event {message['event_id']} is too long to be published")
         self._spool.put(fitting, key=_key(message), age_known=age_known)
+        self._news_time = time.monotonic()
         self._wake()
 
     def _wake(self) -> None:
@@ -173,6 +191,8 @@ class Mqtt:
             except Exception as error:
                 link.drop()
                 reason = str(error) if isinstance(error, LinkLost) else reason_of(error)
+                if not isinstance(error, Unanswered):
+                    self._owed_since = None
             self.counts.connected = False
             self.counts.failures += 1
             if self._stop.is_set() and self._is_over():
@@ -208,17 +228,16 @@ class Mqtt:
         self.counts.connected = True
         self.counts.connects += 1
         self._say("connected")
-        self._greet(link)
-        on_the_way: dict[int, int] = {}
-        newest = 0
+        flight = Flight(
+            self._spool, self._settings.retry_min_seconds, self._settings.retry_max_seconds
+        )
+        self._greet(link, flight)
         while True:
             self._progress_time = time.monotonic()
-            self._acknowledge(link, on_the_way)
-            for entry in self._spool.pending(after=newest, limit=link.room) if link.room else ():
-                newest = entry.id
-                number = self._send(link, entry)
-                if number is not None:
-                    on_the_way[number] = entry.id
+            self._acknowledge(link, flight)
+            self._expect_answers(flight)
+            for entry in flight.due(link.room, self._news_time):
+                self._send(link, flight, entry)
             if self._stop.is_set() and self._is_over():
                 link.publish(f"{self._base}/status", b"stopped", retain=True)
                 link.close()
@@ -227,54 +246,84 @@ class Mqtt:
             link.turn(0.05 if self._stop.is_set() else TURN_SECONDS)
             if link.home_assistant_started:
                 link.home_assistant_started = False
-                self._announce(link)
+                self._announce(link, flight)
 
-    def _greet(self, link: Link) -> None:
-        link.publish(f"{self._base}/status", b"online", retain=True)
-        link.publish(f"{self._base}/info", self._info, retain=True)
-        self._announce(link)
+    def _expect_answers(self, flight: Flight) -> None:
+        """Leave a broker that keeps the connection alive and acknowledges nothing."""
+        if not flight.waiting_seconds:
+            self._owed_since = None
+        elif self._owed_since is None:
+            self._owed_since = time.monotonic()
+        longest = max(ANSWER_SECONDS, 2.0 * self._settings.keepalive_seconds)
+        if flight.waiting_seconds > longest:
+            raise Unanswered(f"it acknowledges nothing within {longest:g} s")
 
-    def _announce(self, link: Link) -> None:
+    def _greet(self, link: Link, flight: Flight) -> None:
+        self._tell(link, flight, f"{self._base}/status", b"online")
+        self._tell(link, flight, f"{self._base}/info", self._info)
+        self._announce(link, flight)
+
+    def _announce(self, link: Link, flight: Flight) -> None:
         for topic, payload in self._announcements.payloads.items():
-            link.publish(topic, payload, retain=True)
+            self._tell(link, flight, topic, payload)
+
+    def _tell(self, link: Link, flight: Flight, topic: str, payload: bytes) -> None:
+        """Publish what the node says of itself."""
+        flight.add(link.publish(topic, payload, retain=True), Sent(topic))
 
     def _tell_health(self, link: Link) -> None:
         health, self._health = self._health, None
         if health is not None:
             link.publish(f"{self._base}/health", health, qos=0)
 
-    def _send(self, link: Link, entry: Entry) -> int | None:
-        """Publish one message; return its packet number, or None if the broker can't take it."""
+    def _send(self, link: Link, flight: Flight, entry: Entry) -> None:
+        """Publish one message of the spool, unless the broker can't take it."""
         payload = entry.payload
         if entry.is_older_than(self._settings.historical_seconds):
             payload = mark_historical(payload)
         topic = f"{self._base}/{entry.kind}"
         if len(topic.encode()) + len(payload) + 16 > link.max_packet_bytes:
             self._give_up(entry.id, "longer than the broker allows")
-            return None
-        return link.publish(topic, payload)
+        else:
+            flight.add(link.publish(topic, payload), Sent(topic, entry))
 
-    def _acknowledge(self, link: Link, on_the_way: dict[int, int]) -> None:
+    def _acknowledge(self, link: Link, flight: Flight) -> None:
         arrived = []
-        refusal: ReasonCode | None = None
         for number, reason in link.take_acknowledgements():
-            identifier = on_the_way.pop(number, None)
+            sent = flight.take(number)
+            if sent is None:
+                continue
+            self._owed_since = None
             if not reason.is_failure:
-                arrived += [identifier] if identifier is not None else []
-            elif identifier is not None and reason.value in REFUSED_FOR_GOOD:
-                self._give_up(identifier, str(reason))
+                if sent.entry is not None:
+                    arrived.append(sent.entry.id)
+                    if flight.accept(sent.entry):
+                        self._told.pop(sent.topic, None)
+                        self._say(f"{sent.topic} is taken again")
+            elif sent.entry is None:
+                self.counts.refused += 1
+                self._tell_refusal(sent.topic, f"{reason}; the node goes on without")
+            elif reason.value in REFUSED_FOR_GOOD:
+                self._give_up(sent.entry.id, str(reason))
             else:
-                refusal = reason
+                self.counts.postponed += 1
+                flight.postpone(sent.entry)
+                self._tell_refusal(sent.topic, f"{reason}; messages are kept and tried again")
         if arrived:
             self._spool.remove(arrived)
             self.counts.delivered += len(arrived)
-        if refusal is not None:
-            raise LinkLost(f"the broker refuses a message: {refusal}")
 
     def _give_up(self, identifier: int, reason: str) -> None:
         self._spool.remove([identifier])
         self.counts.refused += 1
         self._say(f"a message is not taken ({reason}); it is left out")
+
+    def _tell_refusal(self, topic: str, text: str) -> None:
+        """Tell it of each topic; the same again only once an hour."""
+        told, when = self._told.get(topic, ("", 0.0))
+        if text != told or time.monotonic() - when > REPEAT_SECONDS:
+            self._told[topic] = (text, time.monotonic())
+            self._on_state(f"broker {self._settings.address}: it refuses {topic}: {text}")
 
     def _say(self, text: str) -> None:
         """Tell news; the same again only once an hour."""

@@ -37,6 +37,8 @@ class Delivery:
     ) -> None:
         path = Path(settings.output) if settings.output else None
         self._folder = path.parent if path else None
+        health = settings.health
+        self._alarming_seconds = health.output_silence_seconds + health.retry_seconds / 2
         # Before the file is opened: opening cuts off a torn line, and rotation may have left none.
         left = None if fresh or path is None else _left_by_earlier_run(path)
         self._file = JsonLines(
@@ -83,9 +85,14 @@ class Delivery:
     def proved_alive(self, now: float) -> float:
         """Monotonic time at which the last of the ways out was not stuck.
 
-        The file is written by the caller's own thread: as long as that asks, the file is not.
+        The file is written by the caller's own thread: as long as that asks, the file is not. A
+        broker that acknowledges nothing is worth an alarm, but never a restart, which would not
+        mend it and cost the stream.
         """
-        return now if self._broker is None else min(now, self._broker.progress_time)
+        if self._broker is None:
+            return now
+        answered = max(self._broker.answered_time, now - self._alarming_seconds)
+        return min(now, self._broker.progress_time, answered)
 
     def measure(self, metrics: Metrics) -> None:
         """Fill in what is known of the ways out."""
@@ -107,6 +114,7 @@ class Delivery:
         metrics.mqtt_failures_total = counts.failures
         metrics.mqtt_delivered_total = counts.delivered
         metrics.mqtt_refused_total = counts.refused + counts.oversized
+        metrics.mqtt_postponed_total = counts.postponed
 
     def close(self) -> None:
         """Bring out what can be brought out, first to the file."""

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,11 +132,15 @@ class Spool:
             self._purge()
             self._sync(durable=True)
 
-    def pending(self, after: int = 0, limit: int = 100) -> list[Entry]:
-        """Return the oldest messages with an id above `after`."""
+    def pending(
+        self, after: int = 0, limit: int = 100, *, without: Collection[str] = ()
+    ) -> list[Entry]:
+        """Return the oldest messages with an id above `after` and of no kind in `without`."""
         with self._lock:
-            rows = [row for row in self._stored(after, limit) if row.id not in self._leaving]
-            rows += [row for row in self._unwritten.values() if row.id > after]
+            stored = self._stored(after, limit, without)
+            rows = [row for row in stored if row.id not in self._leaving]
+            fresh = [row for row in self._unwritten.values() if row.kind not in without]
+            rows += [row for row in fresh if row.id > after]
             return [self._entry(row) for row in rows[:limit]]
 
     def remove(self, ids: Iterable[int]) -> None:
@@ -200,9 +204,10 @@ class Spool:
         self._bytes += size
         self._purged_to = 0
 
-    def _stored(self, after: int, limit: int) -> list[Row]:
+    def _stored(self, after: int, limit: int, without: Collection[str]) -> list[Row]:
+        after, limit = max(after, self._purged_to), limit + len(self._leaving)
         try:
-            return self._file.rows(max(after, self._purged_to), limit + len(self._leaving))
+            return self._file.rows(after, limit, without)
         except sqlite3.Error as error:
             self._refused(error)
             return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -101,10 +101,13 @@ class SpoolFile:
         row = self._database.execute("SELECT key FROM newest").fetchone()
         return row[0] if row else None
 
-    def rows(self, after: int, limit: int) -> list[Row]:
-        """Return the oldest rows with an id above `after`."""
+    def rows(self, after: int, limit: int, without: Collection[str] = ()) -> list[Row]:
+        """Return the oldest rows with an id above `after` and of no kind in `without`."""
+        others = ", ".join("?" * len(without))
         found = self._database.execute(
-            f"SELECT {COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            f"SELECT {COLUMNS} FROM message WHERE id > ? AND kind NOT IN ({others}) "
+            "ORDER BY id LIMIT ?",
+            (after, *without, limit),
         ).fetchall()
         return [Row(*row) for row in found]
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -557,12 +558,117 @@ def test_a_broker_that_refuses_messages_gets_them_later(tmp_path):
         running(settings_for(port)) as node,
     ):
         node.sink.write(event(1))
-        wait_until(lambda: node.heard("refuses a message: Not authorized"))
+        wait_until(lambda: node.sink.counts.postponed >= 2)
+        assert [line for line in node.said if "refuses" in line] == [
+            f"broker mqtt://127.0.0.1:{port}: it refuses eqedge/XX/EDGE/event: Not authorized; "
+            "messages are kept and tried again"
+        ]
         assert len(node.spool) == 1 and node.sink.counts.refused == 0
         rules.write_text("topic write eqedge/#\n")
         broker.signal(signal.SIGHUP)
         received.wait_for(lambda got: got.json("event") == [event(1)])
         wait_until(lambda: len(node.spool) == 0)
+        wait_until(lambda: node.heard("event is taken again"))
+        assert node.sink.counts.connects == 1
+
+
+def test_a_refused_topic_of_the_node_itself_costs_nothing(tmp_path):
+    """Rules without `info` or Home Assistant's topics: told once by name, the link stays."""
+    rules, port = tmp_path / "rules", free_port()
+    rules.write_text("".join(f"topic write eqedge/XX/EDGE/{one}\n" for one in ("status", "event")))
+    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}"
+    with (
+        Broker(tmp_path, config=config) as broker,
+        broker.listen("eqedge/#") as received,
+        running(settings_for(port, home_assistant_prefix="homeassistant")) as node,
+    ):
+        wait_until(lambda: node.sink.counts.refused == 3)
+        for number in range(40):
+            node.sink.write(event(number))
+        received.wait_for(lambda got: len(got.json("event")) == 40)
+        refused = [line.split("refuses ")[1].split(":")[0] for line in node.said[1:]]
+        ours = announcements("homeassistant", "eqedge/XX/EDGE").payloads
+        assert refused == ["eqedge/XX/EDGE/info", *ours]
+        assert node.sink.counts.connects == 1 and received.texts("status") == ["online"]
+
+
+def test_a_refused_kind_does_not_hold_up_the_other(tmp_path):
+    """Picks not allowed, more of them than may be on the way: each event still comes at once."""
+    rules, port = tmp_path / "rules", free_port()
+    rules.write_text("".join(f"topic write eqedge/XX/EDGE/{one}\n" for one in ("status", "event")))
+    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}"
+    settings = settings_for(port, retry_min_seconds=0.5, retry_max_seconds=600)
+    with (
+        Broker(tmp_path, config=config) as broker,
+        broker.listen("eqedge/XX/EDGE/#") as received,
+        running(replace(settings, drain_seconds=0), tmp_path / "spool.db") as node,
+    ):
+        wait_until(lambda: node.sink.counts.connected)
+        for number in range(40):
+            node.sink.write(event(number, picks=[{"phase": "P", "time": "t"}]))
+        received.wait_for(lambda got: ids(got.json("event")) == list(range(40)))
+        wait_until(lambda: len(node.spool) == 40)
+        assert node.sink.counts.postponed and node.sink.counts.connects == 1
+        rules.write_text("topic write eqedge/#\n")
+        broker.signal(signal.SIGHUP)
+        received.wait_for(lambda got: ids(got.json("pick")) == list(range(40)))
+
+
+class Unanswering:
+    """A broker that welcomes, answers every ping and acknowledges no message."""
+
+    def __init__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._server]
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection):
+        with suppress(OSError), connection:
+            connection.recv(4096)
+            connection.sendall(CONNACK)
+            while data := connection.recv(4096):
+                if data.endswith(b"\xc0\x00"):
+                    connection.sendall(b"\xd0\x00")
+
+    def __enter__(self):
+        """It listens already."""
+        return self
+
+    def __exit__(self, *_):
+        """Break all connections, take no more."""
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def owed_seconds(node):
+    """For how long the broker has owed an answer."""
+    return time.monotonic() - node.sink.answered_time
+
+
+def test_a_broker_that_acknowledges_nothing_is_left(tmp_path, monkeypatch):
+    """Pings answered, messages not: it is left and told, which shows until it answers or goes."""
+    monkeypatch.setattr("eqedge.edge.delivery.mqtt.ANSWER_SECONDS", 0.5)
+    with Unanswering() as broker:
+        node = Node(settings_for(broker, keepalive_seconds=1))
+        node.sink.write(event(1))
+        wait_until(lambda: node.sink.counts.connects >= 2)
+        assert node.heard("acknowledges nothing within 2 s; events are kept")
+        assert node.sink.counts.failures == 1 and len(node.spool) == 1
+        assert owed_seconds(node) > 2 > time.monotonic() - node.sink.progress_time
+    wait_until(lambda: owed_seconds(node) < 1, "a broker that is away owes nothing")
+    with Broker(tmp_path, port=node.port):
+        wait_until(lambda: len(node.spool) == 0)
+        node.sink.close()
 
 
 def test_a_message_too_long_is_left_out_and_the_rest_goes_on(tmp_path):

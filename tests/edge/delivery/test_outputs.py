@@ -1,13 +1,16 @@
 """All ways out as one sink, against a real broker."""
 
 import json
+import time
 
 from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.message import Node
+from eqedge.edge.operation.health import State, state_of
 from eqedge.edge.operation.metrics import Metrics
-from eqedge.edge.settings import FileSettings, MqttSettings, Settings
+from eqedge.edge.settings import FileSettings, HealthSettings, MqttSettings, Settings
 
 from ...broker import broker, wait_until  # noqa: F401
+from .test_mqtt import Unanswering
 
 
 def event(number, **more):
@@ -17,7 +20,7 @@ def event(number, **more):
 
 def deliver(model, tmp_path, broker, **more):  # noqa: F811
     """Open the ways out of a live node."""
-    mqtt = MqttSettings("127.0.0.1", broker.port, retry_min_seconds=0.1)
+    mqtt = MqttSettings("127.0.0.1", broker.port, retry_min_seconds=0.1, drain_seconds=1)
     settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=mqtt, **more)
     return Delivery(settings, Node(settings.station, model, "boot"), fresh=False, notice=print)
 
@@ -70,4 +73,25 @@ def test_the_metrics_know_the_ways_out(model, tmp_path, broker):  # noqa: F811
     assert metrics.mqtt_connected
     assert metrics.output_errors_total == 0 and metrics.disk_free_bytes > 0
     assert delivery.proved_alive(1e12) < 1e12
+    delivery.close()
+
+
+def test_a_broker_that_acknowledges_nothing_is_an_alarm_and_no_restart(model, tmp_path):
+    """The stage stands still and is alarmed, and stays there; a broker that is away is neither."""
+    health = HealthSettings(output_silence_seconds=1, retry_seconds=1)
+
+    def state():
+        now = time.monotonic()
+        return state_of(now - delivery.proved_alive(now), 1, health)
+
+    with Unanswering() as deaf:
+        delivery = deliver(model, tmp_path, deaf, health=health)
+        delivery.write(event(1))
+        assert state() is State.HEALTHY
+        wait_until(lambda: state() is State.ALARMED)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            assert state() is State.ALARMED
+            time.sleep(0.02)
+    wait_until(lambda: state() is State.HEALTHY, "away")
     delivery.close()

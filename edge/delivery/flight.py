@@ -1,0 +1,116 @@
+"""What is on the way over one connection, and what the broker refuses for now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .spool import Entry, Spool
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message on the way.
+
+    Attributes:
+        topic: Where it goes.
+        entry: Its place in the spool; None for what the node tells of itself, which is not kept.
+    """
+
+    topic: str
+    entry: Entry | None = None
+
+
+@dataclass
+class Pause:
+    """A kind of message that the broker refuses for now.
+
+    Attributes:
+        first_id: The oldest that was refused.
+        since: Of the refusal, monotonic.
+        seconds: Until it is tried again.
+        holds: It has not been tried again yet.
+    """
+
+    first_id: int
+    since: float
+    seconds: float
+    holds: bool = True
+
+
+class Flight:
+    """Messages sent and not yet answered, the oldest first, and those that are due.
+
+    What is refused for now waits without holding up other kinds: it is tried again ever more
+    rarely, and at once when there is news.
+
+    Args:
+        spool: Where messages are until the broker has taken them.
+        retry_min: Seconds until a refused kind is tried again; doubles from one to the next.
+        retry_max: Longest such wait, seconds.
+    """
+
+    def __init__(self, spool: Spool, retry_min: float, retry_max: float) -> None:
+        self._spool = spool
+        self._retry_min = retry_min
+        self._retry_max = retry_max
+        self._sent: dict[int, Sent] = {}
+        self._waiting_since = 0.0
+        self._newest = 0
+        self._pauses: dict[str, Pause] = {}
+
+    def add(self, number: int, sent: Sent) -> None:
+        """Note a message that went out under this packet number."""
+        if not self._sent:
+            self._waiting_since = time.monotonic()
+        self._sent[number] = sent
+
+    def take(self, number: int) -> Sent | None:
+        """Return what this packet number answers; None for what nobody asked."""
+        if number == next(iter(self._sent), None):
+            self._waiting_since = time.monotonic()
+        return self._sent.pop(number, None)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the next answer has been due: brokers answer in order; 0 while none is due."""
+        return time.monotonic() - self._waiting_since if self._sent else 0.0
+
+    def due(self, room: int, news_time: float) -> list[Entry]:
+        """Return the messages to be sent now, in order.
+
+        Args:
+            room: At most so many.
+            news_time: When a message was last stored, monotonic.
+        """
+        for pause in self._pauses.values():
+            if pause.holds and self._is_over(pause, news_time):
+                pause.holds = False
+                self._newest = min(self._newest, pause.first_id - 1)
+        held = {kind for kind, pause in self._pauses.items() if pause.holds}
+        flying = {sent.entry.id for sent in self._sent.values() if sent.entry is not None}
+        found = self._spool.pending(self._newest, room + len(flying), without=held) if room else []
+        due = [entry for entry in found if entry.id not in flying][:room]
+        if due:
+            self._newest = due[-1].id
+        return due
+
+    def postpone(self, entry: Entry) -> None:
+        """The broker refuses it for now: its kind waits."""
+        pause = self._pauses.get(entry.kind)
+        if pause is not None and pause.holds:
+            pause.first_id = min(pause.first_id, entry.id)
+            return
+        seconds = min(self._retry_max, 2 * pause.seconds) if pause else self._retry_min
+        self._pauses[entry.kind] = Pause(entry.id, time.monotonic(), seconds)
+
+    def accept(self, entry: Entry) -> bool:
+        """The broker has taken it; return whether it had refused this kind before."""
+        pause = self._pauses.pop(entry.kind, None)
+        if pause is not None and pause.holds:
+            self._newest = min(self._newest, pause.first_id - 1)
+        return pause is not None
+
+    def _is_over(self, pause: Pause, news_time: float) -> bool:
+        passed = time.monotonic() - pause.since
+        return passed >= (self._retry_min if news_time > pause.since else pause.seconds)
