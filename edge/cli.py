@@ -279,8 +279,9 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     # before the output is opened: a model that cannot be run must not cost an earlier run's events
     waits = simulation is not None and flags["speed"] is None
     daemon = Daemon(settings, model, source, node, say, live=not waits)
-    delivery = Delivery(settings, node, fresh=simulation is not None, notice=say)
-    open_things.callback(delivery.close)
+    delivery = open_things.enter_context(
+        Delivery(settings, node, fresh=simulation is not None, notice=say)
+    )
     snippets: list[Snippets] = []
     if settings.snippets.folder is not None:
         snippets = [Snippets(Path(settings.snippets.folder), settings.snippets, say)]

@@ -233,13 +233,13 @@ def test_a_frozen_sensor_is_called_again(node, tmp_path):
         assert process.wait(20) == 0, said(tmp_path)
 
 
-def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path):
+def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path, broker):  # noqa: F811
     """After the attempts the watchdog is fed no more; without a systemd the node ends itself."""
     manager = Manager(tmp_path)
     port = free_port()
-    with Sensor() as sensor:
+    with Sensor() as sensor, broker.listen("eqedge/XX/HILL/status") as heard:
         config = live_config(tmp_path, sensor, http_port=port)
-        process = node(config, environment=manager.environment)
+        process = node(config, "--mqtt", broker.url, environment=manager.environment)
         wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
         sensor.frozen.set()
         wait_until(lambda: "samples: escalated" in said(tmp_path), "escalation")
@@ -248,9 +248,20 @@ def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path):
             wait_until(lambda: health(tmp_path)["state"] == "escalated", "the record", 1.5)
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
         assert process.wait(20) == 70, said(tmp_path)
+        heard.wait_for(lambda got: got.texts("status") == ["online", "offline"])
     assert manager.times("WATCHDOG=1")[-1] <= escalated
     assert health(tmp_path)["state"] == "failed"
     assert "samples stood still and nothing helped" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+def test_a_node_that_cannot_start_is_offline(node, tmp_path, broker):  # noqa: F811
+    """The port is absent, exit 2: the broker is not told that somebody stopped the node."""
+    with broker.listen("eqedge/XX/HILL/status") as heard:
+        config = f'output = "{tmp_path}/o.jsonl"\n[station]\nstation = "HILL"\n'
+        process = node(config, "--serial", "/dev/ttyNONE", "--mqtt", broker.url)
+        assert process.wait(20) == 2, said(tmp_path)
+        heard.wait_for(lambda got: got.texts("status") == ["online", "offline"])
     assert "Traceback" not in said(tmp_path)
 
 

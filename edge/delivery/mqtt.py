@@ -66,7 +66,7 @@ class Mqtt:
     """A sink that is never in the way: `write` stores, a thread of its own delivers.
 
     At least once, in order, with the event's own id. A clean end leaves `stopped` on the status
-    topic, any other one the will, `offline`.
+    topic; one by an error `offline`, which is also the will.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class Mqtt:
         self._news_time = 0.0
         self._owed_since: float | None = None
         self._stop = threading.Event()
+        self._last_status = b"stopped"
         self._deadline = float("inf")
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
@@ -152,8 +153,13 @@ class Mqtt:
         owed_since = self._owed_since
         return time.monotonic() if owed_since is None else owed_since
 
-    def close(self) -> None:
-        """Deliver what can be delivered within `drain_seconds`, say `stopped`, close the spool."""
+    def close(self, *, failed: bool = False) -> None:
+        """Deliver what can be delivered within `drain_seconds`, take leave, close the spool.
+
+        Args:
+            failed: Nobody wanted the end; say `offline`, not `stopped`.
+        """
+        self._last_status = b"offline" if failed else b"stopped"
         self._deadline = time.monotonic() + self._settings.drain_seconds
         self._stop.set()
         self._wake()
@@ -239,7 +245,7 @@ class Mqtt:
             for entry in flight.due(link.room, self._news_time):
                 self._send(link, flight, entry)
             if self._stop.is_set() and self._is_over():
-                link.publish(f"{self._base}/status", b"stopped", retain=True)
+                link.publish(f"{self._base}/status", self._last_status, retain=True)
                 link.close()
                 return
             self._tell_health(link)

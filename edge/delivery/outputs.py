@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ..message import Node
 from ..operation.metrics import Metrics
@@ -116,13 +118,26 @@ class Delivery:
         metrics.mqtt_refused_total = counts.refused + counts.oversized
         metrics.mqtt_postponed_total = counts.postponed
 
-    def close(self) -> None:
-        """Bring out what can be brought out, first to the file."""
+    def close(self, *, failed: bool = False) -> None:
+        """Bring out what can be brought out, first to the file; `failed`: an error ends the run."""
         try:
             self._file.close()
         finally:
             if self._broker is not None:
-                self._broker.close()
+                self._broker.close(failed=failed)
+
+    def __enter__(self) -> Self:
+        """Open since it was made."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, and have the broker told which kind of end this is."""
+        self.close(failed=error is not None)
 
 
 def _left_by_earlier_run(path: Path) -> Message | None:
