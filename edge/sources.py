@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
-from ..firmware_bridge.dialogue import Command, Verb
+from ..firmware_bridge.dialogue import WHO_IS_THERE
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortState
@@ -106,7 +106,7 @@ class SerialSource:
 
     def ask_who(self) -> None:
         """Send an Identify command."""
-        self._port.write(frame(Command(0, Verb.IDENTIFY, 0).to_bytes()))
+        self._port.write(frame(WHO_IS_THERE.to_bytes()))
 
     def reopen(self) -> None:
         """Give up the port; the iteration looks for the sensor, under another name too."""

@@ -112,6 +112,10 @@ class Command:
         return cls(command_id, verb, argument)
 
 
+WHO_IS_THERE = Command(0, Verb.IDENTIFY)
+"""Asked until a Hello comes; the same command each time, so that a repeat is known as one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ack:
     """The device's answer to a Command: done or not, and what is now in force."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .decoder import Decoder
 from .framing import frame
-from .packets import Command, Hello, Packet, TimeReply, TimeRequest, Verb
+from .packets import WHO_IS_THERE, Hello, Packet, TimeReply, TimeRequest
 from .port import Port
 
 ASK_SECONDS = 1.0
@@ -65,7 +65,7 @@ class Link:
     def _ask(self, now: float) -> None:
         self._next_ask_seconds = now + ASK_SECONDS
         if self.hello is None:
-            self.port.write(frame(Command(random.getrandbits(16), Verb.IDENTIFY).to_bytes()))
+            self.port.write(frame(WHO_IS_THERE.to_bytes()))
         self._request_id = (self._request_id + 1) & 0xFFFF_FFFF
         self._asked_seconds = self._monotonic()
         self.port.write(frame(TimeRequest(self._request_id).to_bytes()))

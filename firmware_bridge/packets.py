@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from .dialogue import Ack, Command, Result, TimeReply, TimeRequest, Verb
+from .dialogue import WHO_IS_THERE, Ack, Command, Result, TimeReply, TimeRequest, Verb
 from .telemetry import UNITS, Hello, Samples, Status
 from .wire import (
     HEADER,
@@ -50,6 +50,7 @@ def parse(payload: bytes) -> Packet:
 __all__ = [
     "UNITS",
     "VERSION",
+    "WHO_IS_THERE",
     "Ack",
     "Command",
     "Hello",
