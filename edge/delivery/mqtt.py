@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -127,15 +127,16 @@ class Mqtt:
 
     def write(self, message: Message) -> None:
         """Store the message, and its new picks, for the broker."""
-        self._store(message, age_known=True)
+        self._store([message], age_known=True)
 
-    def catch_up(self, message: Message | None) -> None:
-        """Store a message of an earlier run unless it was the last one stored.
+    def catch_up(self, messages: Sequence[Message]) -> None:
+        """Store messages of an earlier run unless the last of them was the last one stored.
 
-        A kill between the file and the spool leaves one such message, the file's last.
+        A kill between the file and the spool leaves one such message, the file's last; a spool
+        that was damaged may have held any of the file's.
         """
-        if message is not None and _key(message) != self._spool.newest_key:
-            self._store(message, age_known=False)
+        if messages and _key(messages[-1]) != self._spool.newest_key:
+            self._store(messages, age_known=False)
 
     def publish_health(self, record: Message) -> None:
         """Publish a health record if connected; an old one is of no use, so none is kept."""
@@ -169,16 +170,21 @@ class Mqtt:
             self._on_state(f"broker {self._settings.address}: {len(self._spool)} messages {where}")
         self._spool.close()
 
-    def _store(self, message: Message, *, age_known: bool) -> None:
+    def _store(self, messages: Sequence[Message], *, age_known: bool) -> None:
+        fitting = [item for message in messages for item in self._items(message)]
+        self._spool.put(fitting, key=_key(messages[-1]), age_known=age_known)
+        self._news_time = time.monotonic()
+        self._wake()
+
+    def _items(self, message: Message) -> list[tuple[str, bytes]]:
+        """Return (kind, payload) of the message and its new picks, as far as they may be sent."""
         told = [("event", message), *(("pick", pick) for pick in self._picks.news(message))]
         items = [(kind, to_line(body)) for kind, body in told]
         fitting = [item for item in items if len(item[1]) <= self._settings.max_payload_bytes]
         if len(fitting) < len(items):
             self.counts.oversized += len(items) - len(fitting)
             self._say(f"a message of event {message['event_id']} is too long to be published")
-        self._spool.put(fitting, key=_key(message), age_known=age_known)
-        self._news_time = time.monotonic()
-        self._wake()
+        return fitting
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):  # so many calls wait already

@@ -12,8 +12,9 @@ from ..message import Node
 from ..operation.metrics import Metrics
 from ..records import Message
 from ..settings import Settings
+from .history import message_of, recent_lines
 from .mqtt import Mqtt
-from .sinks import JsonLines, last_message
+from .sinks import JsonLines
 from .spool import Spool
 
 SPOOL_SUFFIX = ".spool"
@@ -41,8 +42,7 @@ class Delivery:
         self._folder = path.parent if path else None
         health = settings.health
         self._alarming_seconds = health.output_silence_seconds + health.retry_seconds / 2
-        # Before the file is opened: opening cuts off a torn line, and rotation may have left none.
-        left = None if fresh or path is None else _left_by_earlier_run(path)
+        left = [] if fresh or path is None else recent_lines(path)
         self._file = JsonLines(
             path,
             append=not fresh,
@@ -65,7 +65,12 @@ class Delivery:
             spool=self._spool,
             on_state=notice,
         )
-        self._broker.catch_up(left)
+        # A kill leaves one line that is not in the spool; damage takes the spool's own away.
+        left = left if self._spool.counts.damaged else left[-1:]
+        messages = [message for line in left if (message := message_of(line)) is not None]
+        if self._spool.counts.damaged and messages:
+            notice(f"the newest {len(messages)} messages of {path} go to the broker again")
+        self._broker.catch_up(messages)
 
     def write(self, message: Message) -> None:
         """Write the message to the file, then store it for the broker."""
@@ -110,6 +115,7 @@ class Delivery:
         metrics.spool_oldest_seconds = round(self._spool.oldest_seconds(), 3)
         metrics.spool_purged_total = self._spool.counts.purged
         metrics.spool_errors_total = self._spool.counts.disk_errors
+        metrics.spool_damaged_total = self._spool.counts.damaged
         counts = self._broker.counts
         metrics.mqtt_connected = counts.connected
         metrics.mqtt_connects_total = counts.connects
@@ -138,11 +144,6 @@ class Delivery:
     ) -> None:
         """Close it, and have the broker told which kind of end this is."""
         self.close(failed=error is not None)
-
-
-def _left_by_earlier_run(path: Path) -> Message | None:
-    """Return the newest whole line; right after a rotation it stands in FILE.1."""
-    return last_message(path) or last_message(path.with_name(f"{path.name}.1"))
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal, Protocol
 
 from ... import EqedgeError
 from ..records import Message
+from .history import tail_of
 from .reserve import Reserve
 
 Fsync = Literal["always", "never"]
@@ -23,8 +24,6 @@ MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Lines kept in memory while the disk takes none: thousands of events."""
 NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 """What a disk says that takes nothing today, and perhaps tomorrow."""
-TAIL_BYTES = 1024 * 1024
-"""How far back from its end a file is searched for its last whole line."""
 
 
 class OutputError(EqedgeError):
@@ -88,7 +87,8 @@ class JsonLines:
             path: The file; None is standard output.
             append: Go on with an existing file; otherwise start a fresh one.
             fsync: `always`: a line is on the disk when `write` returns, unless the disk refused it.
-            rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates.
+            rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates. A
+                folder that takes no new names lets it grow.
             keep_files: Rotated files kept.
             on_state: Told, in one line, when the disk stops or starts taking lines.
 
@@ -106,6 +106,7 @@ class JsonLines:
         self._waiting_bytes = 0
         self._rest: bytes = b""
         self._refusing = False
+        self._rotates = True
         self._file: BinaryIO | None = None
         self._reserve: Reserve | None = None
         try:
@@ -224,7 +225,7 @@ class JsonLines:
             status = os.fstat(self._file.fileno())
             full = 0 < self._rotate_bytes < status.st_size + more and status.st_size > 0
             if full and stat.S_ISREG(status.st_mode):
-                _rotate(self._path, self._keep_files)
+                self._rotate(self._path)
             try:
                 if os.path.samestat(status, os.stat(self._path)):
                     return
@@ -233,6 +234,17 @@ class JsonLines:
             self._let_go(self._file)
         self._open(fresh=False)
 
+    def _rotate(self, path: Path) -> None:
+        """Rename the file; where that can't be done it grows on, which is better than no line."""
+        try:
+            _rotate(path, self._keep_files)
+        except OSError as error:
+            if self._rotates:
+                self._on_state(f"{path} cannot be rotated: {error.strerror}; it is written on")
+            self._rotates = False
+        else:
+            self._rotates = True
+
     def _let_go(self, file: BinaryIO) -> None:
         if self._reserve is not None:
             file.truncate(file.seek(0, os.SEEK_END))
@@ -240,35 +252,11 @@ class JsonLines:
         self._file = self._reserve = None
 
 
-def last_message(path: Path) -> Message | None:
-    """Return the message on the last whole line of a file, or None where there is none.
-
-    After a kill it is the only one that may have reached the file but not the spool.
-    """
-    try:
-        with path.open("rb") as file:
-            tail = _tail(file)
-    except OSError:
-        return None
-    lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-    try:
-        message = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None
-
-
-def _tail(file: BinaryIO) -> bytes:
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - TAIL_BYTES))
-    return file.read(TAIL_BYTES)
-
-
 def _cut_torn_line(file: BinaryIO) -> int:
     """Cut off a last line without its end, which a power cut leaves; return how many: 0 or 1."""
     if not _is_regular(file):
         return 0
-    tail = _tail(file)
+    tail, _ = tail_of(file)
     if not tail or tail.endswith(b"\n"):
         return 0
     file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
@@ -281,12 +269,14 @@ def _is_regular(file: BinaryIO) -> bool:
 
 
 def _rotate(path: Path, keep_files: int) -> None:
-    """Rename FILE to FILE.1, FILE.1 to FILE.2 and so on; the oldest goes."""
-    for number in range(keep_files, 0, -1):
-        older = path.with_name(f"{path.name}.{number}")
-        newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
-        if newer.exists():
-            newer.replace(older)
+    """Rename FILE to FILE.1, FILE.1 to FILE.2 and so on; the oldest goes.
+
+    Only up to the first number that is free: tried again after a failure, it moves nothing twice.
+    """
+    names = [path, *(path.with_name(f"{path.name}.{n}") for n in range(1, keep_files + 1))]
+    free = next((n for n, name in enumerate(names) if n and not name.exists()), keep_files)
+    for number in range(free, 0, -1):
+        names[number - 1].replace(names[number])
     if keep_files == 0:
         path.unlink()
 

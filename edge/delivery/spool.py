@@ -51,7 +51,7 @@ class SpoolCounts:
     Attributes:
         purged: Given up, the oldest first, because too many waited.
         disk_errors: Transactions that the disk refused; their messages stayed in memory.
-        damaged: Spool files of earlier runs that could not be read and were set aside.
+        damaged: 1 where the file of an earlier run could not be read.
     """
 
     purged: int = 0
@@ -181,22 +181,27 @@ class Spool:
     def _open(self) -> SpoolFile:
         """Open the file; one that cannot be had today must not keep the node from detecting."""
         try:
-            return SpoolFile(self.path)
-        except Damaged as error:
-            assert self.path is not None
-            self.counts.damaged += 1
-            damaged = set_aside(self.path)
-            self._on_state(f"spool {self.path} is damaged ({error}); set aside as {damaged.name}")
-            return SpoolFile(self.path)
-        except DiskRefuses as error:
+            return self._open_sound()
+        except (DiskRefuses, Damaged) as error:
             self._homeless = True
             self._next_id = AFTER_STORED + time.time_ns() // 1000
             self._refused(error)
             return SpoolFile(None)
 
+    def _open_sound(self) -> SpoolFile:
+        """Open the file; a damaged one is set aside and a new one begun."""
+        try:
+            return SpoolFile(self.path)
+        except Damaged as error:
+            assert self.path is not None
+            self.counts.damaged = 1
+            damaged = set_aside(self.path)
+            self._on_state(f"spool {self.path} is damaged ({error}); set aside as {damaged.name}")
+            return SpoolFile(self.path)
+
     def _come_home(self) -> None:
         """Open the file, which the disk may take by now; what it holds goes first."""
-        file = SpoolFile(self.path)
+        file = self._open_sound()
         count, size, _ = file.totals()
         self._file.close()
         self._file, self._homeless = file, False

@@ -177,11 +177,18 @@ class SpoolFile:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged spool, so that a new one can be begun; returns the new name."""
+    """Rename a damaged spool, so that a new one can be begun; returns the new name.
+
+    Raises:
+        DiskRefuses: The folder takes no new name.
+    """
     damaged = path.with_name(path.name + ".damaged")
-    path.replace(damaged)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    try:
+        path.replace(damaged)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskRefuses(f"damaged, and cannot be set aside: {error.strerror}") from error
     return damaged
 
 

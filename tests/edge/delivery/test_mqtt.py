@@ -336,8 +336,8 @@ def test_the_message_between_file_and_spool_is_caught_up(tmp_path):
             node.sink.write(event(1))
         for _ in range(2):
             with running(settings_for(broker), tmp_path / "spool.db") as node:
-                node.sink.catch_up(None)
-                node.sink.catch_up(event(2))
+                node.sink.catch_up([])
+                node.sink.catch_up([event(2)])
                 wait_until(lambda: len(node.spool) == 0)
         assert [(m["event_id"][-1], m["historical"]) for m in received.json("event")] == [
             ("1", False),

@@ -9,7 +9,7 @@ from eqedge.edge.operation.health import State, state_of
 from eqedge.edge.operation.metrics import Metrics
 from eqedge.edge.settings import FileSettings, HealthSettings, MqttSettings, Settings
 
-from ...broker import broker, wait_until  # noqa: F401
+from ...broker import broker, free_port, wait_until  # noqa: F401
 from .test_mqtt import Unanswering
 
 
@@ -44,6 +44,29 @@ def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker)
         delivery = deliver(model, tmp_path, broker)
         heard.wait_for(lambda got: [m["event_id"] for m in got.json("event")] == ["e7"])
         delivery.close()
+
+
+def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, capsys):  # noqa: F811
+    """What waited in it and is still in the file reaches the broker, in order, as historical."""
+    deaf = MqttSettings("127.0.0.1", free_port(), drain_seconds=0)
+    settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=deaf)
+    node = Node(settings.station, model, "boot")
+    with Delivery(settings, node, fresh=False, notice=print) as before:
+        for number in range(30):
+            before.write(event(number, picks=[{"phase": "P", "time": f"t{number}"}]))
+    with (tmp_path / "o.jsonl.spool").open("r+b") as file:
+        file.write(b"\0" * 4096)
+    with broker.listen("eqedge/#") as heard:
+        delivery, metrics = deliver(model, tmp_path, broker), Metrics()
+        heard.wait_for(lambda got: len(got.json("event")) == len(got.json("pick")) == 30)
+        delivery.measure(metrics)
+        delivery.close()
+        deliver(model, tmp_path, broker).close()
+        heard.wait_for(lambda got: got.texts("status") == ["online", "stopped"] * 2)
+    expected = [(f"e{number}", True) for number in range(30)]
+    assert [(m["event_id"], m["historical"]) for m in heard.json("event")] == expected
+    assert metrics.spool_damaged_total == 1
+    assert "the newest 30 messages" in capsys.readouterr().out
 
 
 def test_the_file_is_rotated_as_the_settings_say(model, tmp_path, broker):  # noqa: F811

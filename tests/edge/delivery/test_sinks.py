@@ -7,9 +7,10 @@ import resource
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.sinks import JsonLines, OutputError, last_message
+from eqedge.edge.delivery.sinks import JsonLines, OutputError
 
 
 @contextmanager
@@ -203,6 +204,58 @@ def test_rotation_keeps_so_many_files_and_every_line_until_then(tmp_path):
     assert found == list(range(found[0], 40)) and len(found) > 8
 
 
+@contextmanager
+def no_new_names(folder):
+    """Within, this process may write the files of a folder but not name, rename or remove one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # whoever root becomes may not come here by the whole path
+        for file in folder.iterdir():
+            file.chmod(0o666)
+        folder.chmod(0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if is_root:
+                os.seteuid(0)
+            folder.chmod(0o755)
+
+
+def test_a_folder_that_takes_no_new_names_costs_no_line(tmp_path):
+    """The file cannot be rotated: told once, written on, and rotated as soon as it can be."""
+    said, path = [], tmp_path / "triggers.jsonl"
+    path.touch()
+    with no_new_names(tmp_path):
+        sink = JsonLines(
+            Path("triggers.jsonl"), append=True, rotate_bytes=1000, on_state=said.append
+        )
+        for number in range(40):
+            sink.write(message(number))
+        assert numbers(Path("triggers.jsonl")) == list(range(40)) and sink.counts.waiting == 0
+        assert said == ["triggers.jsonl cannot be rotated: Permission denied; it is written on"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        sink.write(message(40))
+    sink.close()
+    assert numbers(tmp_path / "triggers.jsonl.1") == list(range(40)) and numbers(path) == [40]
+    assert sink.counts.failed == 0
+
+
+def test_a_rotation_that_was_cut_short_costs_no_older_file(tmp_path):
+    """Where a number is free the files beyond it stay: tried again and again, none falls off."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_text('{"event_id":"e3"}\n' * 60)
+    (tmp_path / "triggers.jsonl.2").write_text('{"event_id":"e2"}\n')
+    (tmp_path / "triggers.jsonl.3").write_text('{"event_id":"e1"}\n')
+    sink = JsonLines(path, append=True, rotate_bytes=1000, keep_files=3)
+    sink.write(message(4))
+    sink.close()
+    found = [numbers(tmp_path / f"triggers.jsonl{suffix}")[0] for suffix in (".3", ".2", ".1", "")]
+    assert found == [1, 2, 3, 4]
+
+
 def test_a_file_moved_away_is_started_anew(tmp_path):
     """Logrotate may rename the file, or someone may remove it: the next line makes a new one."""
     path = tmp_path / "triggers.jsonl"
@@ -238,15 +291,3 @@ def test_a_pipe_without_reader_ends_the_run():
             sink.write(message(0))
         patch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())
-
-
-def test_last_message_is_the_last_whole_line(tmp_path):
-    """The end of a file tells where an earlier run stopped, torn line or not."""
-    path = tmp_path / "triggers.jsonl"
-    assert last_message(path) is None
-    path.write_bytes(b"")
-    assert last_message(path) is None
-    path.write_bytes(b'{"event_id":"e0"}\n{"event_id":"e1"}\n{"eve')
-    assert last_message(path) == {"event_id": "e1"}
-    path.write_bytes(b"rubbish\n")
-    assert last_message(path) is None

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from eqedge.edge.delivery.sinks import OutputError
@@ -12,7 +13,7 @@ from eqedge.edge.settings import SettingsError, SpoolSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .test_sinks import file_size_limit, fill, numbers, remount, small_disk
+from .test_sinks import file_size_limit, fill, no_new_names, numbers, remount, small_disk
 
 
 def body(number, size=200):
@@ -255,6 +256,52 @@ def test_a_damaged_file_is_set_aside(tmp_path, harm):
     assert waiting(made) == [1] and made.counts.damaged == 1
     assert (tmp_path / "spool.db.damaged").exists() and "set aside" in said[0]
     made.close()
+
+
+def damaged_spool(path):
+    """Leave a spool of an earlier run that cannot be read."""
+    made = Spool(path)
+    put(made, *range(20))
+    made.close()
+    with path.open("r+b") as file:
+        file.write(b"\0" * 4096)
+
+
+def test_a_damaged_file_on_a_full_disk_costs_durability_only(tmp_path):
+    """No space to begin a new one: the messages wait in memory until there is."""
+    with small_disk(tmp_path / "disk", "768k") as disk:
+        damaged_spool(disk / "spool.db")
+        taker = fill(disk)
+        said = []
+        made = Spool(disk / "spool.db", on_state=said.append)
+        put(made, 1, 2)
+        assert waiting(made) == [1, 2] and made.counts.damaged == 1
+        assert "set aside" in said[0] and "in memory meanwhile" in said[1]
+        taker.unlink()
+        made.retry()
+        assert "takes messages again" in said[2]
+        made.close()
+        again = Spool(disk / "spool.db")
+        assert waiting(again) == [1, 2]
+        again.close()
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_costs_durability_only(tmp_path):
+    """The folder takes no new name: told, counted once, in memory; mended, on disk."""
+    damaged_spool(tmp_path / "spool.db")
+    said = []
+    with no_new_names(tmp_path):
+        made = Spool(Path("spool.db"), on_state=said.append)
+        put(made, 1, 2)
+        assert waiting(made) == [1, 2] and made.counts.damaged == 1
+        assert len(said) == 1 and "damaged, and cannot be set aside: Permission" in said[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        made.retry()
+        made.close()
+    again = Spool(tmp_path / "spool.db")
+    assert waiting(again) == [1, 2] and (tmp_path / "spool.db.damaged").exists()
+    again.close()
 
 
 def test_no_other_file_is_taken_for_a_spool(tmp_path):

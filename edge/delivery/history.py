@@ -1,0 +1,51 @@
+"""What an earlier run left in the output: its newest whole lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from ..records import Message
+
+RECENT_BYTES = 1024 * 1024
+"""How far back from its end an output is read: hundreds of events."""
+
+
+def recent_lines(path: Path) -> list[bytes]:
+    """Return the newest whole lines of FILE.1 and FILE, the oldest first; none where none is.
+
+    Right after a rotation the newest one stands in FILE.1.
+    """
+    lines: list[bytes] = []
+    left = RECENT_BYTES
+    for one in (path, path.with_name(f"{path.name}.1")):
+        if not one.is_file():  # opening a pipe would wait
+            continue
+        try:
+            with one.open("rb") as file:
+                tail, is_whole = tail_of(file, left)
+        except OSError:
+            continue
+        left -= len(tail)
+        whole = tail[: tail.rfind(b"\n") + 1].splitlines()
+        lines = (whole if is_whole else whole[1:]) + lines
+    return lines
+
+
+def message_of(line: bytes) -> Message | None:
+    """Return the message on a line, or None if there is none."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and "event_id" in message else None
+
+
+def tail_of(file: BinaryIO, longest: int = RECENT_BYTES) -> tuple[bytes, bool]:
+    """Return the last bytes of a file, and whether that is all of it."""
+    end = file.seek(0, os.SEEK_END)
+    begin = max(0, end - longest)
+    file.seek(begin)
+    return file.read(end - begin), begin == 0
