@@ -103,6 +103,7 @@ class Assembler:
             degraded=self._layout.degraded,
             received_ns=arrival.monotonic_ns,
             rate_hz=hello.rate_hz,
+            rate_factor=clock.rate_factor,
         )
 
     def _greet(self, hello: Hello) -> None:

@@ -58,6 +58,10 @@ class Clock(Protocol):
         """UTC of a sample."""
 
     @property
+    def rate_factor(self) -> float:
+        """The true rate as a multiple of the nominal one, 1 until it can be told."""
+
+    @property
     def state(self) -> ClockState:
         """How good that is."""
 
@@ -68,6 +72,7 @@ class SimClock:
     def __init__(self, start_ns: int, rate_hz: float) -> None:
         self._start_ns = start_ns
         self._rate_hz = rate_hz
+        self.rate_factor = 1.0
         self.state = ClockState(source="sim", synced=True)
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
@@ -138,6 +143,11 @@ class HostClock:
         """UTC of a sample."""
         monotonic = self._origin_ns + sample * self._period_ns + self._line.at(sample)
         return round(monotonic) + self._utc_less_monotonic_ns
+
+    @property
+    def rate_factor(self) -> float:
+        """By the line's slope."""
+        return self._period_ns / (self._period_ns + self._line.slope)
 
     @property
     def state(self) -> ClockState:
@@ -216,6 +226,11 @@ class ReplayClock:
     def time_ns(self, sample: int) -> int:
         """UTC of a sample in the recording's own time."""
         return self._clock.time_ns(sample)
+
+    @property
+    def rate_factor(self) -> float:
+        """As the host's."""
+        return self._clock.rate_factor
 
     @property
     def state(self) -> ClockState:

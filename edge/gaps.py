@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .records import NANOSECONDS, Block
+from .records import Block
 from .settings import WindowSettings
 
 
@@ -87,7 +87,7 @@ class GapPolicy:
         return replace(
             block,
             first_sample=block.first_sample - missing,
-            start_time_ns=_time_ns(block, -missing),
+            start_time_ns=block.time_ns(-missing),
             samples=np.asarray(line, dtype=np.float32),
             segment=self._segment,
         )
@@ -98,10 +98,6 @@ def _without(block: Block, samples: int) -> Block:
     return replace(
         block,
         first_sample=block.first_sample + samples,
-        start_time_ns=_time_ns(block, samples),
+        start_time_ns=block.time_ns(samples),
         samples=block.samples[samples:],
     )
-
-
-def _time_ns(block: Block, samples_on: int) -> int:
-    return block.start_time_ns + round(samples_on * NANOSECONDS / block.rate_hz)

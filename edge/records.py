@@ -44,6 +44,7 @@ class Block:
         received_ns: When its last byte was read, on the host's monotonic clock.
         rate_hz: Samples a second: the sensor's own, then the model's.
         segment: Counts the stretches without a gap, once `gaps.py` has seen it.
+        rate_factor: The true rate by the clock that dated it, as a multiple of `rate_hz`.
     """
 
     first_sample: int
@@ -54,6 +55,11 @@ class Block:
     received_ns: int = 0
     rate_hz: float = 100.0
     segment: int = 0
+    rate_factor: float = 1.0
+
+    def time_ns(self, samples_on: float) -> int:
+        """UTC of what lies so many samples after its first, or before it."""
+        return _later(self.start_time_ns, samples_on, self.rate_hz, self.rate_factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,7 @@ class Window:
         segment: As Block's; nothing is carried from one to the next.
         closes_segment: No sample will follow in this segment.
         received_ns: Of the newest block in it.
+        rate_factor: As Block's.
     """
 
     first_sample: int
@@ -81,6 +88,7 @@ class Window:
     segment: int = 0
     closes_segment: bool = False
     received_ns: int = 0
+    rate_factor: float = 1.0
 
     @property
     def end_sample(self) -> int:
@@ -89,7 +97,8 @@ class Window:
 
     def time_ns(self, sample: int) -> int:
         """UTC of any sample near the window."""
-        return self.start_time_ns + round((sample - self.first_sample) * NANOSECONDS / self.rate_hz)
+        samples_on = sample - self.first_sample
+        return _later(self.start_time_ns, samples_on, self.rate_hz, self.rate_factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,3 +168,7 @@ class Trigger:
 
 Message = dict[str, Any]
 """A trigger as JSON, `edge/event.schema.json`."""
+
+
+def _later(time_ns: int, samples: float, rate_hz: float, rate_factor: float) -> int:
+    return time_ns + round(samples * NANOSECONDS / (rate_hz * rate_factor))

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .. import EqedgeError
-from .records import NANOSECONDS, Block
+from .records import Block
 
 PASS_SHARE = 0.4
 """Of the lower rate: what lies below this frequency passes untouched."""
@@ -153,7 +153,7 @@ class Resampler:
         yield replace(
             block,
             first_sample=first,
-            start_time_ns=block.start_time_ns + round(after * NANOSECONDS / block.rate_hz),
+            start_time_ns=block.time_ns(after),
             samples=samples,
             rate_hz=self._rate_hz,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from ..firmware_bridge.counters import unwrap
 from ..firmware_bridge.dialogue import TimeReply, TimeRequest
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.telemetry import Hello
@@ -22,6 +23,13 @@ UNANSWERED = 16
 STALE_SECONDS = 600.0
 """Without an answer for so long, arrivals date better than a line into the past; a 32-bit tick of
 a megahertz turns over after 71 minutes."""
+
+RATE_SECONDS = 60.0
+"""Over so long the samples' rate is measured: as much as a window shows."""
+RATE_OFF = 0.1
+"""No converter is further off its nominal rate."""
+SKIP_SECONDS = 0.01
+"""A tick this much further from where its sample's number puts it: one of the two has skipped."""
 
 
 class Questions:
@@ -53,6 +61,55 @@ class Questions:
         return self._asked_ns.pop(reply.request_id, None)
 
 
+class SampleTicks:
+    """Measures how many ticks pass between two samples, by the blocks of the last minute.
+
+    A converter that has an oscillator of its own samples up to percents off its nominal rate,
+    whatever the crystal does that ticks.
+
+    Args:
+        rate_hz: Nominal sampling rate.
+        tick_hz: Nominal tick rate.
+    """
+
+    def __init__(self, rate_hz: float, tick_hz: float) -> None:
+        self._nominal = tick_hz / rate_hz
+        self._skip_ticks = SKIP_SECONDS * tick_hz
+        self._kept_samples = RATE_SECONDS * rate_hz
+        self._spacing = rate_hz
+        self._points: deque[Ticked] = deque()
+        self._newest: Ticked | None = None
+
+    def note(self, ticked: Ticked) -> None:
+        """Learn from a block; one that is older than another seen tells nothing."""
+        newest = self._newest
+        if newest is None:
+            self._newest = ticked
+            self._points.append(ticked)
+            return
+        samples = ticked.sample - newest.sample
+        if samples <= 0:
+            return
+        expected = newest.tick + samples * self.ticks
+        tick = unwrap(ticked.tick, round(expected), 32)
+        if abs(tick - expected) > self._skip_ticks + RATE_OFF * samples * self._nominal:
+            self._points.clear()
+        self._newest = Ticked(ticked.sample, tick)
+        while self._points and self._points[0].sample < ticked.sample - self._kept_samples:
+            self._points.popleft()
+        if not self._points or ticked.sample - self._points[-1].sample >= self._spacing:
+            self._points.append(self._newest)
+
+    @property
+    def ticks(self) -> float:
+        """From one sample to the next; the nominal number where no sensible one is measured."""
+        if self._newest is None or self._newest.sample == self._points[0].sample:
+            return self._nominal
+        first = self._points[0]
+        ticks = (self._newest.tick - first.tick) / (self._newest.sample - first.sample)
+        return ticks if abs(ticks / self._nominal - 1) <= RATE_OFF else self._nominal
+
+
 class TickDatedClock:
     """Dates samples by the sensor's ticks once it has answered, by arrival until then.
 
@@ -77,7 +134,8 @@ class TickDatedClock:
         self._pulses = PulseClock(hello.tick_hz)
         self._by_arrival = HostClock(hello.rate_hz)
         self._ticks = TickClock(hello.tick_hz)
-        self._ticks_per_sample = hello.tick_hz / hello.rate_hz
+        self._sample_ticks = SampleTicks(hello.rate_hz, hello.tick_hz)
+        self._rate_hz = hello.rate_hz
         self._questions = questions
         self._newest: Ticked | None = None
         self._now_ns = 0
@@ -89,6 +147,7 @@ class TickDatedClock:
         self._now_ns = arrival.monotonic_ns
         if ticked is not None:
             self._newest = ticked
+            self._sample_ticks.note(ticked)
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
         """Learn from a reply; one that nobody asked for tells nothing."""
@@ -106,14 +165,23 @@ class TickDatedClock:
         newest = self._newest
         if newest is None or not self._answers:
             return self._by_arrival.time_ns(sample)
-        ticks = (sample - newest.sample) * self._ticks_per_sample
+        since_ns = round(
+            (sample - newest.sample) * NANOSECONDS / (self._rate_hz * self.rate_factor)
+        )
         if self._pulses.fresh(self._now_ns):
-            since_ns = round(ticks / self._pulses.ticks_per_second * NANOSECONDS)
             return self._pulses.time_ns(newest.tick) + since_ns
         host_seconds = self._ticks.host_seconds(newest.tick)
         assert host_seconds is not None
-        monotonic_seconds = host_seconds + ticks / self._ticks.ticks_per_second
-        return round(monotonic_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
+        monotonic_ns = round(host_seconds * NANOSECONDS) + since_ns
+        return monotonic_ns + self._by_arrival.utc_less_monotonic_ns
+
+    @property
+    def rate_factor(self) -> float:
+        """By the ticks of the blocks, and the ticks' own rate by pulses or round trips."""
+        if self._newest is None or not self._answers:
+            return self._by_arrival.rate_factor
+        clock = self._pulses if self._pulses.fresh(self._now_ns) else self._ticks
+        return clock.ticks_per_second / self._sample_ticks.ticks / self._rate_hz
 
     @property
     def state(self) -> ClockState:

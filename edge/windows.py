@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import NANOSECONDS, Block, Window
+from .records import Block, Window
 from .settings import SettingsError, WindowSettings
 
 
@@ -124,10 +124,9 @@ class Windower:
         block = self._newest
         samples = self._ring.newest(len(self._ring))
         first = end - len(samples)
-        ahead = (first - block.first_sample) * NANOSECONDS / self._rate_hz
         return Window(
             first_sample=first,
-            start_time_ns=block.start_time_ns + round(ahead),
+            start_time_ns=block.time_ns(first - block.first_sample),
             samples=samples,
             rate_hz=self._rate_hz,
             clock=block.clock,
@@ -135,4 +134,5 @@ class Windower:
             segment=block.segment,
             closes_segment=closes,
             received_ns=block.received_ns,
+            rate_factor=block.rate_factor * block.rate_hz / self._rate_hz,
         )

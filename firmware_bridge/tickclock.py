@@ -12,7 +12,7 @@ from .packets import TimeReply
 
 _LEAST_SPAN_SECONDS = 4.0  # over less, the round trips would pass for drift
 _WANDER = 100e-6 / 3600  # how fast temperature may turn a crystal's rate: 100 ppm an hour
-_UNTOLD = 0.01  # how far a rate may be off before a second answer tells
+_FURTHEST = 0.1  # no oscillator is further off its nominal rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +133,20 @@ def _through(trips: list[_Trip], tick_hz: float) -> _Line | None:
     half = np.array([trip.line_seconds / 2 + 1 / tick_hz for trip in trips])
     half += _WANDER * since**2 / 2
     if len(trips) == 1:
-        return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), _UNTOLD)
+        return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), _FURTHEST)
     lower, upper = late - half, late + half
     older, newer = np.triu_indices(len(trips), 1)
-    step = np.maximum(since[newer] - since[older], 1 / tick_hz)
+    step = since[newer] - since[older]
+    if step.min() <= 0.0:
+        return None
     least, most = (lower[newer] - upper[older]) / step, (upper[newer] - lower[older]) / step
-    if least.max() > most.min():
+    least_slope, most_slope = max(float(least.max()), -_FURTHEST), min(float(most.min()), _FURTHEST)
+    if least_slope > most_slope:
         return None
     slope = 0.0
     if len(trips) >= 3 and since[-1] - since[0] >= _LEAST_SPAN_SECONDS:
         slope = float(np.polyfit(since, late, 1, w=1 / half)[0])
-    slope = min(max(slope, float(least.max())), float(most.min()))
+    slope = min(max(slope, least_slope), most_slope)
     offset = float((lower - slope * since).max() + (upper - slope * since).min()) / 2
     # The lines furthest off here touch one trip's upper end and an older one's lower, or reverse.
     highest = float((upper[newer] - since[newer] * most).min())
@@ -153,5 +156,5 @@ def _through(trips: list[_Trip], tick_hz: float) -> _Line | None:
         tick=newest.tick,
         ticks_per_second=tick_hz / (1 + slope),
         error_seconds=max(highest - offset, offset - lowest),
-        rate_error=max(float(most.min()) - slope, slope - float(least.max())),
+        rate_error=max(most_slope - slope, slope - least_slope),
     )

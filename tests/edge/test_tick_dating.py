@@ -2,11 +2,25 @@
 
 import numpy as np
 import pytest
+from eqedge.edge.assemble import Assembler
 from eqedge.edge.clock import Arrival, Ticked
-from eqedge.edge.tick_dating import STALE_SECONDS, UNANSWERED, Questions, TickDatedClock
+from eqedge.edge.gaps import GapPolicy
+from eqedge.edge.resample import Resampler, same_rate
+from eqedge.edge.settings import WindowSettings
+from eqedge.edge.tick_dating import (
+    STALE_SECONDS,
+    UNANSWERED,
+    Questions,
+    SampleTicks,
+    TickDatedClock,
+)
+from eqedge.edge.windows import Windower
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.dialogue import TimeReply, TimeRequest
+from eqedge.firmware_bridge.packets import Samples
 from eqedge.firmware_bridge.telemetry import Hello
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"), tick_hz=1_000_000)
 UTC_NS = 1_700_000_000_000_000_000
@@ -139,3 +153,118 @@ def test_questions_come_quickly_then_calmly_and_are_given_up():
     assert set(np.diff(times[6:])) == {10}
     known = [n for n in range(1, len(times) + 1) if questions.asked_ns(TimeReply(n, 0, 0))]
     assert len(known) <= UNANSWERED
+
+
+class Sensor:
+    """A sensor whose converter and whose tick each have a crystal of their own, off by so much."""
+
+    def __init__(self, rate, converter_ppm, tick_ppm, jitter, seed=0, answers=True):
+        self.hello = Hello("s", "f", rate, ("HHE", "HHN", "HHZ"), tick_hz=1_000_000)
+        self.rate = rate * (1 + converter_ppm * 1e-6)
+        self.tick_ppm, self.jitter, self.answers = tick_ppm, jitter, answers
+        self.rng = np.random.default_rng(seed)
+        self.questions = begun()
+        self.assembler = Assembler(100.0, lambda hello: TickDatedClock(hello, self.questions))
+
+    def taken(self, sample):
+        """Host's monotonic time at which a sample of its own, or a place between, was taken."""
+        return BOOT_SECONDS + 1 + sample / self.rate
+
+    def windows(self, seconds, hop_seconds=1.0):
+        """Yield the windows of so long a stream, in blocks of a quarter of a second."""
+        policy = WindowSettings(hop_seconds)
+        gaps, resampler, windower = (
+            GapPolicy(policy),
+            Resampler(100.0),
+            Windower(6000, 100.0, policy),
+        )
+        size = round(self.hello.rate_hz / 4)
+        self.assembler.push(self.hello, arrival(BOOT_SECONDS))
+        for number in range(4 * seconds):
+            first = number * size
+            now = self.taken(first + size) + self.rng.uniform(0.02, 0.1)
+            self._ask(now - 0.015)
+            tick = tick_at(self.taken(first), self.tick_ppm)
+            counts = np.zeros((size, 3), np.int32)
+            block = self.assembler.push(Samples(number, first, tick, counts), arrival(now))
+            for contiguous in gaps.push(block):
+                for one in resampler.push(contiguous):
+                    yield from windower.push(one)
+
+    def _ask(self, now):
+        question = self.questions.due(arrival(now))
+        if question and self.answers:
+            (request,) = Decoder().feed(question)
+            there, back = self.rng.uniform(0.0015, 0.0015 + self.jitter, 2)
+            tick = tick_at(now + there, self.tick_ppm)
+            reply = TimeReply(request.request_id, tick, tick)
+            self.assembler.push(reply, arrival(now + there + back))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rate=st.sampled_from([100.0, 100.05, 62.5, 250.0]),
+    converter_ppm=st.floats(-5000, 5000),
+    tick_ppm=st.sampled_from([-5000.0, 0.0, 80.0]),
+    jitter=st.sampled_from([0.0, 0.002]),
+    seed=st.integers(0, 99),
+)
+def test_a_sample_keeps_its_date_while_the_window_moves_on(
+    rate, converter_ppm, tick_ppm, jitter, seed
+):
+    """For 20 s and more: within 2 ms of itself, and within error_s of the truth."""
+    sensor = Sensor(rate, converter_ppm, tick_ppm, jitter, seed)
+    sample = 6100
+    own = sample if same_rate(rate, 100.0) else sample * rate / 100.0
+    true_ns = UTC_NS + sensor.taken(own) * 1e9
+    dates, errors = [], []
+    for window in sensor.windows(90):
+        if window.first_sample <= sample < window.end_sample - 50:
+            dates.append(window.time_ns(sample))
+            errors.append(abs(dates[-1] - true_ns) / 1e9 - window.clock.error_s)
+            assert window.clock.source == "ticks"
+    assert len(dates) > 20
+    assert max(dates) - min(dates) < 2_000_000
+    assert max(errors) <= 0
+
+
+@pytest.mark.parametrize("converter_ppm", [-5000.0, 5000.0])
+def test_a_sensor_that_does_not_answer_is_dated_at_its_own_rate(converter_ppm):
+    """Arrivals tell the rate too, after a minute: a sample's date moves by some milliseconds."""
+    sensor = Sensor(100.0, converter_ppm, 0.0, 0.0, answers=False)
+    dates = [
+        window.time_ns(12_000)
+        for window in sensor.windows(150)
+        if window.first_sample <= 12_000 < window.end_sample - 50
+    ]
+    assert len(dates) > 20
+    assert max(dates) - min(dates) < 20_000_000
+
+
+def test_a_counter_that_skips_does_not_bend_the_rate():
+    """Numbers that leap ahead of the ticks by half a second begin the measurement anew."""
+    rate = SampleTicks(100.0, 1_000_000)
+    for first in range(0, 3000, 25):
+        rate.note(Ticked(first, round(first * 10_050)))
+    assert rate.ticks == pytest.approx(10_050, rel=1e-6)
+    for first in range(3050, 4000, 25):
+        rate.note(Ticked(first, round((first - 50) * 10_050)))
+    assert rate.ticks == pytest.approx(10_050, rel=1e-6)
+
+
+def test_the_samples_rate_is_measured_over_turns_of_a_fast_tick():
+    """A tick of 168 MHz turns over in 26 s; numbers that come late or again tell nothing."""
+    rate = SampleTicks(100.0, 168_000_000)
+    for first in range(0, 20_000, 25):
+        rate.note(Ticked(first, round(first * 1_680_000 * 1.004) & 0xFFFF_FFFF))
+        rate.note(Ticked(max(0, first - 100), 7))
+    assert rate.ticks == pytest.approx(1_680_000 * 1.004, rel=1e-7)
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2**32 - 1)), max_size=30))
+def test_ticks_without_sense_leave_the_nominal_rate(blocks):
+    """Whatever a broken sensor says, its rate stays within a tenth of the nominal one."""
+    rate = SampleTicks(100.0, 1_000_000)
+    for sample, tick in [*blocks, (400, 7), (401, 7), (402, 7)]:
+        rate.note(Ticked(sample, tick))
+        assert 9_000 <= rate.ticks <= 11_000

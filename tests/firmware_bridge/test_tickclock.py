@@ -185,3 +185,24 @@ def test_a_slew_of_the_hosts_clock_is_followed():
     assert error < 0.002
     assert error <= clock.error_seconds(after.tick(1795.0))
     assert clock.drift_ppm == pytest.approx(500.0, abs=clock.drift_error_ppm)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.sampled_from([0, 0.003, 30.0])
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_answers_without_sense_leave_a_rate(answers):
+    """Whatever a broken sensor answers: a rate within a tenth of the nominal one, an error."""
+    clock = TickClock(TICK_HZ)
+    for number, (received, held, line) in enumerate(answers):
+        host = 1000.0 + 10 * number
+        clock.note(TimeReply(number, received, (received + held) % 2**32), host, host + line)
+        assert 0.9 * TICK_HZ < clock.ticks_per_second < TICK_HZ / 0.89
+        assert np.isfinite(clock.host_seconds(received))
+        assert clock.error_seconds(received) > 0
