@@ -16,14 +16,14 @@ STALE_SECONDS = 60.0
 """A pulse this old dates no better than the round trips do."""
 FORGET_SECONDS = 600.0
 """After so long without pulses the ticks do not count seconds for certain; a 32-bit tick turns."""
-KEPT = 32
-"""Pulses, one for each answer of the sensor: five minutes, over which a crystal hardly changes."""
+KEPT = 16
+"""Pulses, one for each answer of the sensor: two and a half minutes."""
 EDGE_SECONDS = 20e-6
 """How well a microcontroller catches an edge."""
 CRYSTAL = 200e-6
 """What a crystal may be off before pulses have told its rate."""
-WANDER = 2e-6
-"""And after: temperature turns it."""
+WANDER = 100e-6 / 3600
+"""How fast temperature may turn it: 100 ppm an hour."""
 LEAST_SPAN = 10
 """Seconds between pulses from which on they tell the rate."""
 SURE_SECONDS = 0.4
@@ -89,8 +89,7 @@ class PulseClock:
     def error_seconds(self, now_ns: int) -> float:
         """How far a time may be off now."""
         age_seconds = (now_ns - self._noted_ns) / NANOSECONDS
-        drift = WANDER if self._span >= LEAST_SPAN else CRYSTAL
-        return EDGE_SECONDS + 1 / self._tick_hz + drift * age_seconds
+        return EDGE_SECONDS + 1 / self._tick_hz + self._rate_error(age_seconds) * age_seconds
 
     @property
     def ticks_per_second(self) -> float:
@@ -103,14 +102,20 @@ class PulseClock:
     def _span(self) -> int:
         return self._pulses[-1].second - self._pulses[0].second if self._pulses else 0
 
+    def _rate_error(self, seconds: float) -> float:
+        """How far the rate by the pulses may be off over so long after the latest."""
+        if self._span < LEAST_SPAN:
+            return CRYSTAL
+        return 2 * EDGE_SECONDS / self._span + WANDER * (self._span + seconds) / 2
+
     def _counted(self, tick: int) -> _Pulse | None:
         """Count the seconds since the latest pulse; None where the ticks make no whole number."""
         latest = self._pulses[-1]
         near = unwrap(tick, latest.tick, 32)
         seconds = (near - latest.tick) / self.ticks_per_second
-        drift = 5 * WANDER if self._span >= LEAST_SPAN else CRYSTAL
+        drift = self._rate_error(seconds) * seconds
         whole = round(seconds)
-        if whole < 1 or abs(seconds - whole) > 2 * EDGE_SECONDS + drift * seconds:
+        if whole < 1 or abs(seconds - whole) > 5 * EDGE_SECONDS + drift:
             return None
         return _Pulse(near, latest.second + whole)
 

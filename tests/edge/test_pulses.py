@@ -19,8 +19,9 @@ HOUR_NS = 3600 * 10**9
 class Rig:
     """A sensor with a receiver, on a crystal that is off, asked by a host whose clock is off."""
 
-    def __init__(self, *, ppm=0.0, host_off=0.0, synced=True, way=0.003):
+    def __init__(self, *, ppm=0.0, host_off=0.0, synced=True, way=0.003, ramp=0.0):
         self.ppm, self.host_off, self.synced, self.way = ppm, host_off, synced, way
+        self.bend = ramp * 1e-6 / 3600  # from ppm an hour
         self.pulses = True
         self.seconds = 5.0
         self._count, self._last = 0, 0.0
@@ -31,7 +32,8 @@ class Rig:
 
     def tick(self, seconds):
         """Return the wrapping tick so many seconds after boot."""
-        return round(seconds * 1e6 * (1 + self.ppm * 1e-6)) & 0xFFFF_FFFF
+        passed = seconds * (1 + self.ppm * 1e-6) + self.bend * seconds**2 / 2
+        return round(passed * 1e6) & 0xFFFF_FFFF
 
     def arrival(self, seconds):
         """Return both of the host's clocks; its monotonic one began 500 s before the sensor."""
@@ -81,6 +83,18 @@ def test_before_the_rate_is_known_the_error_says_so():
     errors = rig.run(4)
     assert rig.clock.state.source == "pps"
     assert np.abs(errors[2:]).max() <= rig.clock.state.error_s < 0.002
+
+
+@pytest.mark.parametrize("ramp", [-100.0, 60.0, 100.0])
+def test_a_crystal_that_wanders_is_within_the_stated_error(ramp):
+    """For half an hour of pulses, and until they are given up after the last."""
+    rig = Rig(ppm=20.0, ramp=ramp)
+    rig.run(30)
+    for second in range(1800):
+        rig.pulses = second < 1740
+        assert abs(rig.run(1)[0]) <= rig.clock.state.error_s
+        assert rig.clock.state.source == "pps" or second > 1740 + STALE_SECONDS - 10
+        assert rig.clock.state.error_s < 70e-6 or second > 1740
 
 
 def test_the_ticks_take_over_when_pulses_stop():
