@@ -86,15 +86,16 @@ class Event:
     start_sample: int
     end_sample: int
     peak_sample: int
+    opened_sample: int
     detection_probability: float = 0.0
     told: dict[Phase, Pick] = field(default_factory=dict)
     sequence: int = 0
     open: bool = True
 
     @classmethod
-    def begin(cls, event_id: str, pick: Pick) -> Event:
-        """Open an event with its first pick."""
-        return cls(event_id, {pick.phase: pick}, pick.sample, pick.sample + 1, pick.sample)
+    def begin(cls, event_id: str, pick: Pick, now: int) -> Event:
+        """Open an event with its first pick; `now` is the sample up to which there is signal."""
+        return cls(event_id, {pick.phase: pick}, pick.sample, pick.sample + 1, pick.sample, now)
 
     @property
     def last_pick_sample(self) -> int:
@@ -130,7 +131,8 @@ class Event:
         if self.start_sample <= first_sample:
             return True
         waits = [wait for phase, wait in limits.missing.items() if phase not in self.picks]
-        if waits and now - self.last_pick_sample < max(waits):
+        # A pick that was sure only late leaves as much time for the other as a prompt one.
+        if waits and now - max(self.last_pick_sample, self.opened_sample) < max(waits):
             return False
         return now - self.end_sample >= limits.quiet
 

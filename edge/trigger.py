@@ -78,10 +78,11 @@ class Associator:
         s_peaks = self._picks(stacked, confirmed, "S", now)
         p_picks = self._refresh(self._likelier(p_peaks, s_peaks))
         s_picks = self._refresh(self._likelier(s_peaks, p_peaks))
-        self._open_with_p(p_picks, window.first_sample, confirmed)
+        self._open_with_p(p_picks, window.first_sample, confirmed, now)
         lone = self._attach_s(s_picks)
         ripe = now if window.closes_segment else now - limits.s_alone
-        self._open_with_s([s for s in lone if s.sample <= ripe], window.first_sample, confirmed)
+        lone = [pick for pick in lone if pick.sample <= ripe]
+        self._open_with_s(lone, window.first_sample, confirmed, now)
         triggers = self._tell(stacked, confirmed, now)
         # A pick that is leaving the window leaves its flank behind, which is no pick of its own,
         # and an event that is leaving it the later peaks that it had no use for.
@@ -137,7 +138,9 @@ class Associator:
 
     # -- from picks to events ------------------------------------------------------------------
 
-    def _open_with_p(self, picks: list[Pick], first_sample: int, confirmed: Curves) -> None:
+    def _open_with_p(
+        self, picks: list[Pick], first_sample: int, confirmed: Curves, now: int
+    ) -> None:
         for pick in picks:
             if self._too_near(pick) or not self._supported(pick, first_sample, confirmed):
                 continue
@@ -145,7 +148,7 @@ class Associator:
             if widow is not None:
                 widow.picks["P"] = pick
             else:
-                self._open(pick)
+                self._open(pick, now)
 
     def _attach_s(self, picks: list[Pick]) -> list[Pick]:
         """Give each S to the nearest P before it with none, or a weaker one; return the rest."""
@@ -167,7 +170,9 @@ class Associator:
                 rest.append(pick)
         return rest
 
-    def _open_with_s(self, picks: list[Pick], first_sample: int, confirmed: Curves) -> None:
+    def _open_with_s(
+        self, picks: list[Pick], first_sample: int, confirmed: Curves, now: int
+    ) -> None:
         """Open events for S that no P has claimed though it had time to."""
         for pick in picks:
             inside = any(
@@ -176,10 +181,10 @@ class Associator:
             if inside or self._too_near(pick):
                 continue
             if self._supported(pick, first_sample, confirmed):
-                self._open(pick)
+                self._open(pick, now)
 
-    def _open(self, pick: Pick) -> None:
-        self._events.append(Event.begin(self._name_event(pick.time_ns), pick))
+    def _open(self, pick: Pick, now: int) -> None:
+        self._events.append(Event.begin(self._name_event(pick.time_ns), pick, now))
 
     def _s_without_p(self, pick: Pick) -> Event | None:
         """Find an open event whose S was seen first and whose P this may be."""

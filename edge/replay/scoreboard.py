@@ -109,20 +109,20 @@ def score(
                 unscored += len(triggers)
             continue
         events += 1
-        right = False
+        hits: dict[str, float] = {}
         for picks in triggers:
-            hits = {
+            new = {
                 phase: (picks[phase] - label) / rate_hz
                 for phase, label in labels.items()
-                if phase in picks and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
+                if phase in picks
+                and phase not in hits
+                and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
             }
-            if hits and not right:
-                right = True
-                for phase, residual in hits.items():
-                    residuals[phase].append(residual)
-            else:  # wrong, or a second trigger for the same event
-                false += 1
-        found += right
+            false += bool(hits) or not new  # a second trigger for the same event, or wrong
+            hits |= new
+        for phase, residual in hits.items():
+            residuals[phase].append(residual)
+        found += bool(hits)
     labelled = {
         phase: sum(phase in _labels(placed) for placed in placements) for phase in residuals
     }

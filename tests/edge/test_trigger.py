@@ -114,6 +114,17 @@ def test_a_p_that_shows_itself_late_joins_its_s():
     assert len(last_words(told)) == 1
 
 
+def test_an_s_that_shows_itself_late_waits_for_its_p_too():
+    """An event that opens long after its S does not end at once: its P may be on the way."""
+    nothing = stream(160)
+    both = stream(160, {"p": 7200, "s": 7500, "since": 7190, "ph": 0.45, "sh": 0.9})
+    told = messages(nothing, curves_later=(9000, both))
+    assert arrivals(told[0]) == {"S": 7500}
+    assert told[0].window.end_sample - 7500 > 20 * RATE
+    assert arrivals(told[-1]) == {"P": 7200, "S": 7500}
+    assert len(last_words(told)) == 1
+
+
 def test_one_onset_gets_the_likelier_phase():
     """Where P and S peak on the same sample only the more probable one is told."""
     told = last_words(messages(stream(120, {"p": 7000, "s": 7010, "sh": 0.5, "until": 7600})))

@@ -61,10 +61,11 @@ def test_the_last_word_counts():
 
 
 def test_a_second_trigger_for_an_event_is_false():
-    """One event, one trigger."""
-    messages = [told("1", "a_EV", P=700), told("2", "a_EV", S=1200)]
+    """One event, one trigger; its pick is right all the same."""
+    messages = [told("1", "a_EV", P=700), told("2", "a_EV", S=1200), told("3", "a_EV", S=1210)]
     board = score([QUAKE], messages, 100.0)
-    assert (board.found, board.false, board.s.found) == (1, 1, 0)
+    assert (board.found, board.false, board.p.found, board.s.found) == (1, 2, 1, 1)
+    assert board.s.mae == 0.0
 
 
 def test_a_pick_on_another_trace_is_not_this_ones():
