@@ -21,15 +21,41 @@ def sensor() -> None:
     """Look at a sensor, record it, check it, or play one."""
 
 
+def _within(least: float, most: float) -> Any:
+    """A check of an option's number; click's own ranges let NaN pass."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: float) -> float:
+        if not least <= value <= most:
+            raise click.BadParameter(f"{value:g}; use {least:g} to {most:g}")
+        return value
+
+    return checked
+
+
+_LONGEST_SECONDS = 366 * 86_400.0
+_LARGEST_PPM = 100_000.0
+
 _port = click.argument("port")
 _baud = click.option("--baud", default=115_200, show_default=True, help="Speed of a serial port.")
+_seconds = click.option(
+    "--seconds",
+    default=0.0,
+    callback=_within(0, _LONGEST_SECONDS),
+    help="Stop after so long.  [default: until Ctrl-C]",
+)
 
 
 @sensor.command()
 @_port
 @_baud
-@click.option("--seconds", default=0.0, help="Stop after so long.  [default: until Ctrl-C]")
-@click.option("--every", default=1.0, show_default=True, help="Seconds between reports.")
+@_seconds
+@click.option(
+    "--every",
+    default=1.0,
+    show_default=True,
+    callback=_within(0.1, 3600),
+    help="Seconds between reports.",
+)
 def watch(port: str, baud: int, seconds: float, every: float) -> None:
     """Show rate, gaps, clock and noise of the sensor on PORT, live.
 
@@ -54,7 +80,7 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 @_port
 @click.argument("file", type=click.Path(path_type=Path))
 @_baud
-@click.option("--seconds", default=0.0, help="Stop after so long.  [default: until Ctrl-C]")
+@_seconds
 @click.option("--network", default="XX", show_default=True, help="FDSN network code.")
 @click.option("--station", default="EQEDG", show_default=True, help="Station code.")
 def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
@@ -83,7 +109,13 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
 @sensor.command()
 @_port
 @click.option("--baud", type=int, help="Speed of a serial port.  [default: tries the usual ones]")
-@click.option("--seconds", default=15.0, show_default=True, help="How long to listen.")
+@click.option(
+    "--seconds",
+    default=15.0,
+    show_default=True,
+    callback=_within(0, _LONGEST_SECONDS),
+    help="How long to listen.",
+)
 def check(port: str, baud: int | None, seconds: float) -> None:
     """Tell whether wiring, rate and clock of the sensor on PORT are right.
 
@@ -108,14 +140,23 @@ def check(port: str, baud: int | None, seconds: float) -> None:
 @sensor.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--pty", is_flag=True, help="Offer a pseudo-terminal (its name is printed).")
-@click.option("--tcp", type=int, help="Offer this TCP port of this computer; 0: any.")
+@click.option(
+    "--tcp", type=click.IntRange(0, 65_535), help="Offer this TCP port of this computer; 0: any."
+)
 @click.option("--trace", help="Name of the trace.  [default: the first]")
 @click.option("--speed", default="1", show_default=True, help="Pace, or `max`.")
-@click.option("--drop", default=0.0, help="Share of frames that are lost.")
-@click.option("--corrupt", default=0.0, help="Share of bytes with a wrong bit.")
+@click.option("--drop", default=0.0, callback=_within(0, 1), help="Share of frames that are lost.")
+@click.option(
+    "--corrupt", default=0.0, callback=_within(0, 1), help="Share of bytes with a wrong bit."
+)
 @click.option("--stall", metavar="EVERY:FOR", help="Silent FOR seconds EVERY so many.")
 @click.option("--jump", metavar="EVERY:FOR", help="Miss FOR seconds of data EVERY so many.")
-@click.option("--drift", default=0.0, help="Crystal too fast by so many ppm.")
+@click.option(
+    "--drift",
+    default=0.0,
+    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    help="Crystal too fast by so many ppm.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of the faults.")
 @click.option("--boot-id", type=int, help="Of the Hello.  [default: random]")
 def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags: Any) -> None:
@@ -152,7 +193,12 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--trace", help="Name of the trace.  [default: the first]")
-@click.option("--crystal-ppm", default=0.0, help="Crystal of the board too fast by so many ppm.")
+@click.option(
+    "--crystal-ppm",
+    default=0.0,
+    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    help="Crystal of the board too fast by so many ppm.",
+)
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
     """Write a trace of FILE as the waveform that firmware without a converter plays."""
     from .packets import Hello
@@ -226,11 +272,10 @@ def _faults(flags: dict[str, Any]) -> Any:
         every, _, length = (flags[name] or "0:0").partition(":")
         try:
             pairs[name] = float(every), float(length)
-        except ValueError as error:
-            raise click.BadParameter(f"--{name} wants EVERY:FOR, such as 60:5") from error
-    for name in ("drop", "corrupt"):
-        if not 0.0 <= flags[name] <= 1.0:
-            raise click.BadParameter(f"--{name} is a share, 0 to 1, not {flags[name]:g}")
+        except ValueError:
+            pairs[name] = -1.0, -1.0
+        if not all(0 <= seconds <= _LONGEST_SECONDS for seconds in pairs[name]):
+            raise click.BadParameter(f"--{name} wants EVERY:FOR in seconds, such as 60:5")
     return Faults(
         drop=flags["drop"],
         corrupt=flags["corrupt"],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -11,13 +14,15 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import EqedgeError
+from .. import EqedgeError, first_line
 from .counters import distance
 from .link import Heard
 from .monitor import Monitor
 from .packets import Hello, Samples
 
 _RECORD_BYTES = 512
+_ROOM_BYTES = 1 << 20
+_CODE = re.compile(r"[A-Z0-9]{1,8}")
 
 
 class RecordingError(EqedgeError):
@@ -31,6 +36,17 @@ class RecordingError(EqedgeError):
         """Names the file and the reason."""
         super().__init__(f"cannot record to {path}: {why}")
         self.path = path
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into one line; h5py has RuntimeErrors for that too."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise RecordingError(path, "it exists already; name another file") from error
+    except (OSError, RuntimeError) as error:
+        raise RecordingError(path, getattr(error, "strerror", None) or first_line(error)) from error
 
 
 class Writer(Protocol):
@@ -96,24 +112,38 @@ class Recorder:
 
 
 class Hdf5Writer:
-    """`data/<name>` (samples, channels) of int32, E N Z where there are these three."""
+    """`data/<name>` (samples, channels) of int32, E N Z where there are these three.
+
+    HDF5 survives no failed write: the file cannot be read again, and the program crashes. So there
+    is always room behind the file's end, and a disk without is noticed before HDF5 needs it.
+    """
 
     def __init__(self, path: Path, network: str, station: str) -> None:
         """Opens a new file; one that exists is not overwritten."""
         import h5py
 
-        try:
-            self._file = h5py.File(path, "x")
-        except OSError as error:
-            why = "it exists already" if path.exists() else str(error)
-            raise RecordingError(path, why) from error
-        self._group = self._file.create_group("data")
+        self._path = path
+        with _telling(path), path.open("xb") as file:
+            try:
+                _fill(file.fileno(), 0, _ROOM_BYTES)
+            except OSError:
+                path.unlink()
+                raise
+        with _telling(path):
+            self._file = h5py.File(path, "w")
+            self._make_room()
+            self._group = self._file.create_group("data")
         self._network, self._station = network, station
         self._dataset: Any = None
         self._order: list[int] = []
 
     def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
         """A dataset with STEAD's attributes, as far as a sensor knows them."""
+        with _telling(self._path):
+            self._make_room()
+            self._begin(hello, start, dated_by)
+
+    def _begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
         axes = [code[2] for code in hello.channels]
         self._order = [axes.index(a) for a in "ENZ"] if sorted(axes) == list("ENZ") else []
         self._order = self._order or list(range(len(axes)))
@@ -143,14 +173,26 @@ class Hdf5Writer:
 
     def add(self, counts: NDArray[np.int32]) -> None:
         """Appends and writes through, so that a crash costs nothing that came before."""
-        held = len(self._dataset)
-        self._dataset.resize(held + len(counts), axis=0)
-        self._dataset[held:] = counts[:, self._order]
-        self._file.flush()
+        with _telling(self._path):
+            self._make_room()
+            held = len(self._dataset)
+            self._dataset.resize(held + len(counts), axis=0)
+            self._dataset[held:] = counts[:, self._order]
+            self._file.flush()
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file and gives the room back."""
+        with _telling(self._path):
+            self._file.flush()
+            size = self._file.id.get_filesize()
+            self._file.close()
+            os.truncate(self._path, size)
+
+    def _make_room(self) -> None:
+        descriptor, size = self._file.id.get_vfd_handle(), self._file.id.get_filesize()
+        end = os.fstat(descriptor).st_size
+        if end - size < _ROOM_BYTES // 2:
+            _fill(descriptor, end, size + _ROOM_BYTES)
 
 
 class MiniSeedWriter:
@@ -165,11 +207,9 @@ class MiniSeedWriter:
             raise RecordingError(path, why) from error
         if len(network) > 2 or len(station) > 5:
             raise RecordingError(path, f"{network}.{station}: miniSEED takes 2 and 5 letters")
-        try:
-            self._file: BinaryIO = path.open("xb")
-        except OSError as error:
-            why = "it exists already" if path.exists() else str(error)
-            raise RecordingError(path, why) from error
+        self._path = path
+        with _telling(path):
+            self._file: BinaryIO = path.open("xb", buffering=0)
         self._traces = MS3TraceList()
         self._station = f"FDSN:{network}_{station}_"
         self._hello: Hello | None = None
@@ -195,8 +235,8 @@ class MiniSeedWriter:
 
     def close(self) -> None:
         """Writes the rest and closes the file."""
-        self._write(all_of_it=True)
-        self._file.close()
+        with closing(self._file):
+            self._write(all_of_it=True)
 
     def _write(self, all_of_it: bool) -> None:
         from pymseed import DataEncoding
@@ -208,12 +248,38 @@ class MiniSeedWriter:
             flush_data=all_of_it,
             remove_packed=True,
         ):
-            self._file.write(record)
-        self._file.flush()
+            self._put(record)
+
+    def _put(self, record: bytes) -> None:
+        """Writes a record; where the disk does not take all of it, nothing."""
+        begin, left = self._file.tell(), memoryview(record)
+        with _telling(self._path):
+            try:
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError:
+                self._file.seek(begin)
+                self._file.truncate()
+                raise
+
+
+def _fill(descriptor: int, begin: int, end: int) -> None:
+    """Writes zeros from one place in a file to another, so that the disk has room there."""
+    while begin < end:
+        begin += os.pwrite(descriptor, bytes(end - begin), begin)
 
 
 def open_writer(path: Path, network: str, station: str) -> Writer:
-    """The writer for a file's ending."""
+    """The writer for a file's ending.
+
+    Raises:
+        RecordingError: the file cannot be written, or a code is none.
+    """
+    for name, code in (("network", network), ("station", station)):
+        if not _CODE.fullmatch(code):
+            raise RecordingError(
+                path, f"{name} code {code!r}: use 1 to 8 capital letters or digits"
+            )
     if path.suffix in (".h5", ".hdf5"):
         return Hdf5Writer(path, network, station)
     if path.suffix in (".mseed", ".ms", ".miniseed"):

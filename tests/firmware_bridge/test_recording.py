@@ -1,7 +1,9 @@
 """Heard samples to files: runs, dates, HDF5 in STEAD's layout, miniSEED read back by its bytes."""
 
+import resource
 import struct
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import h5py
@@ -138,6 +140,60 @@ def test_gaps_boots_and_late_packets(hello):
     assert runs == [list(range(25, 75)), list(range(100, 150)), list(range(25))]
     assert recorder.runs == 3 and recorder.samples == 125
     assert {dated for _, dated, _ in kept.runs} == {"arrival"}
+
+
+@contextmanager
+def disk_of(size):
+    """No file may grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_costs_no_sample_that_was_there_before(tmp_path, hello, waves):
+    """HDF5 is closed whole, and is no longer than its contents; the rest is one line."""
+    path, counts, taken = tmp_path / "x.hdf5", waves(250), 0
+    with disk_of(1_700_000):
+        writer = open_writer(path, "XX", "EQEDG")
+        with pytest.raises(RecordingError, match="File too large"):
+            for second in range(1000):
+                if second % 50 == 0:
+                    writer.begin(hello, START + timedelta(seconds=second), "tick")
+                writer.add(counts)
+                taken += len(counts)
+        writer.close()
+    with h5py.File(path) as file:
+        assert sum(len(dataset) for dataset in file["data"].values()) == taken > 10_000
+        assert all((d[-250:] == counts).all() for d in list(file["data"].values())[:-1])
+    assert path.stat().st_size < 1_500_000
+
+
+def test_a_recording_without_an_end_can_be_read(tmp_path, hello, waves):
+    """As a program that was killed leaves it, with room behind what was written."""
+    path, copy = tmp_path / "x.hdf5", tmp_path / "copy.hdf5"
+    writer = open_writer(path, "XX", "EQEDG")
+    writer.begin(hello, START, "tick")
+    writer.add(waves(100))
+    copy.write_bytes(path.read_bytes())
+    writer.close()
+    for one in (copy, path):
+        with h5py.File(one) as file:
+            assert [(d[:] == waves(100)).all() for d in file["data"].values()] == [True]
+    assert path.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("ending", ["hdf5", "mseed"])
+@pytest.mark.parametrize(
+    "codes", [("XX", "../../x"), ("", "EQEDG"), ("xx", "EQEDG"), ("XX", "TOOLONGAS")]
+)
+def test_what_is_no_code_is_refused(tmp_path, codes, ending):
+    """They name traces; nothing is made."""
+    with pytest.raises(RecordingError, match="use 1 to 8 capital letters or digits"):
+        open_writer(tmp_path / f"x.{ending}", *codes)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
@@ -194,9 +195,10 @@ def test_ctrl_c_ends_quietly(simulate, tmp_path, command):
     until = time.monotonic() + 20
     if command == "watch":
         process.stdout.readline()
-    while command == "record" and time.monotonic() < until:
-        if path.exists() and path.stat().st_size > 4096:
-            break
+    written = set()  # the file is made, its first packets are
+    while command == "record" and time.monotonic() < until and len(written) < 4:
+        if path.exists():
+            written.add(path.stat().st_mtime_ns)
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
@@ -223,6 +225,22 @@ def test_record_writes_what_the_sensor_measured(simulate, stead, tmp_path, name)
         begins = np.flatnonzero((stead[1] == recorded[0]).all(axis=1))
         at = int(begins[0])
         assert len(recorded) > 100 and (recorded == stead[1][at : at + len(recorded)]).all()
+
+
+@pytest.mark.parametrize("name", ["x.hdf5", "x.mseed"])
+def test_a_full_disk_is_one_line(simulate, tmp_path, name):
+    """Exit code 2, and whole records or no file."""
+    url, path = simulate("--tcp", "0", "--speed", "max"), tmp_path / name
+    done = subprocess.run(
+        [sys.executable, "-m", "eqedge", "sensor", "record", url, str(path), "--seconds", "20"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"eqedge: cannot record to {path}: File too large\n"
+    assert path.stat().st_size == 30_000 // 512 * 512 if path.exists() else name == "x.hdf5"
 
 
 def test_waveform_writes_what_the_firmware_plays(stead, tmp_path):
@@ -260,8 +278,15 @@ def test_a_rate_that_is_none_is_told(stead, stated):
         (["simulate", "STEAD", "--pty", "--tcp", "0"], "either --pty or --tcp"),
         (["simulate", "STEAD", "--pty", "--speed", "0"], "positive"),
         (["simulate", "STEAD", "--pty", "--speed", "quick"], "positive"),
-        (["simulate", "STEAD", "--pty", "--drop", "2"], "share"),
+        (["simulate", "STEAD", "--pty", "--drop", "2"], "--drop"),
+        (["simulate", "STEAD", "--pty", "--corrupt", "nan"], "--corrupt"),
         (["simulate", "STEAD", "--pty", "--stall", "soon"], "EVERY:FOR"),
+        (["simulate", "STEAD", "--pty", "--jump", "1:inf"], "EVERY:FOR"),
+        (["simulate", "STEAD", "--tcp", "99999"], "65535"),
+        (["simulate", "STEAD", "--pty", "--drift", "-1000000"], "-100000"),
+        (["waveform", "STEAD", "x.bin", "--crystal-ppm", "9999999"], "100000"),
+        (["watch", "STEAD", "--every", "-1"], "--every"),
+        (["record", "STEAD", "x.hdf5", "--seconds", "nan"], "--seconds"),
         (["simulate", "STEAD", "--pty", "--trace", "B"], "'B'"),
         (["simulate", "nowhere.hdf5", "--pty"], "no such file"),
         (["simulate", "NOT_HDF5", "--pty"], "HDF5"),
