@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,18 @@ Norm = Literal["std", "peak"]
 
 class SpecError(EqedgeError):
     """A model's description is missing something or says something that this version cannot do."""
+
+
+def _number(value: object) -> float:
+    """Return a finite number as it is, anything else as NaN, which no range has."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and math.isfinite(value) else math.nan  # type: ignore[arg-type]
+
+
+def _require(holds: bool, name: str, owner: object, wanted: str) -> None:
+    if not holds:
+        value = getattr(owner, name)
+        raise SpecError(f"model card: {name} {value!r}, expected {wanted}; convert again")
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,15 @@ class Thresholds:
     confirm_windows: int = 2
     confirm_seconds: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be compared with."""
+        for name in ("detection_threshold", "P_threshold", "S_threshold"):
+            _require(0.0 < _number(getattr(self, name)) <= 1.0, name, self, "above 0 and up to 1")
+        for name in ("min_duration_seconds", "confirm_seconds"):
+            _require(_number(getattr(self, name)) >= 0.0, name, self, "0 or more, finite")
+        whole = isinstance(self.confirm_windows, int) and self.confirm_windows >= 1
+        _require(whole, "confirm_windows", self, "a whole number from 1 on")
+
 
 PRESETS: Mapping[str, Thresholds] = {
     "default": Thresholds(),
@@ -118,6 +140,15 @@ class ModelSpec:
     preparation: Preparation = field(default_factory=Preparation)
     thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: dict(PRESETS))
 
+    def __post_init__(self) -> None:
+        """Refuse what no window can be cut by."""
+        _require(_number(self.sampling_rate_hz) > 0.0, "sampling_rate_hz", self, "positive, finite")
+        whole = isinstance(self.window_samples, int) and self.window_samples > 0
+        _require(whole, "window_samples", self, "a whole number from 1 on")
+        order = self.component_order
+        ordered = isinstance(order, str) and sorted(order) == ["E", "N", "Z"]
+        _require(ordered, "component_order", self, "some order of ENZ")
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         plain = asdict(self)
@@ -147,9 +178,4 @@ class ModelSpec:
             raise SpecError(f"model card: spec is not readable ({error}); convert again") from error
         if "default" not in thresholds:
             raise SpecError("model card: thresholds lack 'default'; convert again")
-        if sorted(spec.component_order) != ["E", "N", "Z"] or spec.window_samples <= 0:
-            raise SpecError(
-                f"model card: component order {spec.component_order!r}, window "
-                f"{spec.window_samples}: expected some order of ENZ and a positive length"
-            )
         return spec
