@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 
 from ..delivery.sinks import OutputError
@@ -15,21 +20,31 @@ from ..settings import HealthSettings
 from .health import State
 
 REQUEST_SECONDS = 5.0
-"""A client of the HTTP endpoint that is slower is cut off."""
+"""A client of the HTTP endpoint that takes longer for its whole request is cut off."""
+MOST_CLIENTS = 8
+"""At a time; another one takes the place of the one that has been at it longest."""
+LOOK_SECONDS = 1.0
+"""How often the endpoint looks for clients that take too long, and whether it shall end."""
 
 
 class HealthFiles:
     """Where health is left for others: a JSON file, a Prometheus text file, each always whole.
 
+    Args:
+        settings: Which of them are wanted, and where.
+        notice: Told one line when a file stops or starts being written.
+
     Attributes:
         errors: Files that could not be written; the next ones are tried all the same.
     """
 
-    def __init__(self, settings: HealthSettings) -> None:
+    def __init__(self, settings: HealthSettings, notice: Callable[[str], None]) -> None:
         """Take the paths; nothing is written yet."""
         self.errors = 0
         self._json = Path(settings.json_file) if settings.json_file else None
         self._prometheus = Path(settings.prometheus_file) if settings.prometheus_file else None
+        self._notice = notice
+        self._refused: set[Path] = set()
 
     def write(self, record: Message, text: str) -> None:
         """Replace both files, as far as they are wanted."""
@@ -45,12 +60,22 @@ class HealthFiles:
             half.write_text(text)
             half.chmod(0o644)  # the collector is another user, and the service's umask is strict
             os.replace(half, path)
-        except OSError:
+        except OSError as error:
             self.errors += 1
+            if path not in self._refused:
+                self._refused.add(path)
+                self._notice(
+                    f"health file {path} cannot be written: {error.strerror}; it wants a folder "
+                    "that exists and that this program may write to"
+                )
+            return
+        if path in self._refused:
+            self._refused.remove(path)
+            self._notice(f"health file {path} is written again")
 
 
 class HealthServer:
-    """`/metrics` and `/health` over HTTP, one client at a time; serves what it was last given."""
+    """`/metrics` and `/health` over HTTP: what it was last given, to a few clients at a time."""
 
     def __init__(self, host: str, port: int) -> None:
         """Listen.
@@ -65,14 +90,16 @@ class HealthServer:
         self._record: Message = {}
         self._text = ""
         try:
-            self._server = HTTPServer((host, port), self._handler())
+            self._server = _Server((host, port), self._handler())
         except OSError as error:
             raise OutputError(
                 f"cannot serve health on {host}:{port}: {error.strerror}; choose another port"
             ) from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 1.0}, daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": LOOK_SECONDS},
+            daemon=True,
         )
         self._thread.start()
 
@@ -81,10 +108,9 @@ class HealthServer:
         self._record, self._text = record, text
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; whoever is still being served is left."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(REQUEST_SECONDS)
 
     def _answer(self, path: str) -> tuple[int, str, str]:
         if path == "/metrics":
@@ -98,8 +124,6 @@ class HealthServer:
         answer = self._answer
 
         class Handler(BaseHTTPRequestHandler):
-            timeout = REQUEST_SECONDS
-
             def do_GET(self) -> None:
                 status, kind, text = answer(self.path)
                 body = text.encode()
@@ -113,3 +137,47 @@ class HealthServer:
                 """Say nothing: a scrape every few seconds is no news."""
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    """A thread a client, so that none waits for another; nor does the end of the program."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 4 * MOST_CLIENTS
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._deadlines: dict[socket.socket, float] = {}
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the DNS for the node's name as HTTPServer does."""
+        TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a client, if need be in the place of the one that has been at it longest."""
+        served = list(self._deadlines)
+        for oldest in served[: max(0, len(served) + 1 - MOST_CLIENTS)]:
+            self._cut_off(oldest)
+        self._deadlines[request] = time.monotonic() + REQUEST_SECONDS
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Cut off who has taken too long: a byte now and then keeps nobody here."""
+        now = time.monotonic()
+        for request, deadline in list(self._deadlines.items()):
+            if now > deadline:
+                self._cut_off(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Let go of a client."""
+        self._deadlines.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that goes away early is no news."""
+
+    def _cut_off(self, request: socket.socket) -> None:
+        self._deadlines.pop(request, None)
+        with suppress(OSError):  # it may just have been let go
+            request.shutdown(socket.SHUT_RDWR)

@@ -80,7 +80,7 @@ class Vitals:
         self._reopened = 0
         self._next_look = self._next_meal = self._next_record = now
         self._is_ready = False
-        self._files = HealthFiles(settings)
+        self._files = HealthFiles(settings, notice)
         self._server: HealthServer | None = None
         if settings.http_port is not None:
             self._server = HealthServer(settings.http_host, settings.http_port)
@@ -198,6 +198,7 @@ class Vitals:
         if now > then:
             metrics.inference_rtf = round((account.inference_seconds - scoring) / (now - then), 5)
         metrics.resident_memory_bytes = _resident_bytes()
+        metrics.health_errors_total = self._files.errors
         for measure in self._measures:
             measure(metrics)
 
