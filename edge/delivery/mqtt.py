@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ..clock import host_synchronised
 from ..records import Message
 from ..settings import CODE, MqttSettings, SettingsError
 from .flight import Flight, Sent
 from .home_assistant import announcements
 from .link import Link, LinkLost, read_credentials, reason_of, tls_context
 from .pick_log import PickLog, mark_historical
+from .redate import redate
 from .sinks import to_line
 from .spool import Entry, Spool
 
@@ -79,6 +81,7 @@ class Mqtt:
         spool: Spool,
         on_state: Callable[[str], None],
         environ: Mapping[str, str] = os.environ,
+        synchronised: Callable[[], bool] = host_synchronised,
     ) -> None:
         """Start the thread; the broker need not be there.
 
@@ -90,6 +93,7 @@ class Mqtt:
             spool: Keeps messages until they are acknowledged; `close` closes it.
             on_state: Told one line when something changes; called from another thread.
             environ: Where EQEDGE_MQTT_USERNAME and EQEDGE_MQTT_PASSWORD may stand.
+            synchronised: Whether the host knows UTC.
 
         Raises:
             SettingsError: Codes, certificates or credentials cannot be used.
@@ -107,6 +111,7 @@ class Mqtt:
         self._announcements = announcements(settings.home_assistant_prefix, self._base)
         self._spool = spool
         self._on_state = on_state
+        self._synchronised = synchronised
         self._credentials = read_credentials(settings, environ, on_state)
         self._tls = tls_context(settings)
         self._picks = PickLog()
@@ -291,6 +296,8 @@ class Mqtt:
     def _send(self, link: Link, flight: Flight, entry: Entry) -> None:
         """Publish one message of the spool, unless the broker can't take it."""
         payload = entry.payload
+        if self._synchronised():
+            payload = redate(payload, entry.utc_moved_seconds)
         if entry.is_older_than(self._settings.historical_seconds):
             payload = mark_historical(payload)
         topic = f"{self._base}/{entry.kind}"

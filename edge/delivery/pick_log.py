@@ -42,7 +42,10 @@ class PickLog:
         return told
 
 
-PICK_HEAD = ("schema", "event_id", "sequence", "network", "station", "location", "trace_id")
+PICK_HEAD = (
+    *("schema", "event_id", "sequence", "network", "station", "location", "trace_id"),
+    "clock",
+)
 """What a pick's message takes over from its event's, besides `historical`."""
 
 

@@ -16,6 +16,8 @@ from .spool_file import Damaged, DiskRefuses, Row, SpoolFile, set_aside
 
 LATER_BOOT = ""
 """As `boot`: too old for its age to be measured."""
+CLOCKS_APART_SECONDS = 0.0002
+"""Two clocks read within this are read at the same moment."""
 AFTER_STORED = 1 << 40
 """Ids begin here, and later with each run, while the file cannot be read: what is in it has others,
 and comes first."""
@@ -31,6 +33,7 @@ class Entry:
         payload: What is published.
         age_seconds: Since it was made.
         aged_surely: The age was measured by a clock that is never set.
+        utc_moved_seconds: By how much UTC has been set since it was made; 0 where nobody knows.
     """
 
     id: int
@@ -38,6 +41,7 @@ class Entry:
     payload: bytes
     age_seconds: float
     aged_surely: bool
+    utc_moved_seconds: float
 
     def is_older_than(self, seconds: float) -> bool:
         """Whether it is, or was made before the node last booted."""
@@ -74,6 +78,7 @@ class Spool:
         *,
         on_state: Callable[[str], None] = lambda line: None,
         monotonic: Callable[[], float] = time.monotonic,
+        utc: Callable[[], float] = time.time,
     ) -> None:
         """Open the spool and count what an earlier run left in it.
 
@@ -82,6 +87,7 @@ class Spool:
             settings: Its bounds.
             on_state: Told, in one line, when the disk stops or starts taking messages.
             monotonic: Seconds since the node booted.
+            utc: Seconds since 1970, as far as the node knows.
 
         Raises:
             OutputError: The path is no place for a spool, or another process has it.
@@ -91,6 +97,7 @@ class Spool:
         self._settings = settings or SpoolSettings()
         self._on_state = on_state
         self._monotonic = monotonic
+        self._utc = utc
         self._boot = _boot_id()
         self._lock = threading.RLock()
         self._unwritten: dict[int, Row] = {}
@@ -122,8 +129,9 @@ class Spool:
         """
         boot = self._boot if age_known else LATER_BOOT
         with self._lock:
+            now = self._now()
             for kind, payload in items:
-                row = Row(self._next_id, kind, payload, boot, self._monotonic(), time.time())
+                row = Row(self._next_id, kind, payload, boot, *now)
                 self._unwritten[row.id] = row
                 self._next_id += 1
                 self._messages += 1
@@ -226,8 +234,19 @@ class Spool:
 
     def _entry(self, row: Row) -> Entry:
         surely = row.boot == self._boot
-        age = self._monotonic() - row.made_monotonic if surely else time.time() - row.made_unix
-        return Entry(row.id, row.kind, row.payload, max(0.0, age), surely)
+        monotonic, utc = self._now()
+        by_utc = utc - row.made_unix
+        age = monotonic - row.made_monotonic if surely else by_utc
+        moved = by_utc - age if surely else 0.0
+        return Entry(row.id, row.kind, row.payload, max(0.0, age), surely, moved)
+
+    def _now(self) -> tuple[float, float]:
+        """Monotonic time and UTC of one moment: read again where something came in between."""
+        for _ in range(3):
+            monotonic, utc = self._monotonic(), self._utc()
+            if self._monotonic() - monotonic < CLOCKS_APART_SECONDS:
+                break
+        return monotonic, utc
 
     def _forget(self, size: int) -> None:
         self._messages -= 1

@@ -45,11 +45,10 @@ def settings_for(broker_or_port, **more):
 class Node:
     """A sink with what it said."""
 
-    def __init__(self, settings, path=None, environ=None, monotonic=None):
+    def __init__(self, settings, path=None, environ=None, synchronised=lambda: False, **clocks):
         self.said = []
         self.port = settings.port
-        clock = {"monotonic": monotonic} if monotonic else {}
-        self.spool = Spool(path, on_state=self.said.append, **clock)
+        self.spool = Spool(path, on_state=self.said.append, **clocks)
         self.sink = Mqtt(
             settings,
             network="XX",
@@ -58,6 +57,7 @@ class Node:
             spool=self.spool,
             on_state=self.said.append,
             environ=environ or {},
+            synchronised=synchronised,
         )
 
     def heard(self, text):
@@ -170,6 +170,36 @@ def test_backlog_is_marked_historical(tmp_path):
         with broker, broker.collect() as received:
             received.wait_for(lambda got: len(got.json("event")) == 2)
             assert [m["historical"] for m in received.json("event")] == [True, False]
+
+
+def test_what_was_dated_without_utc_is_redated_once_the_node_knows(tmp_path):
+    """Made in 1970, delivered before and after the clock was set: the latter with its own time."""
+    utc, good = [50.0], []
+    pick = {"phase": "P", "time": "1970-01-01T00:00:45.000000Z", "time_ns": 45_000_000_000}
+    told = event(1, picks=[pick], clock={"source": "host", "synced": False})
+    clocks = {"monotonic": lambda: utc[0] % 1e9, "utc": lambda: utc[0]}
+    broker = Broker(tmp_path).reserve("eqedge/#")
+    with running(settings_for(broker), synchronised=lambda: bool(good), **clocks) as node:
+        with broker, broker.collect() as received:
+            node.sink.write(told)
+            received.wait_for(lambda got: got.json("event") == [told] and got.json("pick"))
+            wait_until(lambda: len(node.spool) == 0)
+        node.sink.write({**told, "sequence": 1, "type": "end"})
+        utc[0] += 1e9
+        with broker, broker.collect() as received:
+            received.wait_for(lambda got: got.json("event"))
+            wait_until(lambda: len(node.spool) == 0)
+            assert received.json("event")[0]["picks"] == [pick], "set, but not known to be right"
+        node.sink.write({**told, "event_id": "XX.EDGE.00-000002"})
+        utc[0] += 1e9
+        good.append("NTP")
+        with broker, broker.collect() as received:
+            received.wait_for(lambda got: got.json("event") and got.json("pick"))
+    late = received.json("event")[0]
+    moved = {"time": "2001-09-09T01:47:25.000000Z", "time_ns": 1_000_000_045_000_000_000}
+    assert late["redated_s"] == 1e9 and late["picks"] == [{**pick, **moved}]
+    assert late["event_id"] == "XX.EDGE.00-000002"
+    assert received.json("pick")[0]["time"] == moved["time"]
 
 
 def test_picks_are_published_once_each(tmp_path):

@@ -350,6 +350,24 @@ def test_age_is_measured_by_the_clock_that_is_never_set(tmp_path):
     again.close()
 
 
+def test_how_far_utc_was_moved_is_known_within_a_boot(tmp_path):
+    """UTC against the clock that is never set; passing time moves nothing, a boot hides it."""
+    monotonic, utc = [100.0], [5.0]
+    clocks = {"monotonic": lambda: monotonic[0], "utc": lambda: utc[0]}
+    made = Spool(tmp_path / "spool.db", **clocks)
+    put(made, 1)
+    made.put([("event", body(2))], age_known=False)
+    monotonic[0] += 30
+    utc[0] += 30
+    assert [entry.utc_moved_seconds for entry in made.pending()] == [0.0, 0.0]
+    utc[0] += 1.75e9
+    assert [entry.utc_moved_seconds for entry in made.pending()] == [1.75e9, 0.0]
+    made.close()
+    again = Spool(tmp_path / "spool.db", **clocks)
+    assert [entry.utc_moved_seconds for entry in again.pending()] == [1.75e9, 0.0]
+    again.close()
+
+
 def test_two_threads_at_once(spool):
     """One thread puts while another takes and removes: each message is taken once, in order."""
     taken = []

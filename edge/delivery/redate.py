@@ -1,0 +1,73 @@
+"""Times written before the clock was good, put right as a message leaves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..message import utc_text
+from ..records import Message
+from .sinks import to_line
+
+LEAST_MICROSECONDS = 1000
+"""UTC that was moved by less since was as good then as now."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMES = ("time", "start_time", "end_time", "peak_time")
+"""Fields with UTC as text; the same with `_ns` are nanoseconds."""
+
+
+def redate(payload: bytes, moved_seconds: float) -> bytes:
+    """Return the message with its times moved, if its clock was not synchronised then.
+
+    Args:
+        payload: As it was stored.
+        moved_seconds: By how much UTC has been set since, against the monotonic clock.
+    """
+    moved_us = round(moved_seconds * 1e6)
+    if abs(moved_us) < LEAST_MICROSECONDS or b'"synced":false' not in payload:
+        return payload
+    message = json.loads(payload)
+    clock = message.get("clock")
+    if not isinstance(clock, dict) or clock.get("synced") is not False:
+        return payload
+    try:
+        return to_line(redated(message, moved_us))
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+    ):  # no time of this world: better as it was than not at all
+        return payload
+
+
+def redated(message: Message, moved_us: int) -> Message:
+    """Return the message with all its times moved, and `redated_s` telling so.
+
+    Its name and what is no time, `clock` too, stay as they were.
+
+    Raises:
+        TypeError, ValueError, OverflowError: A time is none.
+    """
+    return {**_moved(message, moved_us), "redated_s": moved_us / 1e6}
+
+
+def _moved(value: Any, moved_us: int) -> Any:
+    if isinstance(value, list):
+        return [_moved(one, moved_us) for one in value]
+    if not isinstance(value, dict):
+        return value
+    moved = {}
+    for name, one in value.items():
+        if name in TIMES:
+            moved[name] = utc_text((_microseconds(one) + moved_us) * 1000)
+        elif name.removesuffix("_ns") in TIMES:
+            moved[name] = one + moved_us * 1000
+        else:
+            moved[name] = _moved(one, moved_us)
+    return moved
+
+
+def _microseconds(text: str) -> int:
+    """Since 1970."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
