@@ -56,6 +56,11 @@ class Delivery:
         if settings.mqtt is None:
             return
         keep = None if fresh or path is None else path.with_name(path.name + SPOOL_SUFFIX)
+        if path is None and not fresh:
+            notice(
+                "without an output file, messages wait for the broker in memory only and a restart "
+                "loses them; give --output FILE.jsonl"
+            )
         self._spool = Spool(keep, settings.spool, on_state=notice)
         self._broker = Mqtt(
             settings.mqtt,

@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.message import Node
 from eqedge.edge.operation.health import State, state_of
@@ -67,6 +68,21 @@ def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, capsys):  # n
     assert [(m["event_id"], m["historical"]) for m in heard.json("event")] == expected
     assert metrics.spool_damaged_total == 1
     assert "the newest 30 messages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("output", "fresh", "warned"),
+    [(None, False, True), ("o.jsonl", False, False), (None, True, False), ("o.jsonl", True, False)],
+)
+def test_a_live_node_whose_spool_is_in_memory_says_so(model, tmp_path, output, fresh, warned):
+    """Once, at the start, with the remedy; a simulation keeps nothing and is not told."""
+    said = []
+    mqtt = MqttSettings("127.0.0.1", free_port(), drain_seconds=0)
+    settings = Settings(output=str(tmp_path / output) if output else None, mqtt=mqtt)
+    node = Node(settings.station, model, "boot")
+    Delivery(settings, node, fresh=fresh, notice=said.append).close()
+    expected = "without an output file, messages wait for the broker in memory only"
+    assert [expected in line for line in said if "broker mqtt" not in line] == [True] * warned
 
 
 def test_the_file_is_rotated_as_the_settings_say(model, tmp_path, broker):  # noqa: F811
