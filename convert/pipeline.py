@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 
@@ -73,6 +75,7 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
             f"{loaded.architecture}: the float32 graph differs from Keras by {graph_error:.1e}, "
             f"the limit is {EQUIVALENCE_LIMIT:.0e}; please report these weights"
         )
+    _check_stages(settings.float_stages, reference.data)
     converted = tuple(
         _converted(precision, settings, forms, reference, windows, progress)
         for precision in settings.precisions
@@ -122,6 +125,16 @@ def _check_options(settings: ConvertSettings) -> None:
         raise QuantizeError(
             f"--float-stage {AUTO} beside other stages; give {AUTO} alone, or name the stages"
         )
+    if settings.name is not None and Path(settings.name).name != settings.name:
+        raise QuantizeError(f"--name {settings.name!r}; give a name, and the folder with --output")
+
+
+def _check_stages(kept: Sequence[str], reference: bytes) -> None:
+    """Refuse a stage that the network has not."""
+    names = list(stages(reference))
+    for stage in kept:
+        if stage != AUTO and not any(name.startswith(stage) for name in names):
+            raise QuantizeError(f"--float-stage {stage}: there is none; use {', '.join(names)}")
 
 
 def _micro(

@@ -19,7 +19,7 @@ from eqedge.convert.conversion import ConvertSettings
 from eqedge.convert.origin import describe_weights
 from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
-from eqedge.convert.quantize import PRECISIONS
+from eqedge.convert.quantize import PRECISIONS, QuantizeError
 from eqedge.convert.stored import WeightsError
 from eqedge.edge.detector import Detector
 from eqedge.models.shelf import open_model
@@ -181,6 +181,25 @@ def test_bad_inputs_write_nothing(weights, records, tmp_path, arguments, error):
             )
         )
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"precisions": ("mixed",), "float_stages": ("foo",)}, "--float-stage foo: .*encoder"),
+        ({"name": "a/../b"}, "--name 'a/../b'"),
+    ],
+)
+def test_what_does_not_exist_is_told_before_the_long_work(
+    weights, records, tmp_path, arguments, reason
+):
+    """Not after minutes of tuning, which would ask for more than these records hold."""
+    told = []
+    settings = ConvertSettings(weights, (records,), tmp_path / "out", **arguments)
+    with pytest.raises(QuantizeError, match=reason):
+        convert(settings, lambda what, *_: told.append(what))
+    assert "tuning" not in told
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_the_command_offers_every_precision():
