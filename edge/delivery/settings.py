@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ..refusal import SettingsError, check
+from ..refusal import SettingsError, check, check_host
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MqttSettings:
 
     def __post_init__(self) -> None:
         """Refuse topics no broker takes, and numbers that would make a useless or hectic client."""
-        check(bool(self.host), "MQTT host is empty")
+        check_host("MQTT host", self.host)
         check(1 <= self.port <= 65535, f"MQTT port {self.port}: use 1 to 65535")
         check_topic("MQTT topic prefix", self.topic_prefix)
         if self.home_assistant_prefix:

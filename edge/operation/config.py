@@ -92,6 +92,8 @@ def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
         raise SettingsError(f"{where}: {name} is {_shown(value)}, expected {wanted}")
+    if isinstance(value, str) and any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
+        raise SettingsError(f"{where}: {name} has a control character in it; leave that out")
     return value
 
 

@@ -4,62 +4,41 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 
 from ... import EqedgeError
 from ...firmware_bridge.decoder import Decoder
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Samples
-from ...firmware_bridge.port import Port
+from ...firmware_bridge.port import Port, PortError
 from ...models.shelf import Model, open_model
 from ..assemble import Assembler
 from ..clock import HostClock, host_synchronised
 from ..delivery.link import Link, LinkLost, read_credentials, tls_context
 from ..detector import Detector
 from ..resample import same_rate
-from ..settings import MqttSettings, Settings
+from ..settings import MqttSettings, Settings, StationSettings
 from ..sources import SerialSource, now
 from ..trigger import thresholds_of
+from .finding import Check, failed
+from .places import places
 
 SENSOR_SECONDS = 12.0
 """How long a sensor is waited for: it introduces itself at least every ten seconds."""
 LISTEN_SECONDS = 3.0
 """How long its samples are counted."""
-LEAST_FREE_BYTES = 100_000_000
 CONNECT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: What was looked at.
-        good: Whether the node can work with it.
-        finding: What was seen.
-        remedy: What to do about it; empty where nothing need be done.
-    """
-
-    name: str
-    good: bool
-    finding: str
-    remedy: str = ""
-
-
-def examine(settings: Settings, port_url: str | None, baud: int) -> Iterator[Check]:
+def examine(settings: Settings) -> Iterator[Check]:
     """Look at everything the settings name, in the order in which the node needs it.
 
     Args:
         settings: As the node would run with.
-        port_url: Of the sensor, or None to leave it out.
-        baud: Of the sensor's port.
     """
     yield _clock()
     model: Model | None = None
@@ -68,22 +47,14 @@ def examine(settings: Settings, port_url: str | None, baud: int) -> Iterator[Che
         thresholds_of(settings.trigger, model.spec)
         Detector(model)
     except EqedgeError as error:
-        yield _failed("model", error)
+        yield failed("model", error)
     else:
         yield Check("model", True, f"{model.name}, sha256 {model.sha256[:12]}, loads and matches")
-    if settings.output is not None:
-        yield _disk(Path(settings.output))
-    if port_url is not None:
-        yield from _sensor(port_url, baud, model)
+    yield from places(settings)
+    if settings.sensor.port is not None:
+        yield from _sensor(settings.sensor.port, settings.sensor.baud, model)
     if settings.mqtt is not None:
-        yield from _broker(settings.mqtt)
-
-
-def _failed(name: str, error: Exception) -> Check:
-    """Split an error's line into finding and remedy: what stands behind the last `; ` or `: `."""
-    line = " ".join(str(error).split())
-    finding, _, remedy = line.rpartition("; " if "; " in line else ": ")
-    return Check(name, False, finding or line, remedy)
+        yield from _broker(settings.mqtt, settings.station)
 
 
 def _clock() -> Check:
@@ -97,18 +68,6 @@ def _clock() -> Check:
     )
 
 
-def _disk(output: Path) -> Check:
-    folder = output.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        return Check(
-            "disk", False, f"{folder} is no folder this user may write to", f"mkdir -p {folder}"
-        )
-    free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE_BYTES:
-        return Check("disk", False, f"{free / 1e6:.0f} MB free in {folder}", "make room")
-    return Check("disk", True, f"{free / 1e9:.1f} GB free in {folder}")
-
-
 # -- the sensor --------------------------------------------------------------------------------
 
 
@@ -117,8 +76,8 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
     port = Port(url, baud)
     try:
         port.open()
-    except EqedgeError as error:
-        yield _failed("port", error)
+    except PortError as error:
+        yield _port_trouble(error)
         return
     with closing(port):
         yield Check("port", True, f"{url} opens and is not in use")
@@ -128,7 +87,7 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
         try:
             heard = _listen(port, decoder, assembler)
         except EqedgeError as error:
-            yield _failed("sensor", error)
+            yield failed("sensor", error)
             return
     hello = assembler.hello
     if hello is None:
@@ -158,6 +117,16 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
     )
 
 
+def _port_trouble(error: PortError) -> Check:
+    """Say what to do where the error itself says only what the system said."""
+    if error.reason != "failed":
+        return failed("port", error)
+    remedy = "is it a sensor's port? look at its name and its cable"
+    if "://" in error.url:
+        remedy = "is what serves the sensor running there, and are host and port right?"
+    return Check("port", False, " ".join(str(error).split()), remedy)
+
+
 def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
     """Wait for an introduction, then count samples; return how many came."""
     source = SerialSource(port, Event(), notice=lambda line: None)
@@ -181,8 +150,12 @@ def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
 # -- the broker --------------------------------------------------------------------------------
 
 
-def _broker(settings: MqttSettings) -> Iterator[Check]:
-    """Name, TCP, TLS, a publication that the broker acknowledges; stops at a failure."""
+def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]:
+    """Name, TCP, TLS, login, a publication that the broker acknowledges; stops at a failure."""
+    base = f"{settings.topic_prefix}/{station.network}/{station.station}"
+    topic = f"{base}/doctor"
+    ours, theirs = socket.socketpair()
+    link = Link(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
 
     def resolve() -> str:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
@@ -201,47 +174,48 @@ def _broker(settings: MqttSettings) -> Iterator[Check]:
         ):
             return f"{safe.version()}, certificate accepted"
 
+    def log_in() -> str:
+        notices: list[str] = []
+        credentials = read_credentials(settings, os.environ, notices.append)
+        link.open(tls_context(settings), credentials, "")
+        who = "with user name and password" if credentials else "without a user name"
+        return "; ".join([f"accepts the node {who}", *notices])
+
     stages: list[tuple[str, Callable[[], str], str]] = [
-        ("broker: name", resolve, "check the host's spelling and the node's DNS"),
+        ("broker: DNS", resolve, "check the host's spelling and the node's DNS"),
         ("broker: TCP", connect, "is the broker running, and does the firewall let the node in?"),
         ("broker: TLS", encrypt, "check ca_file, the certificate's name and the node's clock"),
+        ("broker: MQTT", log_in, "check user name and password; the broker's log says more"),
         (
-            "broker: MQTT",
-            lambda: _publish(settings),
-            "check user, password and the broker's access list",
+            "broker: publish",
+            lambda: _publish(link, topic),
+            f"let the broker's access list allow the node to write to {base}/#",
         ),
     ]
-    for name, stage, remedy in stages:
-        if stage is encrypt and not settings.tls:
-            continue
-        try:
-            yield Check(name, True, stage())
-        except (OSError, EqedgeError, LinkLost) as error:
-            finding = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            yield Check(name, False, " ".join(finding.split()), remedy)
-            return
-
-
-def _publish(settings: MqttSettings) -> str:
-    """Log in, publish one message that nobody keeps, and wait until the broker acknowledges it."""
-    notices: list[str] = []
-    credentials = read_credentials(settings, os.environ, notices.append)
-    ours, theirs = socket.socketpair()
-    topic = f"{settings.topic_prefix}/doctor"
     with ours, theirs:
-        link = Link(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
         try:
-            link.open(tls_context(settings), credentials, "")
-            number = link.publish(topic, b"eqedge doctor")
-            deadline = time.monotonic() + CONNECT_SECONDS
-            while time.monotonic() < deadline:
-                for acknowledged, reason in link.take_acknowledgements():
-                    if acknowledged == number and reason.is_failure:
-                        raise LinkLost(f"the broker refuses {topic}: {reason}")
-                    if acknowledged == number:
-                        link.close()
-                        return "; ".join(["connects, and acknowledges a message", *notices])
-                link.turn(0.1)
-            raise LinkLost("no acknowledgement of a message")
+            for name, stage, remedy in stages:
+                if stage is encrypt and not settings.tls:
+                    continue
+                try:
+                    yield Check(name, True, stage())
+                except (OSError, EqedgeError, LinkLost) as error:
+                    finding = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                    yield Check(name, False, " ".join(finding.split()), remedy)
+                    return
         finally:
-            link.drop()
+            link.close()
+
+
+def _publish(link: Link, topic: str) -> str:
+    """Publish one message that nobody keeps, and wait until the broker acknowledges it."""
+    number = link.publish(topic, b"eqedge doctor")
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while time.monotonic() < deadline:
+        for acknowledged, reason in link.take_acknowledgements():
+            if acknowledged == number and reason.is_failure:
+                raise LinkLost(f"the broker refuses {topic}: {reason}")
+            if acknowledged == number:
+                return f"acknowledges {topic}"
+        link.turn(0.1)
+    raise LinkLost("no acknowledgement of a message")

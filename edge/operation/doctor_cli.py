@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 @click.command(context_settings={"show_default": True})
@@ -21,34 +22,28 @@ import click
 @click.option("--model", metavar="NAME|FILE.tflite", help="The model.  [default: the settings']")
 @click.option("--output", metavar="FILE.jsonl", help="Where triggers will be written.")
 @click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
-def doctor(
-    config: Path | None,
-    serial: str | None,
-    baud: int | None,
-    model: str | None,
-    output: str | None,
-    mqtt: str | None,
-) -> None:
+@click.option("--network", help="FDSN network code, for the topics.  [default: the settings']")
+@click.option("--station", help="Station code, for the topics.  [default: the settings']")
+@click.pass_context
+def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Check clock, model, disk, sensor and broker, one after another, and say what to do.
 
-    The broker is checked in stages: name, TCP, TLS, MQTT with a message that must be acknowledged.
-    Exits 0 if all is well, 1 otherwise.
+    Flags go before the settings as for eqedge run. The broker is checked in stages: name, TCP, TLS,
+    login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge. Exits 0 if
+    all is well, 1 otherwise.
     """
-    from ..settings import MqttSettings, Settings
-    from .config import read_config
     from .doctor import examine
+    from .flags import settings_of
 
-    settings = read_config(config) if config else Settings()
-    settings = replace(
-        settings,
-        model=model or settings.model,
-        output=output or settings.output,
-        mqtt=MqttSettings.from_url(mqtt) if mqtt else settings.mqtt,
-    )
-    failed = 0
-    for check in examine(settings, serial or settings.sensor.port, baud or settings.sensor.baud):
-        click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:14} {check.finding}")
+    given = {
+        name: value
+        for name, value in flags.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    failures = 0
+    for check in examine(settings_of(config, given)):
+        click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:16} {check.finding}")
         if check.remedy:
-            click.echo(f"{'':20} -> {check.remedy}")
-        failed += not check.good
-    sys.exit(1 if failed else 0)
+            click.echo(f"{'':22} -> {check.remedy}")
+        failures += not check.good
+    sys.exit(1 if failures else 0)

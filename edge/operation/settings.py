@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..refusal import check
+from ..refusal import check, check_host
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class HealthSettings:
 
     def __post_init__(self) -> None:
         """Refuse times at which nothing could ever be healthy."""
+        check_host("health http_host", self.http_host)
+        prometheus = self.prometheus_file
+        check(
+            prometheus is None or prometheus.endswith(".prom"),
+            f"health prometheus_file {prometheus}: its name must end in .prom, or node_exporter "
+            "does not read it",
+        )
         check(
             self.http_port is None or 1 <= self.http_port <= 65535,
             f"health http_port {self.http_port}: use 1 to 65535",

@@ -2,6 +2,7 @@
 
 import pytest
 from eqedge.edge.settings import (
+    HealthSettings,
     MqttSettings,
     Settings,
     SettingsError,
@@ -37,6 +38,14 @@ from hypothesis import strategies as st
         (lambda: SpoolSettings(max_bytes=1), "max_bytes 1"),
         (lambda: SpoolSettings(fsync="maybe"), "fsync 'maybe': use always or never"),
         (lambda: MqttSettings(""), "MQTT host is empty"),
+        (lambda: MqttSettings("broker..local"), "'broker..local' is no name of a machine"),
+        (lambda: MqttSettings("h" * 64), "is no name of a machine"),
+        (lambda: MqttSettings("h." * 200), "is no name of a machine"),
+        (lambda: MqttSettings("broker:1883"), "without user, password, port or path"),
+        (lambda: MqttSettings("broker/prefix"), "without user, password, port or path"),
+        (lambda: HealthSettings(http_host=""), "http_host is empty; name one, such as 127.0.0.1"),
+        (lambda: HealthSettings(http_host="a..b"), "http_host 'a..b' is no name of a machine"),
+        (lambda: HealthSettings(prometheus_file="/x/eqedge.txt"), "must end in .prom"),
         (lambda: MqttSettings("h", port=0), "MQTT port 0: use 1 to 65535"),
         (lambda: MqttSettings("h", ca_file="x"), "TLS is off"),
         (lambda: MqttSettings("h", tls=True, key_file="x"), "without a certificate_file"),
@@ -95,6 +104,20 @@ def test_a_password_is_never_repeated(secret, after):
     with pytest.raises(SettingsError) as caught:
         MqttSettings.from_url(f"mqtt://user:{secret}@host:99999{after}")
     assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["bob:{}@broker", "bob:{}", "{}@broker", "mqtt://bob:{}@broker"])
+def test_a_password_in_the_host_is_refused_and_not_repeated(host):
+    """Wherever the address came from, no log has it."""
+    with pytest.raises(SettingsError, match="without user, password") as caught:
+        MqttSettings(host.format("secret"))
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["broker", "broker.local.", "münchen.example", "10.0.0.1", "::1"])
+def test_names_and_addresses_that_are_good(host):
+    """Also international names, and IPv6 without its brackets."""
+    assert MqttSettings(host).host == host
 
 
 @pytest.mark.parametrize("topic", ["a/+", "#", "a//b", "", "/a", "a/", "$SYS", "a\0b", "x" * 201])

@@ -3,20 +3,32 @@
 import contextlib
 import socket
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.edge.operation.doctor import Check, examine
-from eqedge.edge.settings import MqttSettings, Settings
+from eqedge.edge.operation import places
+from eqedge.edge.operation.doctor import examine
+from eqedge.edge.operation.finding import Check
+from eqedge.edge.settings import (
+    HealthSettings,
+    MqttSettings,
+    SensorSettings,
+    Settings,
+    SnippetSettings,
+    StationSettings,
+)
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
 from ...broker import Broker, free_port
+from ..delivery.test_sinks import remount, small_disk
 
 
 def findings(settings: Settings, port_url: str | None = None) -> dict[str, Check]:
     """Return the checks by name."""
-    return {check.name: check for check in examine(settings, port_url, 115_200)}
+    settings = replace(settings, sensor=SensorSettings(port_url))
+    return {check.name: check for check in examine(settings)}
 
 
 @contextlib.contextmanager
@@ -49,7 +61,7 @@ def test_a_working_node_passes(tmp_path):
     assert not bad
     assert list(checks) == [
         *("model", "disk", "port", "sensor", "samples"),
-        *("broker: name", "broker: TCP", "broker: MQTT"),
+        *("broker: DNS", "broker: TCP", "broker: MQTT", "broker: publish"),
     ]
     assert "bench-1 (test), 100 Hz, HNE HNN HNZ" in checks["sensor"].finding
 
@@ -85,7 +97,10 @@ def test_another_device_on_the_port_is_recognised():
         (Settings(model="none"), None, "model", "none"),
         (Settings(output="/nowhere/t.jsonl"), None, "disk", "no folder"),
         (Settings(), "/dev/ttyNONE", "port", "no such port"),
-        (Settings(mqtt=MqttSettings("name.invalid")), None, "broker: name", "not known"),
+        (Settings(), "socket://127.0.0.1:9", "port", "Connection refused"),
+        (Settings(mqtt=MqttSettings("name.invalid")), None, "broker: DNS", "not known"),
+        (Settings(snippets=SnippetSettings("/proc/no/waves")), None, "snippets", "/proc"),
+        (Settings(health=HealthSettings(json_file="/no/h.json")), None, "json_file", "no folder"),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(settings, port_url, name, finding):
@@ -93,7 +108,95 @@ def test_what_is_missing_is_named_with_its_remedy(settings, port_url, name, find
     check = findings(settings, port_url)[name]
     assert not check.good
     assert finding in check.finding
-    assert check.remedy
+    assert check.remedy and finding not in check.remedy
+
+
+def test_what_the_node_will_write_and_serve_is_looked_at(tmp_path):
+    """Waveforms, health files, an HTTP port that is free, one that is not, and one open to all."""
+    port = free_port()
+    health = HealthSettings(
+        json_file=str(tmp_path / "h.json"),
+        prometheus_file=str(tmp_path / "e.prom"),
+        http_port=port,
+    )
+    waves = SnippetSettings(str(tmp_path / "to" / "be" / "made"))
+    checks = findings(Settings(snippets=waves, health=health))
+    names = ("snippets", "json_file", "prometheus_file", "http_port")
+    assert [checks[name].good for name in names] == [True] * 4
+    assert "is free" in checks["http_port"].finding
+    with socket.create_server(("127.0.0.1", port)):
+        taken = findings(Settings(health=health))["http_port"]
+    assert not taken.good
+    assert "in use" in taken.finding and "another http_port" in taken.remedy
+    open_to_all = replace(health, http_host="0.0.0.0")
+    assert "open to all" in findings(Settings(health=open_to_all))["http_port"].finding
+
+
+def test_a_folder_that_takes_nothing_is_told(tmp_path):
+    """On a read-only disk, for a file of health as for the output."""
+    with small_disk(tmp_path / "disk") as disk:
+        remount(disk, "ro")
+        health = HealthSettings(prometheus_file=str(disk / "eqedge.prom"))
+        checks = findings(Settings(output=str(disk / "t.jsonl"), health=health))
+    for name in ("disk", "prometheus_file"):
+        assert not checks[name].good
+        assert "cannot be written" in checks[name].finding and checks[name].remedy
+
+
+def test_the_services_own_folders_need_not_be_there_yet(tmp_path, monkeypatch):
+    """Systemd makes them when it starts the service; without the unit nobody does."""
+    folder = tmp_path / "run"
+    health = HealthSettings(json_file=str(folder / "health.json"))
+    monkeypatch.setattr(places, "SERVICE_FOLDERS", (folder,))
+    monkeypatch.setattr(places, "UNIT", str(tmp_path / "eqedge.service"))
+    assert not findings(Settings(health=health))["json_file"].good
+    (tmp_path / "eqedge.service").touch()
+    check = findings(Settings(health=health))["json_file"]
+    assert check.good and "systemd makes" in check.finding
+
+
+def test_a_spool_in_memory_is_told(tmp_path):
+    """It works, and what it costs and how to mend it are said; with an output there is no need."""
+    mqtt = MqttSettings("127.0.0.1", free_port())
+    check = findings(Settings(mqtt=mqtt))["spool"]
+    assert check.good and "in memory" in check.finding and "set output" in check.remedy
+    assert "spool" not in findings(Settings(mqtt=mqtt, output=str(tmp_path / "t.jsonl")))
+
+
+def test_an_access_list_for_the_node_suffices(tmp_path):
+    """A user who may write to the node's own topics passes; another station's node does not."""
+    access = tmp_path / "access"
+    access.write_text("topic write eqedge/AM/R1234/#\n")
+    with Broker(tmp_path, config=f"allow_anonymous true\nacl_file {access}") as broker:
+        settings = Settings(mqtt=MqttSettings("127.0.0.1", broker.port))
+        own = findings(replace(settings, station=StationSettings("AM", "R1234")))
+        other = findings(replace(settings, station=StationSettings("AM", "R9999")))
+    assert own["broker: publish"].good
+    assert "eqedge/AM/R1234/doctor" in own["broker: publish"].finding
+    assert other["broker: MQTT"].good and not other["broker: publish"].good
+    assert "Not authorized" in other["broker: publish"].finding
+    assert "eqedge/AM/R9999/#" in other["broker: publish"].remedy
+
+
+def test_another_brokers_address_keeps_how_to_log_in(tmp_path, eqedge):
+    """`--mqtt` over a config takes the address alone, as `run` does; so with the codes."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text("hill\nsecret\n")
+    credentials.chmod(0o600)
+    config = tmp_path / "node.toml"
+    config.write_text(f"""
+[station]
+network = "AM"
+[mqtt]
+host = "broker.invalid"
+allow_insecure = true
+credentials_file = "{credentials}"
+""")
+    with Broker(tmp_path) as broker:
+        address = f"mqtt://127.0.0.1:{broker.port}"
+        told = eqedge("doctor", "--config", config, "--mqtt", address, "--station", "R1234").stdout
+    assert "accepts the node with user name and password" in told
+    assert "acknowledges eqedge/AM/R1234/doctor" in told
 
 
 def test_the_broker_is_left_at_the_first_stage_that_fails(tmp_path):
