@@ -42,7 +42,6 @@ class Delivery:
         self._folder = path.parent if path else None
         health = settings.health
         self._alarming_seconds = health.output_silence_seconds + health.retry_seconds / 2
-        left = [] if fresh or path is None else recent_lines(path)
         self._file = JsonLines(
             path,
             append=not fresh,
@@ -70,12 +69,13 @@ class Delivery:
             spool=self._spool,
             on_state=notice,
         )
-        # A kill leaves one line that is not in the spool; damage takes the spool's own away.
-        left = left if self._spool.counts.damaged else left[-1:]
-        messages = [message for line in left if (message := message_of(line)) is not None]
-        if self._spool.counts.damaged and messages:
-            notice(f"the newest {len(messages)} messages of {path} go to the broker again")
-        self._broker.catch_up(messages)
+        if path is not None and not fresh:
+            # A kill leaves one line that is not in the spool; damage takes all of the spool away.
+            lines = recent_lines(path)[0 if self._spool.counts.damaged else -1 :]
+            messages = [message for line in lines if (message := message_of(line)) is not None]
+            self._broker.catch_up(messages)
+            if self._spool.counts.damaged:
+                notice(f"the newest {len(messages)} messages of {path} go to the broker again")
 
     def write(self, message: Message) -> None:
         """Write the message to the file, then store it for the broker."""
