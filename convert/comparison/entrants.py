@@ -19,7 +19,7 @@ from ..conversion import ConvertSettings, Progress
 from ..forms import Forms
 from ..macs import count_macs
 from ..origin import describe_weights, held_out_stations
-from ..training.teachers import TfliteTeacher
+from ..training.teachers import open_teacher
 from ..weights import load_network
 
 Detect = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -106,7 +106,7 @@ def _of_model(model: Model) -> Entrant:
 
 
 def _without_card(path: Path) -> Entrant:
-    teacher = TfliteTeacher(path)
+    teacher = open_teacher(path)
     spec = ModelSpec(teacher.name, teacher.name, preparation=teacher.views[-1])
 
     def detect(window: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,11 +11,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import EqedgeError
-from ...edge.prepare import prepare
-from ...edge.runtime import find_runtime
-from ...models.spec import BandPass, ModelSpec, Preparation
-from .records import WINDOW_SAMPLES
+from ... import EqedgeError, first_line
+from ...edge.detector import Detector
+from ...edge.prepare import COMPONENTS, prepare
+from ...edge.runtime import find_runtime, hushed
+from ...models.shelf import Model, open_model
+from ...models.spec import HEADS, BandPass, ModelSpec, Preparation
+from .records import RATE_HZ, WINDOW_SAMPLES
 
 UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
@@ -31,7 +34,9 @@ class Teacher(Protocol):
     """A network that labels windows."""
 
     name: str
-    """Stem of its file: what caches are named after."""
+    """Stem of its file."""
+    sha256: str
+    """Of its file: together with the name, what caches are named after."""
     views: Sequence[Preparation]
     """Preparations it was seen to be good on; their answers are averaged."""
 
@@ -44,15 +49,20 @@ def open_teacher(path: str | Path) -> Teacher:
 
     Raises:
         TeacherError: Names the file and what is wrong with it.
+        ModelError: It is a `.tflite` of ours and its card does not fit.
+        WeightsError: It holds weights of no known network.
     """
     path = Path(path)
     if not path.is_file():
-        raise TeacherError(f"teacher {path}: no such file")
+        raise TeacherError(f"weights {path}: no such file")
     if path.suffix == ".tflite":
-        return TfliteTeacher(path)
+        interpreter = _interpreter(path)
+        signatures = interpreter.get_signature_list().values()
+        named = {name for signature in signatures for name in signature["outputs"]}
+        return OwnTeacher(path) if named == set(HEADS) else RedPanTeacher(path, interpreter)
     if path.suffix == ".h5":
         return KerasTeacher(path)
-    raise TeacherError(f"teacher {path}: expected .tflite or .h5")
+    raise TeacherError(f"weights {path}: expected .tflite or .h5")
 
 
 def label_track(
@@ -87,47 +97,72 @@ def label_track(
     return total / seen
 
 
-class TfliteTeacher:
-    """A `.tflite` of one (1, 6000, 3) input.
+class OwnTeacher:
+    """A `.tflite` that `eqedge convert` wrote, float or int8: run as on a node."""
 
-    Two output layouts are known: RED-PAN's (P, S, noise and a mask) and ours (three heads).
-    """
+    def __init__(self, path: Path) -> None:
+        """Open the file; without its card beside it windows are prepared as for our networks.
+
+        Raises:
+            ModelError: It and its card do not fit, or it cannot be run.
+            TeacherError: Its windows are of another length or rate.
+        """
+        self.name, self.sha256 = path.stem, _sha256(path)
+        if path.with_suffix(".json").is_file():
+            model = open_model(path)
+        else:
+            spec = ModelSpec(path.stem, "teacher")
+            model = Model(path.stem, path.read_bytes(), self.sha256, spec, {})
+        spec = model.spec
+        if (spec.window_samples, spec.sampling_rate_hz) != (WINDOW_SAMPLES, RATE_HZ):
+            raise TeacherError(
+                f"weights {path}: windows of {spec.window_samples} samples at "
+                f"{spec.sampling_rate_hz:g} Hz; expected {WINDOW_SAMPLES} at {RATE_HZ:g} Hz"
+            )
+        self.views: Sequence[Preparation] = (spec.preparation,)
+        self._components = [COMPONENTS.index(component) for component in spec.component_order]
+        self._detector = Detector(model, threads=2)
+
+    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Teacher.predict`."""
+        return np.stack([self._detector(window[:, self._components]) for window in windows])
+
+
+class RedPanTeacher:
+    """RED-PAN's `.tflite`: one (1, 6000, 3) input, out come P, S, noise and a mask."""
 
     views: Sequence[Preparation] = (UNFILTERED, BAND_PASSED)
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and learn which output is which.
+    def __init__(self, path: Path, interpreter: Any) -> None:
+        """Learn which output is which.
+
+        Args:
+            path: The file.
+            interpreter: Of it, its tensors allocated.
 
         Raises:
-            TeacherError: It cannot be read, or its shapes are not a teacher's.
+            TeacherError: Its shapes are not a teacher's.
         """
-        self.name = path.stem
-        try:
-            self._interpreter = find_runtime().interpreter(model_path=str(path), num_threads=2)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise TeacherError(f"teacher {path}: not a readable TFLite file ({error})") from error
-        inputs = self._interpreter.get_input_details()
+        self.name, self.sha256 = path.stem, _sha256(path)
+        self._interpreter = interpreter
+        inputs = interpreter.get_input_details()
         shape = tuple(int(size) for size in inputs[0]["shape"])
         if len(inputs) != 1 or shape != (1, WINDOW_SAMPLES, 3) or inputs[0]["dtype"] != np.float32:
             raise TeacherError(
-                f"teacher {path}: input {shape} {inputs[0]['dtype'].__name__}; "
+                f"weights {path}: input {shape} {inputs[0]['dtype'].__name__}; "
                 f"expected one float32 (1, {WINDOW_SAMPLES}, 3)"
             )
         self._input = inputs[0]["index"]
-        outputs = self._interpreter.get_output_details()
+        outputs = interpreter.get_output_details()
         widths = {int(output["shape"][-1]): output["index"] for output in outputs}
-        self._heads: tuple[tuple[Any, int], ...]
-        if set(widths) == {2, 3}:
-            mask, phases = widths[2], widths[3]
-            self._heads = ((mask, 0), (phases, 0), (phases, 1))
-        elif len(outputs) == 3 and set(widths) == {1}:
-            ordered = sorted(outputs, key=lambda output: str(output["name"]))
-            self._heads = tuple((output["index"], 0) for output in ordered)
-            self.views = (UNFILTERED,)
-        else:
-            shapes = [tuple(output["shape"]) for output in outputs]
-            raise TeacherError(f"teacher {path}: outputs {shapes} are of no known layout")
+        if len(outputs) != 2 or set(widths) != {2, 3}:
+            shapes = [tuple(int(size) for size in output["shape"]) for output in outputs]
+            raise TeacherError(
+                f"weights {path}: outputs {shapes} are neither named {', '.join(HEADS)} nor "
+                "RED-PAN's; give a file made by eqedge convert, or RED-PAN's of 60 s"
+            )
+        mask, phases = widths[2], widths[3]
+        self._heads = ((mask, 0), (phases, 0), (phases, 1))
 
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Teacher.predict`."""
@@ -154,6 +189,7 @@ class KerasTeacher:
         from ..weights import load_network
 
         self.name = path.name.removesuffix(".h5").removesuffix(".weights")
+        self.sha256 = _sha256(path)
         loaded = load_network(path)
         self._model: Any = loaded.network
         if _gates_were_hard(path):
@@ -165,6 +201,23 @@ class KerasTeacher:
         """See `Teacher.predict`."""
         answers = self._model.predict_on_batch(windows)
         return np.concatenate([np.asarray(answer) for answer in answers], axis=-1)
+
+
+def _interpreter(path: Path) -> Any:
+    runtime = find_runtime()
+    try:
+        with hushed():
+            interpreter = runtime.interpreter(model_path=str(path), num_threads=2)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise TeacherError(
+            f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
+        ) from error
+    return interpreter
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _gates_were_hard(path: Path) -> bool:
