@@ -27,8 +27,8 @@ class Run:
     windows_seen: int
     seconds: float
     settings: dict[str, Any]
-    teachers: Sequence[tuple[str, str]]
-    """(file name, licence) of each."""
+    teachers: Sequence[tuple[str, str, str]]
+    """(file name, sha256, licence) of each."""
     scored_records: int
     """Held-out ones behind the scores."""
     scores: dict[str, Any]
@@ -51,7 +51,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
     card = {
         "schema": SCHEMA,
         "weights": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256_of(weights),
         "architecture": run.architecture,
         "data": _data(index),
         "split": {
@@ -62,7 +62,10 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
             "scored_records": run.scored_records,
         },
         "skipped": dict(index.skipped),
-        "teachers": [{"file": name, "licence": licence} for name, licence in run.teachers],
+        "teachers": [
+            {"file": name, "sha256": sha256, "licence": licence}
+            for name, sha256, licence in run.teachers
+        ],
         "initialisation": initialisation(run.initial) if run.initial else "random",
         "command": plain_command(run.command),
         "seed": run.seed,
@@ -83,9 +86,14 @@ def initialisation(weights: Path) -> dict[str, Any]:
     beside = weights.with_name(weights.name.removesuffix(".weights.h5") + ".training.json")
     return {
         "weights": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256_of(weights),
         "training": json.loads(beside.read_text()) if beside.exists() else None,
     }
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file that fits into memory."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def git_revision() -> str | None:

@@ -11,6 +11,7 @@ from .label_cache import (
     LabelBook,
     RecordKey,
     TeacherLabels,
+    drop_outdated,
     label_file,
     labelled_keys,
     write_labels,
@@ -64,6 +65,7 @@ def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -
         teacher = open_teacher(teacher_path)
         for path in (*files.labelled, *files.continuous):
             kept = label_file(files.label_folder, path, teacher)
+            drop_outdated(kept, path)
             known = labelled_keys(kept)
             missing = [r for r in index.records if r.path == str(path) and r.key not in known]
             if missing:

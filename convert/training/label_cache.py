@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections import Counter
@@ -27,6 +28,8 @@ class LabelCacheError(EqedgeError):
 
 RecordKey = tuple[str, str]
 """Path of the data file and `Record.key`."""
+DATA_STATE = "data_size_and_mtime_ns"
+"""Attribute: of the data file when it was first labelled."""
 LOWEST_PEAK = 0.05
 DETECTION_STEP_SAMPLES = 10
 HOP_SAMPLES = {"event": 500, "noise": 500, "continuous": 1500}
@@ -46,8 +49,27 @@ class TeacherLabels:
 
 
 def label_file(folder: Path, data: Path, teacher: Teacher) -> Path:
-    """Where a teacher's labels of a data file are kept."""
-    return folder / f"{data.stem}.{teacher.name}.labels.hdf5"
+    """Where a teacher's labels of a data file are kept: another teacher or path is another file."""
+    place = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
+    return folder / f"{data.stem}.{place}.{teacher.name}.{teacher.sha256[:12]}.labels.hdf5"
+
+
+def drop_outdated(path: Path, data: Path) -> None:
+    """Delete labels of a data file that has changed since, and say so.
+
+    Raises:
+        LabelCacheError: The label file is damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        with h5py.File(path, "r") as file:
+            outdated = [int(n) for n in file.attrs.get(DATA_STATE, ())] != _state(data)
+    except (OSError, RuntimeError) as error:
+        raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
+    if outdated:
+        print(f"{data.name} has changed, {path.name} is made anew", file=sys.stderr, flush=True)
+        path.unlink()
 
 
 def write_labels(
@@ -62,6 +84,7 @@ def write_labels(
     started = time.monotonic()
     for done, record in enumerate(todo):
         with h5py.File(path, "a") as file:
+            file.attrs.setdefault(DATA_STATE, _state(Path(record.path)))
             if _name(record.key) in file:
                 continue
             waveform = waveforms.read(record)
@@ -159,6 +182,11 @@ def labelled_keys(path: Path) -> set[str]:
             return {name.replace("|", "/") for name in file}
     except (OSError, RuntimeError) as error:
         raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
+
+
+def _state(data: Path) -> list[int]:
+    stat = data.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _name(key: str) -> str:

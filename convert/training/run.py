@@ -15,7 +15,7 @@ from ...models.architectures import architecture
 from ...models.spec import ModelSpec
 from . import devices, loop, mining
 from .augment import AugmentOptions
-from .card import Run, git_revision, write_card
+from .card import Run, git_revision, sha256_of, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
 from .history import HISTORY, Stretch, note
@@ -67,7 +67,7 @@ class TrainRequest:
             "late_p": self.late_p_r,
             "label_type": self.label_type,
             "files": files,
-            "teachers": [p.name for p in self.files.teachers],
+            "teachers": [f"{p.name} {sha256_of(p)[:12]}" for p in self.files.teachers],
             "hard_negatives": self.hard_negatives.name if self.hard_negatives else None,
         }
 
@@ -82,6 +82,11 @@ def run(request: TrainRequest, resume: bool) -> bool:
     found = devices.find()
     found.check_batch(request.batch_windows)
     _claim(request.output, resume)
+    licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
+    teachers = [
+        (path.name, sha256_of(path), licence)
+        for path, licence in zip(request.files.teachers, licences, strict=False)
+    ]
     index = index_files(request.files)
     for reason, count in index.skipped.items():
         _say(f"skipped {count}: {reason}")
@@ -98,7 +103,6 @@ def run(request: TrainRequest, resume: bool) -> bool:
     with devices.computing_in(found.dtype):
         student = Student(request.student, request.seed, replicas_on(found.names))
         finished, scores = _learn(student, request, resume, index, labels, spec, mixture, weights)
-    licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
     write_card(
         request.output / f"{spec.name}.training.json",
         weights,
@@ -110,7 +114,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
             student.steps * request.batch_windows,
             loop.elapsed(request.output),
             {"student": asdict(request.student), "mixture": asdict(mixture)},
-            list(zip((p.name for p in request.files.teachers), licences, strict=False)),
+            teachers,
             len(scored),
             scores,
             revision,

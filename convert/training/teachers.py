@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from ...edge.prepare import COMPONENTS, prepare
 from ...edge.runtime import find_runtime, hushed
 from ...models.shelf import Model, open_model
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation
+from .card import sha256_of
 from .records import RATE_HZ, WINDOW_SAMPLES
 
 UNFILTERED = Preparation()
@@ -107,7 +107,7 @@ class OwnTeacher:
             ModelError: It and its card do not fit, or it cannot be run.
             TeacherError: Its windows are of another length or rate.
         """
-        self.name, self.sha256 = path.stem, _sha256(path)
+        self.name, self.sha256 = path.stem, sha256_of(path)
         if path.with_suffix(".json").is_file():
             model = open_model(path)
         else:
@@ -143,7 +143,7 @@ class RedPanTeacher:
         Raises:
             TeacherError: Its shapes are not a teacher's.
         """
-        self.name, self.sha256 = path.stem, _sha256(path)
+        self.name, self.sha256 = path.stem, sha256_of(path)
         self._interpreter = interpreter
         inputs = interpreter.get_input_details()
         shape = tuple(int(size) for size in inputs[0]["shape"])
@@ -189,7 +189,7 @@ class KerasTeacher:
         from ..weights import load_network
 
         self.name = path.name.removesuffix(".h5").removesuffix(".weights")
-        self.sha256 = _sha256(path)
+        self.sha256 = sha256_of(path)
         loaded = load_network(path)
         self._model: Any = loaded.network
         if _gates_were_hard(path):
@@ -214,10 +214,6 @@ def _interpreter(path: Path) -> Any:
             f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
         ) from error
     return interpreter
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _gates_were_hard(path: Path) -> bool:
