@@ -9,6 +9,7 @@ from typing import Any
 
 from ...edge.replay.scoreboard import TOLERANCE_SECONDS
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
+from ..training.waveforms import Unusable
 from .contestant import Contestant, open_contestant
 from .summary import of_network, pair_name, table
 from .triggers import account_of, events_of, open_run
@@ -122,7 +123,7 @@ def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
 def _labels(request: Request) -> LabelMap:
     if not request.files.teachers:
         return {}
-    return teacher_labels(request.files, index_files(request.files), request.say)
+    return teacher_labels(request.files, index_files(request.files), Unusable(request.say))
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

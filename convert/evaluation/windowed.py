@@ -11,7 +11,7 @@ from ..training.cuts import Cut, cuts
 from ..training.dataset import DataFiles, index_files, teacher_labels
 from ..training.records import RATE_HZ, DataError, Record, index_continuous
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
-from ..training.waveforms import Waveforms
+from ..training.waveforms import Unusable, Waveforms
 from .account import Account, Ledger
 from .contestant import Contestant
 from .stream import listen
@@ -61,7 +61,7 @@ def score_networks(
         streams: HDF5 of continuous records in which there may be some.
         thresholds: To be looked at besides `SWEPT`.
         all_stations: Also stations that training may have seen.
-        say: Told of the teachers' progress.
+        say: Told of records that cannot be used.
 
     Raises:
         DataError: A file has nothing to use, or no station of it is held out.
@@ -74,7 +74,8 @@ def score_networks(
             "every station of the data may have been trained on, none is held out; give "
             "--all-stations to score them nevertheless"
         )
-    labels = teacher_labels(files, index, say)
+    unusable = Unusable(say)
+    labels = teacher_labels(files, index, unusable)
     skipped = Counter(index.skipped)
     for path in noise:
         quiet = index_continuous(path)
@@ -84,7 +85,7 @@ def score_networks(
     skipped.update(_without_row(records, catalogues))
     columns = sorted({*SWEPT, *thresholds})
     ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
-    waveforms = Waveforms(budget_bytes=0)
+    waveforms = Waveforms(0, unusable)
     subjects: dict[Record, Subject] = {}
     for batch in _batches(cuts_of(records, waveforms)):
         for cut in batch:
@@ -101,7 +102,7 @@ def score_networks(
             replace(account, stream=stream if stream.units else None)
             for account, stream in zip(accounts, streamed, strict=True)
         ]
-    skipped.update(waveforms.skipped)
+    skipped.update(unusable.counts())
     if not subjects:
         raise DataError(f"no record of the data can be read ({'; '.join(skipped)})")
     counts: dict[str, dict[str, int]] = {}

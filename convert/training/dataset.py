@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from .label_cache import (
 from .library import Library
 from .records import Index, Record, index_continuous, index_stead, merge
 from .teachers import open_teacher
-from .waveforms import Waveforms
+from .waveforms import Unusable, Waveforms
 
 LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]
 
@@ -51,13 +51,13 @@ def index_files(files: DataFiles) -> Index:
     )
 
 
-def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -> LabelBook:
+def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelBook:
     """Open the teachers' labels, making those that are not there yet.
 
     Args:
         files: Data and teachers.
         index: Of all the data.
-        say: Told of skipped records.
+        unusable: Told of records that cannot be read.
     """
     kept_of: dict[str, list[Path]] = {}
     for teacher_path in files.teachers:
@@ -69,14 +69,17 @@ def teacher_labels(files: DataFiles, index: Index, say: Callable[[str], None]) -
             known = labelled_keys(kept)
             missing = [r for r in index.records if r.path == str(path) and r.key not in known]
             if missing:
-                skipped = write_labels(kept, missing, teacher, Waveforms(budget_bytes=0))
-                for reason, count in skipped.items():
-                    say(f"{path.name}: skipped {count}: {reason}")
+                write_labels(kept, missing, teacher, Waveforms(0, unusable))
             if kept.exists():
                 kept_of.setdefault(str(path), []).append(kept)
     return LabelBook(kept_of)
 
 
-def training_library(records: Sequence[Record], labels: LabelMap, budget_bytes: int) -> Library:
+def training_library(
+    records: Sequence[Record],
+    labels: LabelMap,
+    budget_bytes: int,
+    unusable: Unusable | None = None,
+) -> Library:
     """Library of the records whose stations are not held out."""
-    return Library([r for r in records if not r.held_out], labels, budget_bytes)
+    return Library([r for r in records if not r.held_out], labels, budget_bytes, unusable)

@@ -13,7 +13,7 @@ from .example import Example
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .labels import annotate
 from .records import WINDOW_SAMPLES, DataError, Record
-from .waveforms import Waveforms
+from .waveforms import Unusable, Waveforms
 
 SURE_HEIGHT = 0.3
 QUIET_PROBABILITY = 0.08
@@ -36,6 +36,7 @@ class Library:
         events: P onsets of labelled records, and those that teachers found in continuous ones.
         quiet: Starts of windows that nobody saw an earthquake in.
         continuous: Positions in `records` of the continuous ones.
+        unusable: Records that were found unusable when they were read.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Library:
         records: Sequence[Record],
         labels: Mapping[tuple[str, str], Sequence[TeacherLabels]],
         budget_bytes: int = 3 << 30,
+        unusable: Unusable | None = None,
     ) -> None:
         """Find the spots.
 
@@ -50,6 +52,7 @@ class Library:
             records: To train on.
             labels: Teachers' answers by (path, key); may lack labelled records.
             budget_bytes: Of samples kept in memory.
+            unusable: Told of records that are; by default one of its own.
 
         Raises:
             DataError: There is no event at all.
@@ -57,7 +60,8 @@ class Library:
         # A continuous record that no teacher heard is neither event nor quiet.
         self.records = [r for r in records if r.kind != "continuous" or (r.path, r.key) in labels]
         self._labels = labels
-        self._waveforms = Waveforms(budget_bytes=0)
+        self.unusable = Unusable() if unusable is None else unusable
+        self._waveforms = Waveforms(budget_bytes=0, unusable=self.unusable)
         self._budget = budget_bytes
         self._held = 0
         self._kept: OrderedDict[int, Example | None] = OrderedDict()
@@ -73,11 +77,6 @@ class Library:
             name: self._chance(spots)
             for name, spots in (("labelled", self.labelled), ("found", self.found))
         }
-
-    @property
-    def skipped(self) -> Counter[str]:
-        """Records found unusable when they were read."""
-        return self._waveforms.skipped
 
     def example(self, number: int) -> Example | None:
         """Annotated record, or None where it cannot be read."""

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
 from .student import Student, StudentSettings, build
+from .waveforms import Unusable
 
 MINED_SCENES = 12_000
 CENTRED_ON = 400
@@ -88,9 +89,10 @@ def run(request: TrainRequest, resume: bool) -> bool:
         for path, licence in zip(request.files.teachers, licences, strict=False)
     ]
     index = index_files(request.files)
+    unusable = Unusable(_say)
     for reason, count in index.skipped.items():
         _say(f"skipped {count}: {reason}")
-    labels = teacher_labels(request.files, index, _say)
+    labels = teacher_labels(request.files, index, unusable)
     training, held_out, scored = len(index.training()), len(index.held_out()), scored_on(index)
     _say(f"{training} records to train on, {held_out} held out, {len(scored)} of them scored")
     spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
@@ -102,11 +104,13 @@ def run(request: TrainRequest, resume: bool) -> bool:
     weights = request.output / f"{spec.name}.weights.h5"
     with devices.computing_in(found.dtype):
         student = Student(request.student, request.seed, replicas_on(found.names))
-        finished, scores = _learn(student, request, resume, index, labels, spec, mixture, weights)
+        finished, scores = _learn(
+            student, request, resume, index, labels, spec, mixture, weights, unusable
+        )
     write_card(
         request.output / f"{spec.name}.training.json",
         weights,
-        index,
+        replace(index, skipped=index.skipped + unusable.counts()),
         Run(
             architecture(request.student.architecture).name,
             request.command,
@@ -134,6 +138,7 @@ def _learn(
     spec: ModelSpec,
     mixture: Mixture,
     weights: Path,
+    unusable: Unusable,
 ) -> tuple[bool, dict[str, Any]]:
     """Train the student; return whether its schedule ended, and its scores."""
     if request.initial is not None:
@@ -142,17 +147,17 @@ def _learn(
         loop.resume(request.output, student, request.identity())
 
     def all_scenes() -> Sampler:
-        library = training_library(index.records, labels, request.budget_bytes)
+        library = training_library(index.records, labels, request.budget_bytes, unusable)
         return Sampler(library, spec, mixture)
 
     hard = _hard(request, resume, all_scenes, spec)
     stream = StreamSettings(
         request.seed, request.batch_windows, mixture, spec, request.budget_bytes, hard
     )
-    trial = make_trial(scored_on(index), labels, spec, TRIAL_SEED, TRIAL_DRAWS)
+    trial = make_trial(scored_on(index), labels, spec, TRIAL_SEED, TRIAL_DRAWS, unusable)
 
     def open_stream(first: int) -> Iterator[Batch]:
-        return batches(index.records, labels, stream, first, request.workers)
+        return batches(index.records, labels, stream, first, request.workers, unusable)
 
     def judge(learner: Student) -> dict[str, Any]:
         save_weights(learner, weights)
@@ -167,7 +172,7 @@ def _learn(
         request.identity(),
         judge,
     )
-    seen = make_trial(_by_hand(index.training()), labels, spec, TRIAL_SEED)
+    seen = make_trial(_by_hand(index.training()), labels, spec, TRIAL_SEED, unusable=unusable)
     for head, name in ((1, "picker_P"), (2, "picker_S")):
         best = best_threshold(predictor(student.averaged()), seen, head)
         student.lift(name, shift_to_centre(best))

@@ -16,7 +16,7 @@ from .cuts import Cut, cuts
 from .dataset import LabelMap
 from .outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
 from .records import RATE_HZ, WINDOW_SAMPLES, Record
-from .waveforms import Waveforms
+from .waveforms import Unusable, Waveforms
 
 TRIAL_SEED = 20260101
 TRIAL_DRAWS = 3
@@ -56,7 +56,12 @@ class Trial:
 
 
 def make_trial(
-    records: Sequence[Record], labels: LabelMap, spec: ModelSpec, seed: int, draws: int = 1
+    records: Sequence[Record],
+    labels: LabelMap,
+    spec: ModelSpec,
+    seed: int,
+    draws: int = 1,
+    unusable: Unusable | None = None,
 ) -> Trial:
     """Cut windows from held-out records.
 
@@ -69,10 +74,11 @@ def make_trial(
         spec: Says how a window is prepared.
         seed: Of the positions.
         draws: Windows an event.
+        unusable: Told of records that cannot be used.
     """
     trial = Trial()
     labelled = [record for record in records if record.kind != "continuous"]
-    for cut in cuts(labelled, Waveforms(budget_bytes=0), seed, draws, ONSET_AGES_SAMPLES):
+    for cut in cuts(labelled, Waveforms(0, unusable), seed, draws, ONSET_AGES_SAMPLES):
         window = prepare(cut.samples, spec)
         if cut.use == "noise":
             trial.noise.append(window)

@@ -7,6 +7,7 @@ import queue
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from ...models.spec import ModelSpec
 from .dataset import LabelMap, training_library
 from .records import Record
 from .sampling import Mixture, Sampler
+from .waveforms import RecordKey, Unusable
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+Skips = list[tuple[RecordKey, str]]
+"""Records that could not be used, and why, since the batch before."""
 QUEUED_BATCHES = 4
 PATIENCE_SECONDS = 1.0
 
@@ -47,6 +51,7 @@ def batches(
     settings: StreamSettings,
     first: int,
     workers: int = 1,
+    unusable: Unusable | None = None,
 ) -> Iterator[Batch]:
     """Yield batch `first` and all after it, without end.
 
@@ -59,9 +64,11 @@ def batches(
         settings: What a batch is.
         first: Number of the first batch.
         workers: Processes; 0 makes the batches in this one.
+        unusable: Told of records that cannot be used, when the first batch without them comes.
     """
+    unusable = Unusable() if unusable is None else unusable
     if workers == 0:
-        sampler = _sampler(records, labels, settings)
+        sampler = _sampler(records, labels, settings, unusable)
         number = first
         while True:
             yield sampler.batch(settings.seed, number, settings.batch_windows)
@@ -79,7 +86,10 @@ def batches(
     try:
         number = 0
         while True:
-            yield _next(lines[number % workers], processes[number % workers])
+            batch, skips = _next(lines[number % workers], processes[number % workers])
+            for record, reason in skips:
+                unusable.add(record, reason)
+            yield batch
             number += 1
     finally:
         for process in processes:
@@ -87,10 +97,10 @@ def batches(
             process.join()
 
 
-def _next(line: Any, process: Any) -> Batch:
+def _next(line: Any, process: Any) -> tuple[Batch, Skips]:
     while True:
         try:
-            windows, targets = line.get(timeout=PATIENCE_SECONDS)
+            windows, targets, skips = line.get(timeout=PATIENCE_SECONDS)
         except queue.Empty:
             if not process.is_alive():
                 raise StreamError(
@@ -98,7 +108,7 @@ def _next(line: Any, process: Any) -> Batch:
                     "message stands above; --resume goes on from the last checkpoint"
                 ) from None
         else:
-            return windows, targets.astype(np.float32)
+            return (windows, targets.astype(np.float32)), skips
 
 
 def _work(
@@ -111,14 +121,19 @@ def _work(
 ) -> None:
     # Ctrl-C reaches the whole group; the parent saves first and ends this one itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sampler = _sampler(records, labels, settings)
-    number = first
+    unusable = Unusable()
+    sampler = _sampler(records, labels, settings, unusable)
+    number, sent = first, 0
     while True:
         windows, targets = sampler.batch(settings.seed, number, settings.batch_windows)
-        line.put((windows, targets.astype(np.float16)))
+        skips = list(islice(unusable.reasons.items(), sent, None))
+        sent += len(skips)
+        line.put((windows, targets.astype(np.float16), skips))
         number += stride
 
 
-def _sampler(records: list[Record], labels: LabelMap, settings: StreamSettings) -> Sampler:
-    library = training_library(records, labels, settings.budget_bytes)
+def _sampler(
+    records: list[Record], labels: LabelMap, settings: StreamSettings, unusable: Unusable
+) -> Sampler:
+    library = training_library(records, labels, settings.budget_bytes, unusable)
     return Sampler(library, settings.spec, settings.mixture, settings.hard)

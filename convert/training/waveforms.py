@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +14,65 @@ from ... import first_line
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .records import Record
 
+NAMED = 20
+"""Records that cannot be used and are told of one by one; what is beyond is counted."""
+
+RecordKey = tuple[str, str]
+
+
+class Unusable:
+    """Records that could not be used when they were read: each told once, and counted.
+
+    Attributes:
+        reasons: By (path, key), in the order in which they were found.
+    """
+
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        """Keep none yet.
+
+        Args:
+            say: Told of each record, `NAMED` of them at most.
+        """
+        self.reasons: dict[RecordKey, str] = {}
+        self._say = say
+
+    def add(self, record: RecordKey, reason: str) -> None:
+        """Keep a record's reason, unless it is known already."""
+        if record in self.reasons:
+            return
+        self.reasons[record] = reason
+        if self._say is None or len(self.reasons) > NAMED + 1:
+            return
+        if len(self.reasons) <= NAMED:
+            path, key = record
+            self._say(f"skipped {Path(path).name} {key.rpartition('@')[0]}: {reason}")
+        else:
+            self._say("more are skipped; from here on they are only counted")
+
+    def counts(self) -> Counter[str]:
+        """Number of records by reason."""
+        return Counter(self.reasons.values())
+
 
 class Waveforms:
     """Reads records and keeps the ones used last, up to a number of bytes.
 
     Attributes:
-        skipped: Records that could not be used, by reason; each is read only once.
+        unusable: Records that could not be used; each is read only once.
     """
 
-    def __init__(self, budget_bytes: int = 3 << 30) -> None:
-        """Keep at most `budget_bytes` of samples."""
-        self.skipped: Counter[str] = Counter()
+    def __init__(self, budget_bytes: int = 3 << 30, unusable: Unusable | None = None) -> None:
+        """Keep at most `budget_bytes` of samples, and tell `unusable` of what is none."""
+        self.unusable = Unusable() if unusable is None else unusable
         self._budget = budget_bytes
         self._held = 0
-        self._kept: OrderedDict[tuple[str, str], NDArray[np.float32] | None] = OrderedDict()
+        self._kept: OrderedDict[RecordKey, NDArray[np.float32]] = OrderedDict()
         self._files: dict[str, Any] = {}
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Number of records that could not be used, by reason."""
+        return self.unusable.counts()
 
     def read(self, record: Record) -> NDArray[np.float32] | None:
         """(n, 3) float32 samples, each component's mean taken away; None if it is unusable.
@@ -37,17 +83,20 @@ class Waveforms:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
+        if key in self.unusable.reasons:
+            return None
         waveform, problem = self._load(record)
-        if problem:
-            self.skipped[problem] += 1
+        if waveform is None:
+            self.unusable.add(key, problem)
+            return None
         self._kept[key] = waveform
-        self._held += 0 if waveform is None else waveform.nbytes
+        self._held += waveform.nbytes
         while self._held > self._budget and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
-            self._held -= 0 if dropped is None else dropped.nbytes
+            self._held -= dropped.nbytes
         return waveform
 
-    def _load(self, record: Record) -> tuple[NDArray[np.float32] | None, str | None]:
+    def _load(self, record: Record) -> tuple[NDArray[np.float32] | None, str]:
         try:
             if record.path not in self._files:
                 self._files[record.path] = GuardedHdf5(record.path)
@@ -56,10 +105,10 @@ class Waveforms:
             raw = dataset[record.first : record.first + record.n_samples]
             waveform = np.asarray(raw, np.float64)
         except UNREADABLE as error:
-            return None, f"unreadable: {record.dataset} ({first_line(error)})"
+            return None, f"unreadable ({first_line(error)})"
         if not np.isfinite(waveform).all():
             return None, "NaN or infinite samples"
         waveform -= waveform.mean(axis=0)
         if not np.abs(waveform).max() > 0:
             return None, "no motion on any component"
-        return waveform.astype(np.float32), None
+        return waveform.astype(np.float32), ""

@@ -16,6 +16,7 @@ from eqedge.convert.training.loop import (
     LoopSettings,
     learning_rate,
 )
+from eqedge.convert.training.records import held_out
 from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student
 
@@ -170,6 +171,8 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     """SIGINT: 1. a checkpoint is written, 2. exit 0; --resume: 3. on from there, 4. to a card."""
     with h5py.File(stead_file, "a") as file:
         next(iter(file["data"].values())).attrs["p_arrival_sample"] = 9000.0
+        held = next(name for name in file["data"] if held_out(f"{name[:3]}.XX"))
+        file["data"][held][...] = np.nan
     output = tmp_path / "out"
     command = [
         sys.executable,
@@ -188,6 +191,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     process.communicate(timeout=100)
     assert process.returncode == 0
     assert "skipped 1: label outside the trace\n" in lines
+    assert f"skipped small.hdf5 data/{held}: NaN or infinite samples\n" in lines
     with np.load(output / "checkpoint.npz") as checkpoint:
         reached = int(checkpoint["steps"])
     assert reached >= 1
@@ -197,7 +201,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     assert result.exit_code == 0 and "finished" in result.output, result.output
     card = json.loads((output / "leqnet_gru.training.json").read_text())
     assert card["windows_seen"] == 2 * (reached + 2)
-    assert card["skipped"] == {"label outside the trace": 1}
+    assert card["skipped"] == {"label outside the trace": 1, "NaN or infinite samples": 1}
     assert str(tmp_path) not in json.dumps(card)
     assert (output / "leqnet_gru.weights.h5").exists()
     assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))

@@ -12,7 +12,7 @@ from eqedge.convert.training.records import (
     index_stead,
     station_of,
 )
-from eqedge.convert.training.waveforms import Waveforms
+from eqedge.convert.training.waveforms import NAMED, Unusable, Waveforms
 from eqedge.edge.replay.heaps import SIGNATURE
 
 from .conftest import write_stead
@@ -114,8 +114,9 @@ def test_a_chunk_shorter_than_its_checksum_is_skipped(tmp_path):
         made.id.write_direct_chunk((0, 0), b"abc")
     waveforms = Waveforms()
     assert [waveforms.read(record) for record in index_stead(path).records] == [None]
-    (reason,) = waveforms.skipped
-    assert reason == "unreadable: data/BAD.XX_0_NO (a chunk is shorter than its checksum)"
+    assert waveforms.unusable.reasons == {
+        (str(path), "data/BAD.XX_0_NO@0"): "unreadable (a chunk is shorter than its checksum)"
+    }
 
 
 def test_unusable_samples_are_counted_once(stead_file):
@@ -124,7 +125,7 @@ def test_unusable_samples_are_counted_once(stead_file):
         names = list(file["data"])
         file["data"][names[0]][100, 1] = np.nan
         file["data"][names[1]][...] = 5.0
-    waveforms = Waveforms()
+    waveforms = Waveforms(budget_bytes=0)
     read = [waveforms.read(r) for _ in range(2) for r in index_stead(stead_file).records]
     assert sum(w is None for w in read) == 4
     assert waveforms.skipped == {"NaN or infinite samples": 1, "no motion on any component": 1}
@@ -148,7 +149,19 @@ def test_corrupt_chunk_is_skipped_and_named(tmp_path):
     read = {r.dataset: waveforms.read(r) for r in index_stead(path).records}
     assert read["data/BAD.XX_0_NO"] is None
     assert read["data/GOOD.XX_0_NO"] is not None
-    assert any("BAD.XX_0_NO" in reason for reason in waveforms.skipped)
+    ((_, key),) = waveforms.unusable.reasons
+    assert key == "data/BAD.XX_0_NO@0"
+
+
+def test_records_that_cannot_be_used_are_named_within_bounds():
+    """The first twenty by name, each once; then one line more, and all are counted."""
+    said = []
+    unusable = Unusable(said.append)
+    for number in (*range(25), 3):
+        unusable.add(("folder/a.hdf5", f"data/R{number}@0"), "NaN or infinite samples")
+    assert said[0] == "skipped a.hdf5 data/R0: NaN or infinite samples"
+    assert len(said) == NAMED + 1 and len(set(said)) == len(said)
+    assert unusable.counts() == {"NaN or infinite samples": 25}
 
 
 def test_memory_stays_within_its_budget(stead_file):

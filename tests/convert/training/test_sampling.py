@@ -11,6 +11,7 @@ from eqedge.convert.training.library import Library
 from eqedge.convert.training.records import DataError, index_continuous, index_stead
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.convert.training.stream import StreamError, StreamSettings, batches
+from eqedge.convert.training.waveforms import Unusable
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake
 from eqedge.models.spec import ModelSpec
@@ -134,4 +135,25 @@ def test_unreadable_records_are_passed_over(stead_file):
     made = library(stead_file)
     windows, _ = Sampler(made, SPEC, EVENTS_ONLY).batch(0, 0, 30)
     assert np.isfinite(windows).all()
-    assert made.skipped == {"NaN or infinite samples": 1}
+    assert made.unusable.counts() == {"NaN or infinite samples": 1}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_workers_cannot_read_is_told_here(stead_file, workers):
+    """Each record once, by file and name, whichever process met it; what is drawn goes on."""
+    records = [r for r in index_stead(stead_file).records if not r.held_out]
+    bad = [r.dataset for r in records if r.kind == "event"][:2]
+    with h5py.File(stead_file, "a") as file:
+        file[bad[0]][...] = np.nan
+        attributes = dict(file[bad[1]].attrs)
+        del file[bad[1]]
+        file[bad[1]] = np.full((6000, 3), "text", "S4")
+        file[bad[1]].attrs.update(attributes)
+    said = []
+    settings = StreamSettings(3, 8, EVENTS_ONLY, SPEC)
+    stream = batches(records, {}, settings, 0, workers, Unusable(said.append))
+    assert all(np.isfinite(next(stream)[0]).all() for _ in range(4))
+    stream.close()
+    assert sorted(line.split(": ")[0] for line in said) == [
+        f"skipped small.hdf5 {name}" for name in sorted(bad)
+    ]

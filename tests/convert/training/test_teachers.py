@@ -18,7 +18,7 @@ from eqedge.convert.training.teachers import (
     label_track,
     open_teacher,
 )
-from eqedge.convert.training.waveforms import Waveforms
+from eqedge.convert.training.waveforms import Unusable, Waveforms
 
 
 class Ramp:
@@ -114,6 +114,6 @@ def test_our_own_weights_teach(stead_file, tmp_path):
     build("leqnet-gru", 0.0).save_weights(path)
     files = DataFiles((stead_file,), teachers=(path,), label_folder=tmp_path / "labels")
     index = index_files(files)
-    labels = teacher_labels(files, index, print)
+    labels = teacher_labels(files, index, Unusable())
     assert set(labels) == {(r.path, r.key) for r in index.records}
     assert all(len(answers) == 1 for answers in labels.values())
