@@ -16,6 +16,7 @@ from ..assemble import columns_of
 from ..operation.account import Account
 from ..operation.metrics import Metrics
 from ..records import NANOSECONDS, Block, Message, Probabilities
+from ..resample import same_rate
 from ..settings import SettingsError, SnippetSettings
 from .sinks import NO_ROOM, OutputError
 
@@ -122,7 +123,7 @@ class Snippets:
     def write(self, message: Message) -> None:
         """Note that an event has begun, or is dated anew."""
         first = message["picks"][0]
-        pick, pick_ns = first["sample"] / message["sampling_rate_hz"], first["time_ns"]
+        pick, pick_ns = first["sample"] / _counted_at(message), first["time_ns"]
         event_id = message["event_id"]
         if message["type"] == "new":
             self._wanted[event_id] = _Wanted(
@@ -229,6 +230,13 @@ def _begin(block: Block) -> float:
 
 def _end(block: Block) -> float:
     return (block.first_sample + len(block.samples)) / block.rate_hz
+
+
+def _counted_at(message: Message) -> float:
+    """Return the rate at which picks are counted, hertz: the sensor's, unless it was resampled."""
+    sensor_hz: float = message["sensor_rate_hz"]
+    model_hz: float = message["sampling_rate_hz"]
+    return sensor_hz if same_rate(sensor_hz, model_hz) else model_hz
 
 
 def _source_ids(message: Message) -> tuple[str | None, ...]:

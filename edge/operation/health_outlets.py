@@ -93,7 +93,8 @@ class HealthServer:
             self._server = _Server((host, port), self._handler())
         except OSError as error:
             raise OutputError(
-                f"cannot serve health on {host}:{port}: {error.strerror}; choose another port"
+                f"cannot serve health on {host}:{port}: {error.strerror}; choose another port, or "
+                "correct http_host"
             ) from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -139,6 +140,11 @@ class HealthServer:
         return Handler
 
 
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the kind of an address to listen on: of IPv6 only addresses have colons."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class _Server(ThreadingHTTPServer):
     """A thread a client, so that none waits for another; nor does the end of the program."""
 
@@ -148,6 +154,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._deadlines: dict[socket.socket, float] = {}
+        self.address_family = family_of(address[0])
         super().__init__(address, handler)
 
     def server_bind(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..settings import HealthSettings, Settings
 from .finding import Check
+from .health_outlets import family_of
 from .service import UNIT
 
 LEAST_FREE_BYTES = 100_000_000
@@ -69,8 +70,9 @@ def _snippets(folder: Path) -> Check:
 
 def _endpoint(health: HealthSettings) -> Check:
     where = f"{health.http_host}:{health.http_port}"
+    address = (health.http_host, health.http_port or 0)
     try:
-        socket.create_server((health.http_host, health.http_port or 0)).close()
+        socket.create_server(address, family=family_of(health.http_host)).close()
     except OSError as error:
         return Check(
             "http_port",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ def event(first_sample, channels=("HHZ", "HHN", "HHE"), name="e1", **more):
         "event_id": name,
         "picks": [{"sample": first_sample, "time_ns": time_ns}],
         "sampling_rate_hz": RATE,
+        "sensor_rate_hz": RATE,
         "channels": list(channels),
         "network": "AM",
         "station": "HILL",
@@ -319,10 +321,23 @@ def test_a_sensor_of_another_rate_is_kept_at_its_own(snippets, tmp_path):
         counts = np.full((250, 3), at, dtype=np.float32)
         start_ns = START_NS + at * 4_000_000
         snippets.sampled(Block(at, start_ns, counts, CLOCK, rate_hz=250.0))
-    snippets.write(event(4000))  # numbered at the model's rate: 40 s after the start
+    # numbered at the model's rate: 40 s after the start
+    snippets.write(event(4000, sensor_rate_hz=250.0))
     snippets.close()
     path = str(tmp_path / "e1.mseed")
     for trace in pymseed.MS3TraceList.from_file(path, unpack_data=True):
         (segment,) = list(trace)
         assert segment.samprate == 250.0
         assert len(segment.datasamples) == 250 * 70  # from 10 s on to where the stream ends
+
+
+def test_a_sensor_almost_of_the_models_rate_counts_at_its_own(snippets, tmp_path):
+    """After a month at 100.05 Hz, which is not resampled, the file is still about its pick."""
+    month = 260_000_000
+    for at in range(month, month + 16_000, 25):
+        snippets.sampled(replace(block(at), rate_hz=100.05))
+        if at == month + 4_500:
+            snippets.write(event(month + 4_000, sensor_rate_hz=100.05))
+    for start_ns, samples in read(tmp_path / "e1.mseed").values():
+        assert abs(start_ns - (START_NS + (month + 4_000) * 10_000_000) + 30 * NANOSECONDS) < 5e6
+        assert abs(len(samples) - 90 * 100.05) < 1

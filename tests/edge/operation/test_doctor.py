@@ -22,6 +22,7 @@ from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
 from ...broker import Broker, free_port
+from ..delivery.test_mqtt import certificates, encrypted  # noqa: F401
 from ..delivery.test_sinks import remount, small_disk
 
 
@@ -176,6 +177,21 @@ def test_an_access_list_for_the_node_suffices(tmp_path):
     assert other["broker: MQTT"].good and not other["broker: publish"].good
     assert "Not authorized" in other["broker: publish"].finding
     assert "eqedge/AM/R9999/#" in other["broker: publish"].remedy
+
+
+def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):  # noqa: F811
+    """One line each; where the certificate does not convince, TLS is the last of them."""
+    port, config = encrypted(certificates)
+    own = {"certificate_file": f"{certificates}/node.pem", "key_file": f"{certificates}/node.key"}
+    mqtt = MqttSettings("127.0.0.1", port, tls=True, ca_file=f"{certificates}/ca.pem", **own)
+    stranger = replace(mqtt, ca_file=f"{certificates}/stranger.pem")
+    with Broker(tmp_path, config=config):
+        checks, doubting = findings(Settings(mqtt=mqtt)), findings(Settings(mqtt=stranger))
+    stages = [f"broker: {name}" for name in ("DNS", "TCP", "TLS", "MQTT", "publish")]
+    assert [name for name in checks if name in stages] == stages
+    assert all(checks[name].good for name in stages)
+    assert [name for name in doubting if name in stages] == stages[:3]
+    assert not doubting["broker: TLS"].good and "ca_file" in doubting["broker: TLS"].remedy
 
 
 def test_another_brokers_address_keeps_how_to_log_in(tmp_path, eqedge):

@@ -147,6 +147,19 @@ def test_an_endpoint_that_cannot_listen_is_one_line(server):
         HealthServer("127.0.0.1", server.port)
 
 
+def test_an_endpoint_on_ipv6():
+    """`::1` is an address like any other."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    made = HealthServer("::1", 0)
+    with socket.create_connection(("::1", made.port)) as client:
+        client.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert b"503" in client.recv(100)
+    made.close()
+
+
 def test_nothing_listens_by_default():
     """The endpoint is off, and on loopback where it is on."""
     assert HealthSettings().http_port is None
