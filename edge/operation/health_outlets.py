@@ -109,7 +109,9 @@ class HealthServer:
         self._record, self._text = record, text
 
     def close(self) -> None:
-        """Stop listening; whoever is still being served is left."""
+        """Stop listening, at once; whoever is still being served is left."""
+        with suppress(OSError):  # ends the wait for a client, which would last LOOK_SECONDS
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._server.server_close()
 

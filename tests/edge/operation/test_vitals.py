@@ -57,7 +57,7 @@ class Stage:
 class Bench:
     """Vitals on a stage, with systemd's end of the line."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, **health):
         self.stage = Stage()
         self.said = []
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -65,7 +65,7 @@ class Bench:
         self.manager.setblocking(False)
         words = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
         self.vitals = Vitals(
-            HealthSettings(),
+            HealthSettings(**health),
             {"network": "XX", "station": "EDGE", "boot_id": "b"},
             self.stage,
             self.stage,
@@ -173,3 +173,15 @@ def test_a_stuck_broker_thread_starves_the_watchdog(bench):
     bench.stage.broker_stuck_at = None
     assert bench.run(30) > 0
     assert bench.said[-1] == "output: healthy"
+
+
+def test_a_health_file_that_cannot_be_written_is_told_once_and_counted(tmp_path):
+    """In the log, and in the health that goes elsewhere; the node stays healthy."""
+    bench = Bench(tmp_path, json_file=str(tmp_path / "missing" / "health.json"))
+    bench.run(100)
+    bench.vitals.close()
+    bench.manager.close()
+    assert len(bench.said) == 1 and "health.json cannot be written" in bench.said[0]
+    counts = [record["health_errors_total"] for record in bench.stage.published]
+    assert counts == list(range(len(counts))) and len(counts) > 2
+    assert bench.stage.published[-1]["state"] == "healthy"
