@@ -13,6 +13,8 @@ from .link import Heard
 from .packets import Hello, Samples, Status, TimeReply
 from .tickclock import TickClock
 
+_FURTHEST = 100.0  # a stated tick rate may be that much off: finding it out is what this is for
+
 
 @dataclass(frozen=True)
 class Report:
@@ -77,7 +79,7 @@ class Monitor:
         if isinstance(packet, Status):
             self._status = packet
         elif isinstance(packet, TimeReply) and heard.asked_seconds is not None and self._hello:
-            self._clock = self._clock or TickClock(self._hello.tick_hz, trips=600)
+            self._clock = self._clock or TickClock(self._hello.tick_hz, 600, _FURTHEST)
             self._clock.note(packet, heard.asked_seconds, heard.heard_seconds)
         elif isinstance(packet, Samples):
             self._learn_samples(packet, heard.heard_seconds)

@@ -12,7 +12,6 @@ from .packets import TimeReply
 
 _LEAST_SPAN_SECONDS = 4.0  # over less, the round trips would pass for drift
 _WANDER = 100e-6 / 3600  # how fast temperature may turn a crystal's rate: 100 ppm an hour
-_FURTHEST = 0.1  # no oscillator is further off its nominal rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,14 @@ class TickClock:
     Args:
         tick_hz: nominal tick rate, from Hello; used alone until four seconds are spanned.
         trips: how many of the latest answers to keep; ten minutes of one in ten seconds by default.
+        furthest: share by which the true rate may be off the nominal one; no oscillator is further
+            off than by default, but a device may state another rate than it has.
     """
 
-    def __init__(self, tick_hz: float, trips: int = 60) -> None:
+    def __init__(self, tick_hz: float, trips: int = 60, furthest: float = 0.1) -> None:
         """Knows nothing before the first ``note``."""
         self._tick_hz = tick_hz
+        self._furthest = furthest
         self._trips: deque[_Trip] = deque(maxlen=trips)
         self._unwrap = Unwrapper(32)
         self._line: _Line | None = None
@@ -120,12 +122,12 @@ class TickClock:
         return line.rate_error * 1e6
 
     def _fit(self) -> _Line:
-        while (line := _through(list(self._trips), self._tick_hz)) is None:
+        while (line := _through(list(self._trips), self._tick_hz, self._furthest)) is None:
             self._trips.popleft()
         return line
 
 
-def _through(trips: list[_Trip], tick_hz: float) -> _Line | None:
+def _through(trips: list[_Trip], tick_hz: float, furthest: float) -> _Line | None:
     """Return the line through all trips, or None if none goes through; one trip always has one."""
     newest = trips[-1]
     since = np.array([trip.tick - newest.tick for trip in trips]) / tick_hz
@@ -133,14 +135,15 @@ def _through(trips: list[_Trip], tick_hz: float) -> _Line | None:
     half = np.array([trip.line_seconds / 2 + 1 / tick_hz for trip in trips])
     half += _WANDER * since**2 / 2
     if len(trips) == 1:
-        return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), _FURTHEST)
+        return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), furthest)
     lower, upper = late - half, late + half
     older, newer = np.triu_indices(len(trips), 1)
     step = since[newer] - since[older]
     if step.min() <= 0.0:
         return None
     least, most = (lower[newer] - upper[older]) / step, (upper[newer] - lower[older]) / step
-    least_slope, most_slope = max(float(least.max()), -_FURTHEST), min(float(most.min()), _FURTHEST)
+    least_slope = max(float(least.max()), -furthest / (1 + furthest))
+    most_slope = min(float(most.min()), furthest)
     if least_slope > most_slope:
         return None
     slope = 0.0

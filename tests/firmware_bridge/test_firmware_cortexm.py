@@ -123,7 +123,7 @@ def test_button_and_command_reset_the_board(cortexm, board_hello, waves):
         decoder = Decoder()
         identified(port, decoder, board_hello)
         board.press_reset()
-        packets, until = [], time.monotonic() + 10
+        packets, until = [], time.monotonic() + 30
         while not any(isinstance(p, Hello) and p.boot_id == 0x5EED_0002 for p in packets):
             assert time.monotonic() < until
             packets += decoder.feed(port.read(0.1))

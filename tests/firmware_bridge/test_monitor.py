@@ -53,6 +53,15 @@ def test_rate_clock_latency_and_level(hello):
     assert (report.missing, report.gaps, report.boots) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("stated_hz", [200_000, 8_000_000])
+def test_a_wrongly_stated_tick_is_found_out(hello, stated_hz):
+    """Firmware that says another tick rate than its timer has: the true one is measured."""
+    fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
+    report = listen(Hello(**{**fields, "tick_hz": stated_hz}), 20).report()
+    assert report.tick_ppm == pytest.approx((FAST * 1e6 / stated_hz - 1) * 1e6, rel=0.001)
+    assert report.rate_hz == pytest.approx(100.0, rel=0.001)
+
+
 def test_gaps_and_resets_are_counted(hello):
     """Lost packets are gaps; a new boot begins the figures anew and is counted."""
     monitor = listen(hello, 10, lose=(5, 6, 20))
