@@ -89,7 +89,8 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     A gap or a restart begins a new trace; each is dated by the sensor's tick. A file that exists
     is not overwritten.
     """
-    from .recording import Recorder, open_writer
+    from .recording import Recorder
+    from .recording_files import open_writer
 
     with _opened(port, baud) as open_port:
         writer = open_writer(file, network, station)
@@ -203,7 +204,7 @@ def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) ->
     """Write a trace of FILE as the waveform that firmware without a converter plays."""
     from .packets import Hello
     from .playback import read_record
-    from .recording import RecordingError
+    from .recording_files import RecordingError
     from .waveform import waveform_bytes
 
     played = read_record(file, trace)

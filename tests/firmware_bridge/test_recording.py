@@ -12,7 +12,8 @@ import pytest
 from eqedge.firmware_bridge.link import Heard
 from eqedge.firmware_bridge.monitor import Monitor
 from eqedge.firmware_bridge.packets import Hello, Samples
-from eqedge.firmware_bridge.recording import Recorder, RecordingError, open_writer
+from eqedge.firmware_bridge.recording import Recorder
+from eqedge.firmware_bridge.recording_files import RecordingError, open_writer
 
 START = datetime(2026, 12, 31, 23, 59, 58, 123_400, UTC)
 
