@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...edge.replay.heaps import GuardedHdf5
-from ...edge.replay.stead import number
-from ..training.records import RATE_HZ, DataError, Record
+from ...edge.replay.stead import SteadError, number, rows_of
+from ..training.records import RATE_HZ, DataError, Record, read_attributes
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def subject_of(record: Record, attributes: Mapping[str, Any]) -> Subject:
 
 
 class Catalogue:
-    """Attributes of a file's traces, a CSV of the same name beside it laid over them.
+    """Attributes of a file's traces, laid over the CSV of the same name beside it.
 
     Args:
         path: STEAD-layout HDF5.
@@ -114,13 +113,13 @@ class Catalogue:
         """Tell of whom a record is."""
         attributes = self._attributes(record.dataset)
         row = (self._rows or {}).get(record.dataset.removeprefix("data/"), {})
-        return subject_of(record, {**attributes, **row})
+        return subject_of(record, {**row, **attributes})
 
     def _attributes(self, dataset: str) -> dict[str, Any]:
         try:
             if self._file is None:
                 self._file = GuardedHdf5(self._path)
-            return dict(self._file[dataset].attrs)
+            return read_attributes(self._file[dataset], FIELDS)
         except (OSError, KeyError, RuntimeError, ValueError):
             return {}  # who cannot be read is counted where the waveform is
 
@@ -129,13 +128,11 @@ def _rows(table: Path) -> dict[str, dict[str, Any]] | None:
     if not table.is_file():
         return None
     try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            if "trace_name" not in (reader.fieldnames or ()):
-                raise DataError(f"{table}: no trace_name column; it is not STEAD's CSV")
-            return {row["trace_name"]: {x: row[x] for x in FIELDS if row.get(x)} for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read ({error}); remove it or copy it again") from error
+        return {
+            row["trace_name"]: {x: row[x] for x in FIELDS if row.get(x)} for row in rows_of(table)
+        }
+    except SteadError as error:
+        raise DataError(str(error)) from error
 
 
 def _mean(value: Any) -> float | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .records import Index, Record
 
-SCHEMA = 1
+SCHEMA = 2
 NUMBERS = ("first", "n_samples", "p_sample", "s_sample", "coda_end_sample")
 SHARED = ("path", "station", "source", "kind")
 """Texts that many records have in common, kept once."""

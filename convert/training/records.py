@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,16 @@ import h5py
 
 from ... import EqedgeError, first_line
 from ...edge.replay.heaps import UNREADABLE, DamagedHeap, GuardedHdf5
-from ...edge.replay.stead import number
+from ...edge.replay.stead import (
+    RATE_FIELDS,
+    SteadError,
+    TraceError,
+    category_of,
+    number,
+    plain,
+    rate_of,
+    rows_of,
+)
 
 RATE_HZ = 100.0
 WINDOW_SAMPLES = 6000
@@ -26,6 +34,19 @@ CONTINUOUS_SAMPLES = 360_000
 HELD_OUT_PERCENT = 20
 HOLD_OUT_SALT = "station"
 """Chosen before any training so that each development set has stations on both sides."""
+
+FIELDS = (
+    "trace_category",
+    "network_code",
+    "receiver_code",
+    "p_arrival_sample",
+    "p_status",
+    "s_arrival_sample",
+    "coda_end_sample",
+    "source_set",
+    *RATE_FIELDS,
+)
+"""What is read of a trace; of STEAD's 35 attributes the others would take most of the time."""
 
 Kind = Literal["event", "noise", "continuous"]
 
@@ -107,12 +128,13 @@ def station_of(name: str, attributes: Mapping[str, Any]) -> str:
 
 
 def index_stead(path: str | Path) -> Index:
-    """Index a file of STEAD's layout; a CSV of the same name beside it takes precedence.
+    """Index a file of STEAD's layout and the CSV of the same name beside it.
 
-    Nothing of the waveforms is read. A record that cannot be used is counted by its reason.
+    As when it is replayed, attributes in the HDF5 go before the CSV's. Nothing of the waveforms is
+    read. A record that cannot be used is counted by its reason.
 
     Raises:
-        DataError: The file cannot be read or has no usable record.
+        DataError: The file or its CSV cannot be read, or there is no usable record.
     """
     path = Path(path)
     index = Index()
@@ -123,14 +145,17 @@ def index_stead(path: str | Path) -> Index:
                 raise DataError(f"{path}: no group 'data'; is it a STEAD file?")
             traces = file["data"]
             # row by row: STEAD's own table has 1.2 million of them
-            for row in _companion_rows(path):
+            table = path.with_suffix(".csv")
+            for row in rows_of(table) if table.is_file() else ():
                 name = row["trace_name"]
-                if name not in tabled:
+                if name and name not in tabled:
                     tabled.add(name)
                     index.records += _stead_record(path, name, traces, row, index.skipped)
             for name in traces:
                 if name not in tabled:
                     index.records += _stead_record(path, name, traces, None, index.skipped)
+    except SteadError as error:
+        raise DataError(str(error)) from error
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     index.records.sort(key=lambda record: record.dataset)
@@ -167,15 +192,8 @@ def merge(indexes: list[Index]) -> Index:
     return merged
 
 
-def _companion_rows(path: Path) -> Iterator[dict[str, Any]]:
-    table = path.with_suffix(".csv")
-    if table.exists():
-        with table.open(newline="", errors="replace") as file:
-            yield from (row for row in csv.DictReader(file) if row.get("trace_name"))
-
-
 def _stead_record(
-    path: Path, name: str, group: Any, row: dict[str, Any] | None, skipped: Counter[str]
+    path: Path, name: str, group: Any, row: Mapping[str, Any] | None, skipped: Counter[str]
 ) -> Iterator[Record]:
     """One trace's record, or none and its reason counted."""
     try:
@@ -183,7 +201,7 @@ def _stead_record(
             skipped["in the CSV, not in the HDF5"] += 1
             return
         dataset = group[name]
-        facts: Mapping[str, Any] = row if row is not None else dict(dataset.attrs)
+        facts = {**(row or {}), **read_attributes(dataset, FIELDS)}
         shape = dataset.shape
     except DamagedHeap as error:
         skipped[f"unreadable dataset: {error}"] += 1
@@ -194,14 +212,13 @@ def _stead_record(
     if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
         skipped["shorter than a window or not three components"] += 1
         return
-    rate_hz = number(facts.get("sampling_rate_hz"))
-    if rate_hz is not None and rate_hz != RATE_HZ:
-        skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
+    if problem := _rate_problem(name, facts):
+        skipped[problem] += 1
         return
     p, s, coda = (
         _sample(facts.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
     )
-    noise = str(facts.get("trace_category", "")).startswith("noise")
+    noise = category_of(name, facts) == "noise"
     problem = None if noise else _label_problem(p, s, shape[0])
     if problem:
         skipped[problem] += 1
@@ -223,6 +240,19 @@ def _stead_record(
         coda,
         str(facts.get("p_status", "manual")) == "manual",
     )
+
+
+def read_attributes(dataset: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """Read those of some attributes that a dataset has."""
+    attributes = dataset.attrs
+    return {field: plain(attributes[field]) for field in fields if field in attributes}
+
+
+def _rate_problem(name: str, facts: Mapping[str, Any]) -> str | None:
+    try:
+        return None if rate_of(name, facts) == RATE_HZ else f"rate other than {RATE_HZ:g} Hz"
+    except TraceError:
+        return "stated rate that is none"
 
 
 def _label_problem(p: int | None, s: int | None, n_samples: int) -> str | None:
@@ -255,12 +285,12 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> It
     if dataset.ndim != 2 or dataset.shape[1] != 3 or len(dataset) < WINDOW_SAMPLES:
         skipped["shorter than a window or not three components"] += 1
         return
-    rate_hz = number(dataset.attrs.get("sampling_rate_hz"))
-    if rate_hz is not None and rate_hz != RATE_HZ:
-        skipped[f"rate other than {RATE_HZ:g} Hz"] += 1
+    facts = read_attributes(dataset, ("network", "station", *RATE_FIELDS))
+    if problem := _rate_problem(name, facts):
+        skipped[problem] += 1
         return
-    network = str(dataset.attrs.get("network") or "")
-    station = str(dataset.attrs.get("station") or name.split("/")[0])
+    network = str(facts.get("network") or "")
+    station = str(facts.get("station") or name.split("/")[0])
     for first in range(0, max(1, len(dataset) - WINDOW_SAMPLES), CONTINUOUS_SAMPLES):
         length = min(CONTINUOUS_SAMPLES + WINDOW_SAMPLES, len(dataset) - first)
         key = station_key(network, station) if network else station

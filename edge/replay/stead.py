@@ -129,7 +129,7 @@ class SteadFile:
             _check_shape(name, tuple(dataset.shape or ()))
             check_chunks(dataset)
             waveform = np.asarray(dataset[()], dtype=np.float32)
-            attributes = {**self._row(name), **{k: _plain(v) for k, v in dataset.attrs.items()}}
+            attributes = {**self._row(name), **{k: plain(v) for k, v in dataset.attrs.items()}}
         except KeyError as error:
             raise TraceError(
                 f"trace {name}: not in {self.path.name}, or its header is damaged; "
@@ -148,8 +148,8 @@ class SteadFile:
         return Trace(
             name=name,
             waveform=waveform,
-            rate_hz=_rate(name, attributes),
-            category=str(attributes.get("trace_category") or "") or _category_of(name),
+            rate_hz=rate_of(name, attributes),
+            category=category_of(name, attributes),
             start_time_ns=parse_time(attributes.get("trace_start_time")),
             p_arrival_sample=_arrival(attributes, "p_arrival_sample", len(waveform)),
             s_arrival_sample=_arrival(attributes, "s_arrival_sample", len(waveform)),
@@ -183,7 +183,7 @@ class SteadFile:
         if self._labels_path is None:
             return {}
         if self._labels is None:
-            self._labels = _read_labels(self._labels_path)
+            self._labels = {row["trace_name"]: row for row in rows_of(self._labels_path)}
         return self._labels.get(name, {})
 
 
@@ -226,7 +226,12 @@ def _arrival(attributes: Mapping[str, Any], key: str, length: int) -> float | No
     return sample if sample is not None and 0 <= sample < length else None
 
 
-def _rate(name: str, attributes: Mapping[str, Any]) -> float:
+def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
+    """Samples a second: what the attributes state, else STEAD's.
+
+    Raises:
+        TraceError: What they state is no rate.
+    """
     for key in RATE_FIELDS:
         if key in attributes and str(attributes[key]).strip() not in ("", "None", "nan"):
             rate = number(attributes[key])
@@ -236,20 +241,30 @@ def _rate(name: str, attributes: Mapping[str, Any]) -> float:
     return RATE_HZ
 
 
-def _category_of(name: str) -> str:
-    return "noise" if name.endswith("_NO") else "earthquake_local"
+def category_of(name: str, attributes: Mapping[str, Any]) -> str:
+    """`trace_category`; where it is not stated the name tells noise."""
+    stated = str(attributes.get("trace_category") or "")
+    return stated or ("noise" if name.endswith("_NO") else "earthquake_local")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return an attribute's value, text of fixed length as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _read_labels(path: Path) -> dict[str, dict[str, str]]:
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    """Read STEAD's CSV row by row.
+
+    Raises:
+        SteadError: It cannot be read or has no column `trace_name`.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines)
             if "trace_name" not in (rows.fieldnames or ()):
                 raise SteadError(f"{path}: no trace_name column; it is not STEAD's CSV")
-            return {row["trace_name"]: row for row in rows}
+            yield from rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SteadError(f"{path}: cannot be read ({first_line(error)})") from error
+        raise SteadError(
+            f"{path}: cannot be read ({first_line(error)}); remove it or copy it again"
+        ) from error

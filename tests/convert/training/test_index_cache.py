@@ -2,6 +2,7 @@
 
 import os
 
+import h5py
 import pytest
 from eqedge.convert.training.index_cache import kept_index
 from eqedge.convert.training.records import DataError, index_stead
@@ -25,9 +26,10 @@ def test_the_second_run_reads_the_kept_index(stead_file, tmp_path, counted):
     table = stead_file.with_suffix(".csv")
     table.write_text(
         "trace_name,p_arrival_sample,s_arrival_sample,trace_category,network_code,receiver_code\n"
-        "AAA.XX_20200100000000_EV,900,70,earthquake_local,XX,AAA\n"
         "gone,900,1200,earthquake_local,XX,AAA\n"
     )
+    with h5py.File(stead_file, "a") as file:
+        file["data/AAA.XX_20200100000000_EV"].attrs["s_arrival_sample"] = "70"
     first = kept_index(stead_file, tmp_path / "labels", make)
     again = kept_index(stead_file, tmp_path / "labels", make)
     assert calls == [stead_file]

@@ -33,17 +33,38 @@ def test_noise_has_no_labels(stead_file):
     assert all(r.p_sample is None and r.s_sample is None for r in noise)
 
 
-def test_csv_row_takes_precedence_and_may_be_missing(stead_file):
-    """A trace with a CSV row follows it; one without keeps its attributes."""
+def test_attributes_go_before_a_csv_row_that_fills_in(stead_file):
+    """As in a replay: a row tells what the attributes do not, and need not be there."""
     events = [r for r in index_stead(stead_file).records if r.kind == "event"]
-    first, second = (r.dataset.removeprefix("data/") for r in events[:2])
+    first, second, third = (r.dataset.removeprefix("data/") for r in events[:3])
+    with h5py.File(stead_file, "a") as file:
+        del file[f"data/{first}"].attrs["p_arrival_sample"]
+        del file[f"data/{first}"].attrs["network_code"]
     stead_file.with_suffix(".csv").write_text(
-        "trace_name,trace_category,network_code,receiver_code,p_arrival_sample,s_arrival_sample\n"
-        f"{first},earthquake_local,YY,ZZZ,1000,1500\n"
+        "trace_name,foo,network_code,receiver_code,p_arrival_sample\n"
+        f"{first},,YY,ZZZ,1000\n{second},,,,\n"
     )
     by_name = {r.dataset.removeprefix("data/"): r for r in index_stead(stead_file).records}
-    assert (by_name[first].p_sample, by_name[first].station) == (1000, "YY.ZZZ")
-    assert by_name[second].p_sample == 900
+    assert len(by_name) == 9
+    assert (by_name[first].p_sample, by_name[first].station) == (1000, "AAA.YY")
+    assert by_name[second].p_sample == by_name[third].p_sample == 900
+
+
+def test_attributes_of_fixed_length_are_texts(stead_file):
+    """What numpy writes as bytes is read as its text: the same records on the same sides."""
+    before = index_stead(stead_file).records
+    with h5py.File(stead_file, "a") as file:
+        for dataset in file["data"].values():
+            dataset.attrs.update({k: np.bytes_(str(v)) for k, v in dataset.attrs.items()})
+    assert index_stead(stead_file).records == before
+
+
+@pytest.mark.parametrize("content", [b"", b"name,p\nx,1\n", b"\xff\xfe\x00trace_name"])
+def test_a_csv_that_is_not_steads_is_named(stead_file, content):
+    """Garbage beside the file is refused as in a replay, not passed over."""
+    stead_file.with_suffix(".csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"small\.csv"):
+        index_stead(stead_file)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +75,8 @@ def test_csv_row_takes_precedence_and_may_be_missing(stead_file):
         ({"s_arrival_sample": "800"}, "S not after P"),
         ({"p_arrival_sample": ""}, "earthquake without a P"),
         ({"sampling_rate_hz": 40.0}, "rate other than 100 Hz"),
+        ({"trace_sampling_rate_hz": np.bytes_(b"40")}, "rate other than 100 Hz"),
+        ({"trace_sampling_rate_hz": "fast"}, "stated rate that is none"),
     ],
 )
 def test_bad_labels_are_counted_by_reason(stead_file, attributes, reason):
