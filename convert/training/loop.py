@@ -108,7 +108,7 @@ def train(
                 if not math.isfinite(loss):
                     raise DivergedError(
                         f"{output}: the loss of step {student.steps} is {loss}; lower "
-                        "--learning-rate and start again"
+                        "--learning-rate and start again in another --output"
                     )
                 for stretch in (told, noted):
                     stretch.add(loss, len(windows), now - began, rate)
@@ -158,7 +158,9 @@ def resume(output: Path, student: Student, identity: dict[str, Any]) -> None:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no checkpoint; leave out --resume to start") from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({error})") from error
+        raise CheckpointError(
+            f"{path}: damaged checkpoint ({error}); start again in another --output"
+        ) from error
     for name, value in identity.items():
         was = about["identity"].get(name)
         if was != json.loads(json.dumps(value)):

@@ -76,4 +76,6 @@ def load(path: Path) -> list[int]:
     try:
         return [int(number) for number in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError) as error:
-        raise MiningError(f"{path}: no list of hard scenes; start without --resume") from error
+        raise MiningError(
+            f"{path}: no list of hard scenes; start again in another --output"
+        ) from error

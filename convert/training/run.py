@@ -36,7 +36,7 @@ SCORED_RECORDS = 500
 
 
 class OutputError(EqedgeError):
-    """The output folder cannot be made or written to."""
+    """The output folder cannot be made or written to, or holds another training."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,9 @@ def _learn(
         student.start_from(request.initial)
     if resume:
         loop.resume(request.output, student, request.identity())
+    else:
+        # what a run noted that ended before its first checkpoint
+        (request.output / HISTORY).write_text("")
 
     def all_scenes() -> Sampler:
         library = training_library(index.records, labels, request.budget_bytes, unusable)
@@ -195,12 +198,14 @@ def _by_hand(records: Sequence[Record]) -> list[Record]:
 
 
 def _claim(output: Path, resume: bool) -> None:
-    """Make the folder, and clear it of an earlier run's state unless that is gone on from."""
+    """Make the folder; refuse one that holds a training which is not to be gone on with."""
     try:
         output.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            for name in ("checkpoint.npz", HISTORY):
-                (output / name).unlink(missing_ok=True)
+        if not resume and (output / "checkpoint.npz").exists():
+            raise OutputError(
+                f"{output}: holds the checkpoint of a training; give --resume to go on with it, "
+                "or another --output"
+            )
         (output / HISTORY).touch()
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror})") from error

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +166,19 @@ def test_output_that_cannot_be_written_is_named(stead_file, tmp_path):
     """An output below a file is refused before anything is read."""
     result = CliRunner().invoke(train, arguments(stead_file, stead_file / "x", "--steps", "1"))
     assert isinstance(result.exception, OutputError)
+
+
+def test_a_training_is_not_lost_to_a_second_one(stead_file, whole, tmp_path):
+    """Without --resume a folder with a checkpoint is refused, and nothing in it is touched."""
+    output = tmp_path / "out"
+    output.mkdir()
+    shutil.copy(whole.folder / "checkpoint.npz", output)
+    (output / "history.jsonl").write_text('{"steps": 20, "loss": 0.1}\n')
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    result = CliRunner().invoke(train, arguments(stead_file, output, "--steps", "1"))
+    assert isinstance(result.exception, OutputError) and result.exception.exit_code == 2
+    assert "give --resume to go on with it, or another --output" in str(result.exception)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
 
 
 def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):

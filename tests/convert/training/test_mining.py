@@ -64,5 +64,5 @@ def test_a_resumed_run_shows_the_same_scenes(tmp_path):
     mining.save(path, [3, 1, 4])
     assert mining.load(path) == [3, 1, 4]
     path.write_text("[3, 1")
-    with pytest.raises(mining.MiningError, match="without --resume"):
+    with pytest.raises(mining.MiningError, match="in another --output"):
         mining.load(path)
