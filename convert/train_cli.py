@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..models.architectures import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from .training.records import Split
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -59,6 +63,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "label_folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the teachers' labels, made once. Default: OUTPUT/labels.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["station", "event"]),
+    default="station",
+    show_default=True,
+    help="What is held out for scoring as a whole; event: STEAD's source_id.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
 @click.option(
@@ -119,6 +130,7 @@ def train(
     arch: str,
     output: Path,
     label_folder: Path | None,
+    split: Split,
     steps: int | None,
     minutes: float | None,
     batch: int,
@@ -134,7 +146,8 @@ def train(
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
 
-    Stations, not traces, are held out for scoring. Ctrl-C saves and leaves; --resume goes on.
+    Stations or events, never traces, are held out for scoring. Ctrl-C saves and leaves; --resume
+    goes on.
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
@@ -144,7 +157,7 @@ def train(
     from .training.student import StudentSettings
 
     request = TrainRequest(
-        files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels"),
+        files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
         student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
         loop=LoopSettings(steps=steps, minutes=minutes),
         output=output,

@@ -77,6 +77,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Probability from which on a P or an S is picked; the card's presets are added. "
     "Repeatable.",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["station", "event"]),
+    default="station",
+    help="What the training of the networks held out, as its card says.",
+)
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
 @click.option(
     "--traces",
@@ -97,7 +103,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def evaluate(document: Path | None, **options: Any) -> None:
     """Score networks, or the triggers of a run, strictly against labels; JSON on stdout.
 
-    Networks are scored on stations held out of training, as the training card has it: P at
+    Networks are scored on what was held out of training, as the training card has it: P at
     random in the window. A run is scored on every trace it played.
     """
     if not options["networks"] and not options["triggers"]:
@@ -113,7 +119,13 @@ def evaluate(document: Path | None, **options: Any) -> None:
 
     report = run(
         Request(
-            files=DataFiles(options["labelled"], (), options["teachers"], options["label_folder"]),
+            files=DataFiles(
+                options["labelled"],
+                (),
+                options["teachers"],
+                options["label_folder"],
+                options["split"],
+            ),
             networks=options["networks"],
             triggers=options["triggers"],
             noise=options["noise"],

@@ -19,6 +19,8 @@ SCHEMA = 1
 AS_RUN = "as run"
 """Stands for the thresholds of a run, which its triggers do not tell."""
 
+STATIONS = {"station": "held out", "event": "events held out"}
+
 
 @dataclass(frozen=True)
 class Request:
@@ -98,7 +100,7 @@ def _networks(request: Request, networks: Sequence[Contestant]) -> dict[str, Any
         "files": [
             path.name for path in (*request.files.labelled, *request.noise, *request.streams)
         ],
-        "stations": "all" if request.all_stations else "held out",
+        "stations": "all" if request.all_stations else STATIONS[request.files.split],
         "number_of_stations": scored.stations,
         "records": scored.records,
         "skipped": scored.skipped,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...edge.replay.heaps import GuardedHdf5
 from ...edge.replay.stead import SteadError, number, rows_of
-from ..training.records import RATE_HZ, DataError, Record, read_attributes
+from ..training.records import RATE_HZ, DataError, Record, event_of, read_attributes
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,9 @@ def subject_of(record: Record, attributes: Mapping[str, Any]) -> Subject:
         attributes: STEAD's fields of the trace.
     """
     trace = record.dataset.removeprefix("data/")
-    source_id = str(attributes.get("source_id") or "None")
     return Subject(
         trace,
-        trace if source_id == "None" else source_id,
+        event_of(attributes) or trace,
         record.station,
         record.source,
         record.manual,

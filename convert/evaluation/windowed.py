@@ -71,7 +71,7 @@ def score_networks(
     records = index.records if all_stations else index.held_out()
     if not records:
         raise DataError(
-            "every station of the data may have been trained on, none is held out; give "
+            f"every {files.split} of the data may have been trained on, none is held out; give "
             "--all-stations to score them nevertheless"
         )
     unusable = Unusable(say)

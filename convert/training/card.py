@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .records import HELD_OUT_PERCENT, HOLD_OUT_SALT, Index
+from .records import HELD_OUT_PERCENT, Index
 
 SCHEMA = 1
 
@@ -31,8 +31,8 @@ class Run:
     """(file name, sha256, licence) of each."""
     scored_records: int
     """Held-out ones behind the scores."""
-    scores: dict[str, Any]
-    """By the name of the threshold set."""
+    scores: dict[str, Any] | None
+    """By the name of the threshold set; None where no earthquake is held out."""
     revision: str | None
     """Of this package when the training began."""
     initial: Path | None = None
@@ -54,13 +54,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         "sha256": sha256_of(weights),
         "architecture": run.architecture,
         "data": _data(index),
-        "split": {
-            "by": "station",
-            "rule": f"sha256('{HOLD_OUT_SALT}:' + station), first 4 bytes mod 100 "
-            f"< {HELD_OUT_PERCENT} is held out; station is both codes in alphabetical order",
-            "held_out_stations": sorted({r.station for r in index.held_out()}),
-            "scored_records": run.scored_records,
-        },
+        "split": {"by": index.split, **_split(index), "scored_records": run.scored_records},
         "skipped": dict(index.skipped),
         "teachers": [
             {"file": name, "sha256": sha256, "licence": licence}
@@ -74,10 +68,10 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         "minutes": round(run.seconds / 60, 1),
         "devices": run.devices,
         "git_revision": run.revision,
-        "scores_on_held_out_stations": run.scores,
+        f"scores_on_held_out_{index.split}s": run.scores,
     }
     partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(card, indent=1) + "\n")
+    partial.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
     os.replace(partial, path)
 
 
@@ -111,10 +105,25 @@ def git_revision() -> str | None:
     return answer.stdout.strip()
 
 
+def _split(index: Index) -> dict[str, Any]:
+    """The rule, and what it holds out: stations by name, of events their number."""
+    held_out = index.held_out()
+    rule = f"sha256('{index.split}:' + %s), first 4 bytes mod 100 < {HELD_OUT_PERCENT} is held out"
+    if index.split == "event":
+        return {
+            "rule": f"{rule % 'source_id'}; noise and continuous records by their station, likewise",
+            "held_out_events": len({record.event for record in held_out if record.event}),
+        }
+    return {
+        "rule": f"{rule % 'station'}; station is both codes in alphabetical order",
+        "held_out_stations": sorted({record.station for record in held_out}),
+    }
+
+
 def _data(index: Index) -> list[dict[str, Any]]:
     counts: Counter[tuple[str, str, str, str]] = Counter()
     for record in index.records:
-        side = "held out" if record.held_out else "trained on"
+        side = "held out" if index.keeps(record) else "trained on"
         counts[Path(record.path).name, record.source, record.kind, side] += 1
     return [
         {"file": file, "source": source, "kind": kind, "side": side, "records": number}

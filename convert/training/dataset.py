@@ -17,7 +17,7 @@ from .label_cache import (
     write_labels,
 )
 from .library import Library
-from .records import Index, Record, index_continuous, index_stead, merge
+from .records import Index, Split, index_continuous, index_stead, merge, split_by_event
 from .teachers import open_teacher
 from .waveforms import Unusable, Waveforms
 
@@ -36,19 +36,22 @@ class DataFiles:
     """The first one counts double."""
     label_folder: Path = Path("labels")
     """Where indexes and the teachers' labels are kept from one run to the next."""
+    split: Split = "station"
+    """What is held out of training."""
 
 
 def index_files(files: DataFiles) -> Index:
     """Index every file that has changed since it was last indexed.
 
     Raises:
-        DataError: One of them has nothing to use.
+        DataError: One of them has nothing to use, or nothing to split by.
     """
     folder = files.label_folder
-    return merge(
+    index = merge(
         [kept_index(path, folder, index_stead) for path in files.labelled]
         + [kept_index(path, folder, index_continuous) for path in files.continuous]
     )
+    return split_by_event(index) if files.split == "event" else index
 
 
 def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelBook:
@@ -75,11 +78,32 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
     return LabelBook(kept_of)
 
 
-def training_library(
-    records: Sequence[Record],
-    labels: LabelMap,
-    budget_bytes: int,
-    unusable: Unusable | None = None,
-) -> Library:
-    """Library of the records whose stations are not held out."""
-    return Library([r for r in records if not r.held_out], labels, budget_bytes, unusable)
+def check_sides(index: Index, labels: LabelMap) -> None:
+    """Refuse data of which every earthquake is held out, or that have none.
+
+    Raises:
+        DataError: There is nothing to learn from.
+    """
+    training = index.training()
+    if any(record.kind == "event" for record in training):
+        return
+    events = [record for record in index.records if record.kind == "event"]
+    if not events or any(record.kind == "continuous" for record in training):
+        Library(training, labels)  # says whether the teachers found any
+        return
+    others = " or give --split event" if index.split == "station" and has_events(index) else ""
+    raise DataError(
+        f"all {len(events)} earthquakes are of {index.split}s that are held out of training "
+        f"({summed_up({getattr(r, index.split) for r in events})}); add records of others{others}"
+    )
+
+
+def has_events(index: Index) -> bool:
+    """Whether any record names its event, so that events can be held out."""
+    return any(record.event for record in index.records)
+
+
+def summed_up(names: set[str]) -> str:
+    """The first three names, and how many more there are."""
+    shown = ", ".join(sorted(names)[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")

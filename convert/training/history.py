@@ -65,19 +65,16 @@ def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | No
         output: The run's folder.
         steps: Taken in all.
         stretch: Since the line before.
-        result: Score on held-out stations, if there is one.
+        result: Score on held-out records, if there is one.
     """
     line = {"steps": steps, **stretch.row(), **({} if result is None else {"score": result})}
     with (output / HISTORY).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps(line, allow_nan=False) + "\n")
     if result is None:
-        return
-    if not result["events"]:
-        print("no earthquake of a held-out station to score on", file=sys.stderr, flush=True)
         return
     noise = result.get("noise", {}).get("false_p_per_hour")
     print(
-        f"held-out stations, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
+        f"held-out records, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
         f"S F1 {result['S']['manually_picked']['f1']:.3f}, false P/h {noise}, "
         f"announced {result.get('announced_by_s')}",
         file=sys.stderr,

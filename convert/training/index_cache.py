@@ -16,9 +16,9 @@ from typing import Any
 
 from .records import Index, Record
 
-SCHEMA = 2
+SCHEMA = 3
 NUMBERS = ("first", "n_samples", "p_sample", "s_sample", "coda_end_sample")
-SHARED = ("path", "station", "source", "kind")
+SHARED = ("path", "station", "source", "kind", "event")
 """Texts that many records have in common, kept once."""
 
 

@@ -68,7 +68,7 @@ def train(
     settings: LoopSettings,
     output: Path,
     identity: dict[str, Any],
-    score: Callable[[Student], dict[str, Any]] | None = None,
+    score: Callable[[Student], dict[str, Any] | None] | None = None,
 ) -> bool:
     """Train until the schedule's end or a signal.
 

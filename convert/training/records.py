@@ -32,8 +32,9 @@ WINDOW_SAMPLES = 6000
 CONTINUOUS_SAMPLES = 360_000
 """Continuous records are indexed in stretches of an hour, each one window longer than that."""
 HELD_OUT_PERCENT = 20
-HOLD_OUT_SALT = "station"
-"""Chosen before any training so that each development set has stations on both sides."""
+Split = Literal["station", "event"]
+"""What is kept from training as a whole, never a trace alone. Its word salts the hash; the first
+was chosen before any training so that each development set has stations on both sides."""
 
 FIELDS = (
     "trace_category",
@@ -41,6 +42,7 @@ FIELDS = (
     "receiver_code",
     "p_arrival_sample",
     "p_status",
+    "source_id",
     "s_arrival_sample",
     "coda_end_sample",
     "source_set",
@@ -77,39 +79,58 @@ class Record:
     coda_end_sample: int | None = None
     manual: bool = False
     """Whether a person picked it."""
+    event: str = ""
+    """STEAD's `source_id`; empty where it has none, as noise has."""
 
     @property
     def key(self) -> str:
         """Name that is unique within the file."""
         return f"{self.dataset}@{self.first}"
 
-    @property
-    def held_out(self) -> bool:
-        """Whether its station is kept from training."""
-        return held_out(self.station)
-
 
 @dataclass
 class Index:
-    """Records of some files, and what was left out and why."""
+    """Records of some files, what was left out and why, and what training is kept from."""
 
     records: list[Record] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    split: Split = "station"
 
     def training(self) -> list[Record]:
-        """Records of stations that are not held out."""
-        return [record for record in self.records if not record.held_out]
+        """Records that are not held out."""
+        return [record for record in self.records if not self.keeps(record)]
 
     def held_out(self) -> list[Record]:
-        """Records of stations that training never sees."""
-        return [record for record in self.records if record.held_out]
+        """Records of stations, or events, that training never sees."""
+        return [record for record in self.records if self.keeps(record)]
+
+    def keeps(self, record: Record) -> bool:
+        """Whether a record is kept from training; one of no event always by its station."""
+        if self.split == "event" and record.event:
+            return held_out(record.event, "event")
+        return held_out(record.station)
 
 
 @cache
-def held_out(station: str) -> bool:
-    """Whether a station is kept from training: decided by a hash of its name alone, for good."""
-    digest = hashlib.sha256(f"{HOLD_OUT_SALT}:{station}".encode()).digest()
+def held_out(name: str, split: Split = "station") -> bool:
+    """Whether a station or an event is kept from training: by a hash of its name alone, for good."""
+    digest = hashlib.sha256(f"{split}:{name}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+def split_by_event(index: Index) -> Index:
+    """Hold out events instead of stations; an earthquake that names none is left out.
+
+    Raises:
+        DataError: No earthquake has a `source_id`.
+    """
+    known = [record for record in index.records if record.event or record.kind != "event"]
+    if not any(record.event for record in known):
+        raise DataError(
+            "--split event: no earthquake of the data has a source_id; split by station"
+        )
+    nameless = Counter({"earthquake without a source_id": len(index.records) - len(known)})
+    return Index(known, index.skipped + nameless, "event")
 
 
 def station_key(network: str, station: str) -> str:
@@ -125,6 +146,12 @@ def station_of(name: str, attributes: Mapping[str, Any]) -> str:
         return station_key(network, station)
     codes = re.match(r"(?:.*__)?([A-Za-z0-9]+)[._]([A-Za-z0-9]+)_", name)
     return station_key(*codes.groups()) if codes else name
+
+
+def event_of(attributes: Mapping[str, Any]) -> str:
+    """STEAD's `source_id`, or nothing: its noise has None there."""
+    source_id = str(attributes.get("source_id") or "").strip()
+    return "" if source_id in ("None", "nan") else source_id
 
 
 def index_stead(path: str | Path) -> Index:
@@ -239,6 +266,7 @@ def _stead_record(
         s,
         coda,
         str(facts.get("p_status", "manual")) == "manual",
+        "" if noise else sys.intern(event_of(facts)),
     )
 
 

@@ -17,15 +17,23 @@ from . import devices, loop, mining
 from .augment import AugmentOptions
 from .card import Run, git_revision, sha256_of, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
-from .dataset import DataFiles, LabelMap, index_files, teacher_labels, training_library
+from .dataset import (
+    DataFiles,
+    LabelMap,
+    check_sides,
+    has_events,
+    index_files,
+    teacher_labels,
+)
 from .history import HISTORY, Stretch, note
 from .labels import LabelOptions
+from .library import Library
 from .records import Index, Record
 from .replicas import replicas_on
 from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
-from .student import Student, StudentSettings, build
+from .student import Student, StudentSettings
 from .waveforms import Unusable
 
 MINED_SCENES = 12_000
@@ -68,6 +76,7 @@ class TrainRequest:
             "late_p": self.late_p_r,
             "label_type": self.label_type,
             "files": files,
+            "split": self.files.split,
             "teachers": [f"{p.name} {sha256_of(p)[:12]}" for p in self.files.teachers],
             "hard_negatives": self.hard_negatives.name if self.hard_negatives else None,
         }
@@ -95,6 +104,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
     labels = teacher_labels(request.files, index, unusable)
     training, held_out, scored = len(index.training()), len(index.held_out()), scored_on(index)
     _say(f"{training} records to train on, {held_out} held out, {len(scored)} of them scored")
+    check_sides(index, labels)
     spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
     mixture = Mixture(
         augment=AugmentOptions(late_p_r=request.late_p_r),
@@ -139,8 +149,8 @@ def _learn(
     mixture: Mixture,
     weights: Path,
     unusable: Unusable,
-) -> tuple[bool, dict[str, Any]]:
-    """Train the student; return whether its schedule ended, and its scores."""
+) -> tuple[bool, dict[str, Any] | None]:
+    """Train the student; return whether its schedule ended, and its scores if there are any."""
     if request.initial is not None:
         student.start_from(request.initial)
     if resume:
@@ -149,22 +159,29 @@ def _learn(
         # what a run noted that ended before its first checkpoint
         (request.output / HISTORY).write_text("")
 
+    training = index.training()
+
     def all_scenes() -> Sampler:
-        library = training_library(index.records, labels, request.budget_bytes, unusable)
-        return Sampler(library, spec, mixture)
+        return Sampler(Library(training, labels, request.budget_bytes, unusable), spec, mixture)
 
     hard = _hard(request, resume, all_scenes, spec)
     stream = StreamSettings(
         request.seed, request.batch_windows, mixture, spec, request.budget_bytes, hard
     )
     trial = make_trial(scored_on(index), labels, spec, TRIAL_SEED, TRIAL_DRAWS, unusable)
+    if not trial.events:
+        others = " or give --split event" if request.files.split == "station" else ""
+        remedy = (
+            f"; add records of other {request.files.split}s{others if has_events(index) else ''}"
+        )
+        _say(f"no earthquake is held out, so there will be no scores{remedy}")
 
     def open_stream(first: int) -> Iterator[Batch]:
-        return batches(index.records, labels, stream, first, request.workers, unusable)
+        return batches(training, labels, stream, first, request.workers, unusable)
 
-    def judge(learner: Student) -> dict[str, Any]:
+    def judge(learner: Student) -> dict[str, Any] | None:
         save_weights(learner, weights)
-        return score(predictor(learner.averaged()), trial)
+        return score(predictor(learner.averaged()), trial) if trial.events else None
 
     finished = loop.train(
         student,
@@ -175,12 +192,14 @@ def _learn(
         request.identity(),
         judge,
     )
-    seen = make_trial(_by_hand(index.training()), labels, spec, TRIAL_SEED, unusable=unusable)
+    seen = make_trial(_by_hand(training), labels, spec, TRIAL_SEED, unusable=unusable)
     for head, name in ((1, "picker_P"), (2, "picker_S")):
         best = best_threshold(predictor(student.averaged()), seen, head)
         student.lift(name, shift_to_centre(best))
         _say(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
     last = judge(student)
+    if last is None:
+        return finished, None
     note(request.output, student.steps, Stretch(), last)
     return finished, {"P 0.3, S 0.3": last}
 
@@ -220,8 +239,7 @@ def _hard(
     path = request.output / "hard_negatives.json"
     if resume:
         return tuple(mining.load(path))
-    network = build(request.student.architecture, drop_rate=0.0)
-    network.load_weights(request.hard_negatives)
+    network = _weights(request.hard_negatives, request.student.architecture)
     hard = mining.hard_scenes(all_scenes(), predictor(network), spec, MINED_SCENES)
     mining.save(path, hard)
     _say(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")

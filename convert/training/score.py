@@ -199,5 +199,6 @@ def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, fl
             for (own, _), a in zip(trial.onsets, answers, strict=True)
             if own == age
         ]
-        shares[f"{age / RATE_HZ:g}"] = round(float(np.mean(heard)), 4)
+        if heard:
+            shares[f"{age / RATE_HZ:g}"] = round(float(np.mean(heard)), 4)
     return shares

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...models.spec import ModelSpec
-from .dataset import LabelMap, training_library
+from .dataset import LabelMap
+from .library import Library
 from .records import Record
 from .sampling import Mixture, Sampler
 from .waveforms import RecordKey, Unusable
@@ -59,7 +60,7 @@ def batches(
     where an interrupted run took up again.
 
     Args:
-        records: Index; held-out stations are left out here.
+        records: To train on; none of them held out.
         labels: Teachers' answers.
         settings: What a batch is.
         first: Number of the first batch.
@@ -135,5 +136,5 @@ def _work(
 def _sampler(
     records: list[Record], labels: LabelMap, settings: StreamSettings, unusable: Unusable
 ) -> Sampler:
-    library = training_library(records, labels, settings.budget_bytes, unusable)
+    library = Library(records, labels, settings.budget_bytes, unusable)
     return Sampler(library, settings.spec, settings.mixture, settings.hard)
