@@ -13,6 +13,9 @@ from typing import Any, Literal
 from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
+from ..networks import REPORT_VARIANT
+from ..stored import WeightsError
+from ..weights import load_network
 from . import devices, loop, mining
 from .augment import AugmentOptions
 from .card import Run, git_revision, sha256_of, write_card
@@ -87,11 +90,20 @@ def run(request: TrainRequest, resume: bool) -> bool:
 
     Returns:
         Whether the schedule's end was reached; the weights are written either way.
+
+    Raises:
+        OutputError: The folder cannot be written to, or holds another training.
+        WeightsError: `initial` or `hard_negatives` is no network of the architecture.
+        DataError: The data have nothing to train on.
     """
     revision = git_revision()
     found = devices.find()
     found.check_batch(request.batch_windows)
     _claim(request.output, resume)
+    initial, fooled = (
+        None if resume else _network(path, request.student.architecture)
+        for path in (request.initial, request.hard_negatives)
+    )
     licences = [*request.licences, *["not stated"] * len(request.files.teachers)]
     teachers = [
         (path.name, sha256_of(path), licence)
@@ -114,8 +126,10 @@ def run(request: TrainRequest, resume: bool) -> bool:
     weights = request.output / f"{spec.name}.weights.h5"
     with devices.computing_in(found.dtype):
         student = Student(request.student, request.seed, replicas_on(found.names))
+        if initial is not None:
+            student.start_from(initial)
         finished, scores = _learn(
-            student, request, resume, index, labels, spec, mixture, weights, unusable
+            student, request, resume, index, labels, spec, mixture, weights, unusable, fooled
         )
     write_card(
         request.output / f"{spec.name}.training.json",
@@ -149,10 +163,9 @@ def _learn(
     mixture: Mixture,
     weights: Path,
     unusable: Unusable,
+    fooled: Any,
 ) -> tuple[bool, dict[str, Any] | None]:
     """Train the student; return whether its schedule ended, and its scores if there are any."""
-    if request.initial is not None:
-        student.start_from(request.initial)
     if resume:
         loop.resume(request.output, student, request.identity())
     else:
@@ -164,7 +177,7 @@ def _learn(
     def all_scenes() -> Sampler:
         return Sampler(Library(training, labels, request.budget_bytes, unusable), spec, mixture)
 
-    hard = _hard(request, resume, all_scenes, spec)
+    hard = _hard(request, fooled, all_scenes, spec)
     stream = StreamSettings(
         request.seed, request.batch_windows, mixture, spec, request.budget_bytes, hard
     )
@@ -230,17 +243,29 @@ def _claim(output: Path, resume: bool) -> None:
         raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
 
 
+def _network(path: Path | None, arch: str) -> Any:
+    """Open `--initial` or `--hard-negatives`, of the network that is trained; None without."""
+    if path is None:
+        return None
+    loaded = load_network(path, arch)
+    if replace(loaded.variant, hard_gates=False) != REPORT_VARIANT:
+        raise WeightsError(
+            f"weights {path}: {loaded.architecture} of {loaded.variant}; eqedge train builds "
+            f"{REPORT_VARIANT}"
+        )
+    return loaded.network
+
+
 def _hard(
-    request: TrainRequest, resume: bool, all_scenes: Callable[[], Sampler], spec: ModelSpec
+    request: TrainRequest, fooled: Any, all_scenes: Callable[[], Sampler], spec: ModelSpec
 ) -> tuple[int, ...]:
-    """Quiet scenes that fool the network of `hard_negatives`; those of before in a resumed run."""
+    """Quiet scenes that fool the network of `hard_negatives`; without it those of before."""
     if request.hard_negatives is None:
         return ()
     path = request.output / "hard_negatives.json"
-    if resume:
+    if fooled is None:
         return tuple(mining.load(path))
-    network = _weights(request.hard_negatives, request.student.architecture)
-    hard = mining.hard_scenes(all_scenes(), predictor(network), spec, MINED_SCENES)
+    hard = mining.hard_scenes(all_scenes(), predictor(fooled), spec, MINED_SCENES)
     mining.save(path, hard)
     _say(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")
     return tuple(hard)

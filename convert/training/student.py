@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -117,10 +116,10 @@ class Student:
             self._average()
         return loss
 
-    def start_from(self, weights: Path) -> None:
-        """Take weights from a file of the same network instead of random ones."""
+    def start_from(self, network: Any) -> None:
+        """Take the weights of a network of the same architecture instead of random ones."""
         with self._replicas.scope():
-            self.network.load_weights(weights)
+            self.network.set_weights(network.get_weights())
         self.average = self.network.get_weights()
 
     def averaged(self) -> Any:

@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from eqedge.convert.networks import Variant, build_network
+from eqedge.convert.stored import WeightsError
 from eqedge.convert.train_cli import train
 from eqedge.convert.training import loop
 from eqedge.convert.training.loop import (
@@ -20,6 +22,8 @@ from eqedge.convert.training.loop import (
 from eqedge.convert.training.records import held_out
 from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student
+from eqedge.convert.weights import load_network
+from eqedge.models.shelf import weights_folder
 
 from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, distance, stream
 
@@ -119,7 +123,7 @@ def test_saved_weights_are_the_average_in_the_plain_network(whole, tmp_path):
     path = tmp_path / "x.weights.h5"
     network.save_weights(path)
     fresh = Student(SETTINGS, seed=5)
-    fresh.start_from(path)
+    fresh.start_from(load_network(path).network)
     assert fresh.network.count_params() == 38_720
     assert all(
         np.array_equal(a, b)
@@ -179,6 +183,33 @@ def test_a_training_is_not_lost_to_a_second_one(stead_file, whole, tmp_path):
     assert isinstance(result.exception, OutputError) and result.exception.exit_code == 2
     assert "give --resume to go on with it, or another --output" in str(result.exception)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+@pytest.mark.parametrize("option", ["--initial", "--hard-negatives"])
+@pytest.mark.parametrize(
+    ("weights", "arch", "message"),
+    [
+        ("text.weights.h5", "leqnet-gru", "not readable as"),
+        ("own.weights.h5", "leqnet", "this file holds LEQNet-GRU; use --arch leqnet-gru"),
+        ("shallow.keras", "leqnet-gru", "cnn_blocks=3, lstm_blocks=2; eqedge train builds cnn_bl"),
+    ],
+)
+def test_weights_to_begin_with_are_of_the_network(
+    stead_file, tmp_path, option, weights, arch, message
+):
+    """Damaged weights, those of another network or depth: one line that names the file."""
+    path = tmp_path / weights
+    if weights.startswith("text"):
+        path.write_text("no weights")
+    elif weights.startswith("own"):
+        shutil.copy(weights_folder() / "leqnet_gru.weights.h5", path)
+    else:
+        build_network("leqnet-gru", Variant(cnn_blocks=3)).save(path)
+    more = ("--steps", "1", "--arch", arch, option, str(path))
+    result = CliRunner().invoke(train, arguments(stead_file, tmp_path / "out", *more))
+    assert isinstance(result.exception, WeightsError) and result.exception.exit_code == 2
+    assert message in str(result.exception) and weights in str(result.exception)
+    assert not (tmp_path / "out" / "labels").exists()
 
 
 def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
