@@ -111,7 +111,7 @@ def _split(index: Index) -> dict[str, Any]:
     rule = f"sha256('{index.split}:' + %s), first 4 bytes mod 100 < {HELD_OUT_PERCENT} is held out"
     if index.split == "event":
         return {
-            "rule": f"{rule % 'source_id'}; noise and continuous records by their station, likewise",
+            "rule": f"{rule % 'source_id'}; what has none by its station, likewise",
             "held_out_events": len({record.event for record in held_out if record.event}),
         }
     return {

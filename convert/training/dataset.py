@@ -17,7 +17,7 @@ from .label_cache import (
     write_labels,
 )
 from .library import Library
-from .records import Index, Split, index_continuous, index_stead, merge, split_by_event
+from .records import DataError, Index, Split, index_continuous, index_stead, merge, split_by_event
 from .teachers import open_teacher
 from .waveforms import Unusable, Waveforms
 
@@ -91,16 +91,16 @@ def check_sides(index: Index, labels: LabelMap) -> None:
     if not events or any(record.kind == "continuous" for record in training):
         Library(training, labels)  # says whether the teachers found any
         return
-    others = " or give --split event" if index.split == "station" and has_events(index) else ""
     raise DataError(
         f"all {len(events)} earthquakes are of {index.split}s that are held out of training "
-        f"({summed_up({getattr(r, index.split) for r in events})}); add records of others{others}"
+        f"({summed_up({getattr(r, index.split) for r in events})}); {more_sides(index)}"
     )
 
 
-def has_events(index: Index) -> bool:
-    """Whether any record names its event, so that events can be held out."""
-    return any(record.event for record in index.records)
+def more_sides(index: Index) -> str:
+    """What to do about data that all lie on one side of the split."""
+    other = index.split == "station" and any(record.event for record in index.records)
+    return f"add records of other {index.split}s{' or give --split event' if other else ''}"
 
 
 def summed_up(names: set[str]) -> str:

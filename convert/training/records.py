@@ -113,7 +113,7 @@ class Index:
 
 @cache
 def held_out(name: str, split: Split = "station") -> bool:
-    """Whether a station or an event is kept from training: by a hash of its name alone, for good."""
+    """Whether a station or event is kept from training: by a hash of its name alone, for good."""
     digest = hashlib.sha256(f"{split}:{name}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
 

@@ -24,8 +24,8 @@ from .dataset import (
     DataFiles,
     LabelMap,
     check_sides,
-    has_events,
     index_files,
+    more_sides,
     teacher_labels,
 )
 from .history import HISTORY, Stretch, note
@@ -183,11 +183,7 @@ def _learn(
     )
     trial = make_trial(scored_on(index), labels, spec, TRIAL_SEED, TRIAL_DRAWS, unusable)
     if not trial.events:
-        others = " or give --split event" if request.files.split == "station" else ""
-        remedy = (
-            f"; add records of other {request.files.split}s{others if has_events(index) else ''}"
-        )
-        _say(f"no earthquake is held out, so there will be no scores{remedy}")
+        _say(f"no earthquake is held out, so there will be no scores; {more_sides(index)}")
 
     def open_stream(first: int) -> Iterator[Batch]:
         return batches(training, labels, stream, first, request.workers, unusable)

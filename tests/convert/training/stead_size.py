@@ -3,7 +3,7 @@
     python -m tests.convert.training.stead_size FOLDER 25000 100000 1265657
 
 For each number of traces a `merge.hdf5` and its `merge.csv` are made in FOLDER and kept for the
-next time: STEAD's names and attributes, 2613 stations, four earthquakes to one noise record. The
+next time: STEAD's names and attributes, 500 stations, four earthquakes to one noise record. The
 traces are links to 500 records, so that 1,265,657 of them, as STEAD has, take 0.2 GB. Then `eqedge
 train` runs on it twice, in a process of its own: the first time it indexes, the second time it
 reads the index. Memory is the largest resident set of the process that learns, and of the one that

@@ -6,14 +6,18 @@ import pytest
 from eqedge.convert.training.records import (
     CONTINUOUS_SAMPLES,
     DataError,
+    Index,
     Record,
     held_out,
     index_continuous,
     index_stead,
+    split_by_event,
     station_of,
 )
 from eqedge.convert.training.waveforms import NAMED, Unusable, Waveforms
 from eqedge.edge.replay.heaps import SIGNATURE
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .conftest import write_stead
 
@@ -211,14 +215,40 @@ def test_continuous_records_overlap_by_a_window(tmp_path):
 def test_split_is_by_station_and_for_good(stead_file):
     """Records of one station are on one side, and the side depends on the name alone."""
     index = index_stead(stead_file)
-    sides = {r.station: r.held_out for r in index.records}
-    assert all(r.held_out == sides[r.station] for r in index.records)
+    sides = {r.station: index.keeps(r) for r in index.records}
+    assert all(index.keeps(r) == sides[r.station] == held_out(r.station) for r in index.records)
     assert not {r.station for r in index.training()} & {r.station for r in index.held_out()}
-    assert [held_out(f"S{k:03d}.XX") for k in range(10)] == [
-        Record("", "", 0, 0, f"S{k:03d}.XX", "", "event").held_out for k in range(10)
-    ]
     share = np.mean([held_out(f"S{k:03d}.XX") for k in range(1000)])
     assert 0.16 < share < 0.24
+
+
+def event_at(station, event, kind="event"):
+    """A record of an event, or of none."""
+    return Record("f", f"data/{station}{event}", 0, 6000, station, "s", kind, 900, event=event)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 40)), min_size=1))
+def test_split_by_event_keeps_an_event_whole(drawn):
+    """All records of an event are on one side, wherever they were recorded; noise by station."""
+    records = [event_at(f"{station}.XX", f"e{number}") for station, number in drawn]
+    noise = [event_at(f"S{k:03d}.XX", "", "noise") for k in range(20)]
+    index = split_by_event(Index([*records, *noise]))
+    assert {r.event for r in index.training()} & {r.event for r in index.held_out()} <= {""}
+    assert [index.keeps(r) for r in records] == [held_out(r.event, "event") for r in records]
+    assert [index.keeps(r) for r in noise] == [held_out(r.station) for r in noise]
+
+
+def test_split_by_event_wants_events(stead_file):
+    """Without any source_id it is refused; single earthquakes without one are counted."""
+    with pytest.raises(DataError, match="source_id; split by station"):
+        split_by_event(index_stead(stead_file))
+    with h5py.File(stead_file, "a") as file:
+        for number, dataset in enumerate(file["data"].values()):
+            dataset.attrs["source_id"] = "None" if number == 0 else np.bytes_(f"{number}")
+    index = split_by_event(index_stead(stead_file))
+    assert index.skipped == {"earthquake without a source_id": 1} and len(index.records) == 8
+    assert {r.event for r in index.records if r.kind == "noise"} == {""}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.training.augment import AugmentOptions
-from eqedge.convert.training.dataset import training_library
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.library import Library
@@ -95,11 +94,11 @@ def test_a_worker_that_fails_is_reported(tmp_path):
 
 
 def test_held_out_stations_never_reach_training(stead_file):
-    """The library that training draws from has no record of a held-out station."""
-    records = index_stead(stead_file).records
-    held = {r.station for r in records if r.held_out}
+    """The records that training draws from are of no held-out station."""
+    index = index_stead(stead_file)
+    held = {r.station for r in index.held_out()}
     assert held, "the fixture has stations on both sides"
-    kept = training_library(records, {}, 1 << 30).records
+    kept = index.training()
     assert kept and not {r.station for r in kept} & held
 
 
@@ -141,7 +140,7 @@ def test_unreadable_records_are_passed_over(stead_file):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_workers_cannot_read_is_told_here(stead_file, workers):
     """Each record once, by file and name, whichever process met it; what is drawn goes on."""
-    records = [r for r in index_stead(stead_file).records if not r.held_out]
+    records = index_stead(stead_file).records
     bad = [r.dataset for r in records if r.kind == "event"][:2]
     with h5py.File(stead_file, "a") as file:
         file[bad[0]][...] = np.nan
