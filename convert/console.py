@@ -68,10 +68,15 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep away what TensorFlow's C++ says on standard error while it is imported."""
+def quiet(gpus: bool = False) -> Iterator[None]:
+    """Keep away what TensorFlow's C++ says on standard error while it is imported.
+
+    Args:
+        gpus: Let TensorFlow see them.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    if not gpus:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
         with hushed():
             yield

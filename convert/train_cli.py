@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,30 @@ from typing import TYPE_CHECKING
 import click
 
 from ..models.architectures import ARCHITECTURES
+from .console import quiet
+from .options import SEED, FiniteRange
+from .training.options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
 
 if TYPE_CHECKING:
     from .training.records import Split
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _options(
+    options: Options,
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Options]:
+    """Return what reads NAME=VALUE pairs over given options."""
+
+    def read(
+        context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+    ) -> Options:
+        try:
+            return changed(options, given)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return read
 
 
 @click.command()
@@ -73,32 +93,34 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Or: time to learn for."
+    "--minutes", type=FiniteRange(min=0, min_open=True), help="Or: time to learn for."
 )
 @click.option(
     "--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Windows a batch."
 )
 @click.option(
     "--learning-rate",
-    type=float,
+    type=FiniteRange(min=0, min_open=True),
     default=4e-3,
     show_default=True,
     help="Highest rate of the schedule.",
 )
 @click.option(
-    "--late-p",
-    "late_p_r",
-    type=click.FloatRange(0, 1),
-    default=0.08,
-    show_default=True,
-    help="Share of events with P in the window's last 3 s.",
+    "--augment",
+    callback=_options(AugmentOptions()),
+    multiple=True,
+    metavar="NAME=SHARE",
+    help="How often windows are changed, 0 to 1, by EQTransformer's names where it has one: "
+    f"{listed(AugmentOptions())}. Repeatable.",
 )
 @click.option(
-    "--label-type",
-    type=click.Choice(["gaussian", "triangle"]),
-    default="gaussian",
-    show_default=True,
-    help="Shape of the labels at P and S.",
+    "--label",
+    "labels",
+    callback=_options(LabelOptions()),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"Shape of the labels at P and S, {' or '.join(LABEL_TYPES)}, and their widths: "
+    f"{listed(LabelOptions())}. Repeatable.",
 )
 @click.option(
     "--workers",
@@ -114,7 +136,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Samples that each of them keeps in memory.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all that is random.")
 @click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
 @click.option(
     "--hard-negatives",
@@ -135,8 +157,8 @@ def train(
     minutes: float | None,
     batch: int,
     learning_rate: float,
-    late_p_r: float,
-    label_type: str,
+    augment: AugmentOptions,
+    labels: LabelOptions,
     workers: int,
     memory_mb: int,
     seed: int,
@@ -151,10 +173,11 @@ def train(
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
-    from .training.dataset import DataFiles
-    from .training.loop import LoopSettings
-    from .training.run import TrainRequest, run
-    from .training.student import StudentSettings
+    with quiet(gpus=True):
+        from .training.dataset import DataFiles
+        from .training.loop import LoopSettings
+        from .training.run import TrainRequest, run
+        from .training.student import StudentSettings
 
     request = TrainRequest(
         files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
@@ -163,8 +186,8 @@ def train(
         output=output,
         seed=seed,
         batch_windows=batch,
-        late_p_r=late_p_r,
-        label_type="triangle" if label_type == "triangle" else "gaussian",
+        augment=augment,
+        labels=labels,
         workers=workers,
         budget_bytes=memory_mb << 20,
         initial=initial,

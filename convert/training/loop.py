@@ -113,6 +113,9 @@ def train(
                 for stretch in (told, noted):
                     stretch.add(loss, len(windows), now - began, rate)
                 began = now
+                if student.steps == 1:
+                    note(output, student.steps, noted)
+                    noted = Stretch()
                 if told.seconds >= settings.progress_seconds:
                     tell(student.steps, settings.progress(student.steps, clock.seconds()), told)
                     told = Stretch()

@@ -16,6 +16,7 @@ from ...edge.prepare import COMPONENTS, prepare
 from ...edge.runtime import find_runtime, hushed
 from ...models.shelf import Model, open_model
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation
+from ..console import quiet
 from .card import sha256_of
 from .records import RATE_HZ, WINDOW_SAMPLES
 
@@ -190,7 +191,8 @@ class KerasTeacher:
 
         self.name = path.name.removesuffix(".h5").removesuffix(".weights")
         self.sha256 = sha256_of(path)
-        loaded = load_network(path)
+        with quiet(gpus=True):
+            loaded = load_network(path)
         self._model: Any = loaded.network
         if _gates_were_hard(path):
             _use_hard_gates(self._model)

@@ -101,10 +101,10 @@ def test_damaged_cache_is_named(stead_file, tmp_path):
 
 @pytest.mark.parametrize("name", ["absent.tflite", "text.tflite", "text.pt"])
 def test_unreadable_teacher_is_named(tmp_path, name):
-    """Absent, damaged and unknown teachers are one clear line each."""
+    """Absent, damaged and unknown files are one clear line each, for train and evaluate alike."""
     if name.startswith("text"):
         (tmp_path / name).write_text("no network")
-    with pytest.raises(TeacherError, match=name):
+    with pytest.raises(TeacherError, match=f"weights .*{name}"):
         open_teacher(tmp_path / name)
 
 
