@@ -9,6 +9,7 @@ import click
 
 from ..models.architectures import ARCHITECTURES
 from .console import Progress, quiet, stoppable
+from .options import SEED
 
 if TYPE_CHECKING:
     from .conversion import Report
@@ -81,7 +82,7 @@ TARGETS = ("litert", "tflm")
     help="tflm writes C sources of the int8 file for TensorFlow Lite for Microcontrollers besides.",
 )
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")
-@click.option("--seed", type=int, default=0, help="Of the choice of calibration windows.")
+@click.option("--seed", type=SEED, default=0, help="Of the choice of calibration windows.")
 @click.option(
     "--lossless",
     is_flag=True,

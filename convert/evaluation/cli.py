@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..options import FiniteRange
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -71,7 +73,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--threshold",
     "thresholds",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     multiple=True,
     default=(0.3,),
     help="Probability from which on a P or an S is picked; the card's presets are added. "
@@ -145,4 +147,4 @@ def evaluate(document: Path | None, **options: Any) -> None:
             document.write_text(markdown(report), encoding="utf-8")
         except OSError as error:
             raise EqedgeError(f"{document}: cannot be written ({error.strerror})") from error
-    click.echo(json.dumps(report, indent=1))
+    click.echo(json.dumps(report, indent=1, allow_nan=False))

@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .example import Example
+from .options import AugmentOptions
 
 RATE_HZ = 100.0
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class AugmentOptions:
-    """How often each change is made; where EQTransformer has one, under its name there."""
-
-    shift_event_r: float = 0.9
-    """P anywhere in the window; else near its middle."""
-    late_p_r: float = 0.08
-    """Of the events, P within the window's last 3 s: what an early warning sees first."""
-    add_event_r: float = 0.2
-    """A second event on top."""
-    add_noise_r: float = 0.45
-    """Noise of another record on top, to a drawn ratio."""
-    add_gap_r: float = 0.04
-    """Samples missing."""
-    drop_channel_r: float = 0.04
-    """One or two components dead."""
-    scale_amplitude_r: float = 0.05
-    """So small that the digitiser's steps show."""
-    rotate_r: float = 0.6
-    """Horizontals turned, or swapped."""
-    stretch_r: float = 0.3
-    """Another sampling rate taken for ours, 0.75 to 1.33 times."""
-    sensor_r: float = 0.35
-    """Another instrument's response."""
-    glitch_r: float = 0.08
-    """Spikes, half of them in the last 3 s."""
-    gain_step_r: float = 0.02
-    """Level or gain changes at once."""
-    clip_r: float = 0.03
-    """The strongest swings cut."""
 
 
 def corrupt(example: Example, rng: np.random.Generator, options: AugmentOptions) -> Example:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .index_cache import kept_index
@@ -21,6 +22,7 @@ from .records import DataError, Index, Split, index_continuous, index_stead, mer
 from .teachers import open_teacher
 from .waveforms import Unusable, Waveforms
 
+UNHEARD = "continuous and labelled by no teacher (--teacher)"
 LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]
 
 
@@ -76,6 +78,24 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
             if kept.exists():
                 kept_of.setdefault(str(path), []).append(kept)
     return LabelBook(kept_of)
+
+
+def without_unheard(index: Index, labels: LabelMap, unusable: Unusable) -> Index:
+    """Leave out continuous records that no teacher labelled: they are neither event nor quiet.
+
+    They are counted, but for those of which `unusable` was told.
+    """
+    unheard = {
+        key
+        for key in ((r.path, r.key) for r in index.records if r.kind == "continuous")
+        if key not in labels
+    }
+    counted = Counter({UNHEARD: len(unheard - unusable.reasons.keys())})
+    return replace(
+        index,
+        records=[r for r in index.records if (r.path, r.key) not in unheard],
+        skipped=index.skipped + counted,
+    )
 
 
 def check_sides(index: Index, labels: LabelMap) -> None:

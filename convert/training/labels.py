@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .example import Example, onsets
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
+from .options import LabelOptions
 from .records import Record
 
 SAME_ONSET_SAMPLES = 50
@@ -18,18 +17,6 @@ OVERRIDE_SAMPLES = 100
 """A label replaces whatever a teacher says this near to it."""
 CODA_FACTOR = 1.4
 """The box ends this many S-P times after S where the coda's end is unknown."""
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """Shapes of the labels."""
-
-    label_type: Literal["gaussian", "triangle"] = "gaussian"
-    """EQTransformer's name for the shape of the bumps."""
-    p_width_samples: float = 10.0
-    """Standard deviation of a Gaussian, or half the base of a triangle, at P."""
-    s_width_samples: float = 14.0
-    """The same at S, which is picked less sharply."""
 
 
 def draw(example: Example, options: LabelOptions) -> NDArray[np.float32]:

@@ -50,15 +50,14 @@ class Library:
 
         Args:
             records: To train on.
-            labels: Teachers' answers by (path, key); may lack labelled records.
+            labels: Teachers' answers by (path, key); may lack records that are not continuous.
             budget_bytes: Of samples kept in memory.
             unusable: Told of records that are; by default one of its own.
 
         Raises:
             DataError: There is no event at all.
         """
-        # A continuous record that no teacher heard is neither event nor quiet.
-        self.records = [r for r in records if r.kind != "continuous" or (r.path, r.key) in labels]
+        self.records = list(records)
         self._labels = labels
         self.unusable = Unusable() if unusable is None else unusable
         self._waveforms = Waveforms(budget_bytes=0, unusable=self.unusable)

@@ -6,9 +6,9 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ... import EqedgeError
 from ...models.architectures import architecture
@@ -17,7 +17,6 @@ from ..networks import REPORT_VARIANT
 from ..stored import WeightsError
 from ..weights import load_network
 from . import devices, loop, mining
-from .augment import AugmentOptions
 from .card import Run, git_revision, sha256_of, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import (
@@ -27,10 +26,11 @@ from .dataset import (
     index_files,
     more_sides,
     teacher_labels,
+    without_unheard,
 )
 from .history import HISTORY, Stretch, note
-from .labels import LabelOptions
 from .library import Library
+from .options import AugmentOptions, LabelOptions
 from .records import Index, Record
 from .replicas import replicas_on
 from .sampling import Mixture, Sampler
@@ -60,8 +60,8 @@ class TrainRequest:
     output: Path
     seed: int = 0
     batch_windows: int = 64
-    late_p_r: float = 0.08
-    label_type: Literal["gaussian", "triangle"] = "gaussian"
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    labels: LabelOptions = field(default_factory=LabelOptions)
     workers: int = 1
     budget_bytes: int = 2 << 30
     initial: Path | None = None
@@ -76,8 +76,8 @@ class TrainRequest:
             "student": asdict(self.student),
             "seed": self.seed,
             "batch": self.batch_windows,
-            "late_p": self.late_p_r,
-            "label_type": self.label_type,
+            "augment": asdict(self.augment),
+            "labels": asdict(self.labels),
             "files": files,
             "split": self.files.split,
             "teachers": [f"{p.name} {sha256_of(p)[:12]}" for p in self.files.teachers],
@@ -111,17 +111,15 @@ def run(request: TrainRequest, resume: bool) -> bool:
     ]
     index = index_files(request.files)
     unusable = Unusable(_say)
+    labels = teacher_labels(request.files, index, unusable)
+    index = without_unheard(index, labels, unusable)
     for reason, count in index.skipped.items():
         _say(f"skipped {count}: {reason}")
-    labels = teacher_labels(request.files, index, unusable)
     training, held_out, scored = len(index.training()), len(index.held_out()), scored_on(index)
     _say(f"{training} records to train on, {held_out} held out, {len(scored)} of them scored")
     check_sides(index, labels)
     spec = ModelSpec(request.student.architecture.replace("-", "_"), request.student.architecture)
-    mixture = Mixture(
-        augment=AugmentOptions(late_p_r=request.late_p_r),
-        labels=LabelOptions(label_type=request.label_type),
-    )
+    mixture = Mixture(augment=request.augment, labels=request.labels)
     _say(f"training with {found.told}")
     weights = request.output / f"{spec.name}.weights.h5"
     with devices.computing_in(found.dtype):

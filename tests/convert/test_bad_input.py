@@ -186,6 +186,16 @@ def test_no_memory_for_the_converter(built, tmp_path, monkeypatch):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+def test_a_seed_that_no_generator_takes(weights, records, tmp_path, command, seed):
+    """Refused by its range before anything is read."""
+    code, said = command(
+        "convert", "--weights", weights / "good.weights.h5", "--calibration", records,
+        "--output", tmp_path / "out", "--seed", seed,
+    )  # fmt: skip
+    assert code == 2 and "0<=x<=4294967295" in said and "Traceback" not in said
+
+
 def test_a_temporary_folder_that_is_full(built, windows, tmp_path, monkeypatch):
     """The windows handed to the converter need room; a limit on files stands for a full disk."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

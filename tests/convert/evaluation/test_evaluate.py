@@ -227,7 +227,12 @@ def test_a_network_that_is_none_is_named(played, tmp_path, name, words):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--triggers", "TRIGGERS", "--data", "DATA"), ("--weights", "x", "--threshold", "0")],
+    [
+        (),
+        ("--triggers", "TRIGGERS", "--data", "DATA"),
+        ("--weights", "x", "--threshold", "0"),
+        ("--weights", "x", "--threshold", "nan"),
+    ],
 )
 def test_options_that_do_not_go_together(played, arguments):
     """Nothing to score, a run of two files, a threshold that picks everything: usage, exit 2."""

@@ -3,10 +3,10 @@ import multiprocessing
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.training.augment import AugmentOptions
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.library import Library
+from eqedge.convert.training.options import AugmentOptions
 from eqedge.convert.training.records import DataError, index_continuous, index_stead
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.convert.training.stream import StreamError, StreamSettings, batches

@@ -1,13 +1,16 @@
 """What `eqedge train` says of data and options before it learns anything, and of a run unscored."""
 
 import json
+from dataclasses import asdict, fields, replace
 
 import h5py
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge.convert.train_cli import train
 from eqedge.convert.training.card import Run, write_card
 from eqedge.convert.training.dataset import DataFiles, index_files
+from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
 from eqedge.convert.training.records import DataError, held_out
 
 HELD, TRAINED = (
@@ -45,15 +48,67 @@ def test_data_that_are_all_held_out_are_refused(stead_file, tmp_path, ids, remed
     )
 
 
+def test_continuous_records_without_a_teacher_are_told(stead_file, tmp_path):
+    """They are left out of what the run says it trains on, not silently of the training."""
+    data = all_of_one(stead_file, HELD)
+    continuous = tmp_path / "long.hdf5"
+    with h5py.File(continuous, "w") as file:
+        for name in ("a", "b"):
+            file[name] = np.random.default_rng(0).normal(size=(7000, 3))
+            file[name].attrs.update(network="XX", station=TRAINED)
+    result = call(data, tmp_path / "out", "--continuous", continuous)
+    assert "skipped 2: continuous and labelled by no teacher (--teacher)\n" in result.stderr
+    assert "0 records to train on, 9 held out" in result.stderr
+    assert isinstance(result.exception, DataError)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--seed", "-1", "0<=x<=4294967295"),
+        ("--learning-rate", "-1", "x>0"),
+        ("--learning-rate", "nan", "nan is no finite number"),
+        ("--minutes", "inf", "inf is no finite number"),
+        ("--augment", "add_event_r=1.5", "add_event_r '1.5'; use 0 to 1"),
+        ("--augment", "clip_r=nan", "clip_r 'nan'; use 0 to 1"),
+        ("--augment", "sparkle_r=1", "is no NAME=VALUE of shift_event_r, late_p_r, add_event_r"),
+        ("--augment", "rotate_r", "is no NAME=VALUE of"),
+        ("--label", "label_type=box", "use gaussian or triangle"),
+        ("--label", "p_width_samples=0", "p_width_samples '0'; use 1 to 200"),
+    ],
+)
+def test_values_out_of_range_are_one_line(stead_file, tmp_path, option, value, words):
+    """Before anything is read: the option, its value and what it may be; exit 2."""
+    result = call(stead_file, tmp_path / "out", option, value)
+    assert result.exit_code == 2 and f"Invalid value for '{option}'" in result.stderr
+    assert words in " ".join(result.stderr.split()) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [AugmentOptions(), LabelOptions()])
+def test_every_option_can_be_given_by_its_name(options):
+    """Each field alone is changed by its text; the last of equals counts; help names them all."""
+    for field in fields(options):
+        value = {"label_type": "triangle"}.get(field.name, 1.0)
+        made = changed(options, [f"{field.name}=1" if value == 1 else f"{field.name}={value}"])
+        assert made == replace(options, **{field.name: value})
+    told = " ".join(CliRunner().invoke(train, ["--help"]).stdout.split())
+    assert all(f"{f.name} ({getattr(options, f.name)})" in told for f in fields(options))
+
+
 def test_a_run_without_held_out_earthquakes_has_no_scores(stead_file, tmp_path):
     """It says so, and neither card nor history shows figures of nothing."""
     output = tmp_path / "out"
-    result = call(all_of_one(stead_file, TRAINED), output)
+    changes = ("--augment", "add_event_r=0", "--augment", "add_event_r=0.3")
+    shapes = ("--label", "label_type=triangle", "--label", "p_width_samples=20")
+    result = call(all_of_one(stead_file, TRAINED), output, *changes, *shapes)
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert "no earthquake is held out, so there will be no scores" in result.stderr
     card = json.loads((output / "leqnet_gru.training.json").read_text())
     assert card["scores_on_held_out_stations"] is None
     assert card["split"]["held_out_stations"] == []
+    mixture = card["settings"]["mixture"]
+    assert mixture["augment"] == asdict(AugmentOptions(add_event_r=0.3))
+    assert mixture["labels"] == asdict(LabelOptions(label_type="triangle", p_width_samples=20))
     assert "score" not in (output / "history.jsonl").read_text()
 
 
