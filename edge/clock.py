@@ -25,6 +25,8 @@ STALL_NS = 10_000_000_000
 """Blocks that stay this late for this long are not late: the sensor's counter stood still."""
 CLOSED_AT_LEAST = 4
 """Buckets before a rate is fitted: over less time, jitter would pass for drift."""
+RATE_OFF = 0.1
+"""No converter is further off its nominal rate; a replay at any speed is, by all clocks."""
 _TIME_ERROR = 5
 """What adjtimex returns while the kernel's clock is not synchronised."""
 
@@ -146,8 +148,10 @@ class HostClock:
 
     @property
     def rate_factor(self) -> float:
-        """By the line's slope."""
-        return self._period_ns / (self._period_ns + self._line.slope)
+        """By the line's slope; nominal where no sensor could be so fast or slow."""
+        period_ns = self._period_ns + self._line.slope
+        plausible = abs(period_ns / self._period_ns - 1) <= RATE_OFF
+        return self._period_ns / period_ns if plausible else 1.0
 
     @property
     def state(self) -> ClockState:

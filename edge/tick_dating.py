@@ -10,7 +10,7 @@ from ..firmware_bridge.dialogue import TimeReply, TimeRequest
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.telemetry import Hello
 from ..firmware_bridge.tickclock import TickClock
-from .clock import Arrival, HostClock, Ticked, host_synchronised
+from .clock import RATE_OFF, Arrival, HostClock, Ticked, host_synchronised
 from .pulses import PulseClock
 from .records import NANOSECONDS, ClockState
 
@@ -26,8 +26,6 @@ a megahertz turns over after 71 minutes."""
 
 RATE_SECONDS = 60.0
 """Over so long the samples' rate is measured: as much as a window shows."""
-RATE_OFF = 0.1
-"""No converter is further off its nominal rate."""
 SKIP_SECONDS = 0.01
 """A tick this much further from where its sample's number puts it: one of the two has skipped."""
 

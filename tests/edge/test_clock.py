@@ -163,6 +163,16 @@ def test_blocks_out_of_order_teach_nothing():
     assert sensor.clock.time_ns(0) == before
 
 
+@pytest.mark.parametrize(
+    ("ppm", "factor"), [(0, 1.0), (5000, 1.005), (-5000, 0.995), (1e8, 1.0), (-9e5, 1.0)]
+)
+def test_the_rate_is_the_crystals_unless_no_crystal_could_have_it(ppm, factor):
+    """A replay a hundred times faster than life is no sensor's rate: it stays nominal."""
+    sensor = Sensor(ppm=ppm, jitter_s=0.0002)
+    sensor.run(300)
+    assert sensor.clock.rate_factor == pytest.approx(factor, abs=2e-5)
+
+
 def test_state_names_the_source():
     """A host clock says whether the kernel is synchronised, a recording always is."""
     sensor = Sensor()
