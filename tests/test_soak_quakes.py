@@ -1,12 +1,14 @@
 """Earthquakes of the soak: picked clearly where nothing is wrong, the same for a seed."""
 
+from itertools import chain, repeat
+
 import numpy as np
 import pytest
 
 from .soak import quakes
 from .soak.account import Quake
-from .soak.quakes import CLEAR, Cells, Chain, is_clear
-from .soak.sensor import RATE
+from .soak.quakes import CLEAR, Cells, Chain, bridged, is_clear
+from .soak.sensor import PACKET, RATE
 
 QUAKE = Quake(p=5000, s=5500)
 
@@ -32,12 +34,24 @@ def test_what_the_network_misses_is_drawn_anew(monkeypatch):
     cells = Cells(3)
     (plain, _), (after, _) = cells(2)
     assert cells.drawn_anew == 0
-    judge = iter([False, True])
+    judge = chain([False], repeat(True))
     monkeypatch.setattr(quakes, "is_clear", lambda quake, messages: next(judge))
     strict = Cells(3)
     ((counts, _),) = strict(1)
     assert strict.drawn_anew == 1
     assert np.array_equal(counts, after) and not np.array_equal(counts, plain)
+
+
+def test_a_bad_line_is_bridged_by_whole_frames(rng):
+    """Some two in a hundred are straight lines, the others as they were."""
+    counts = rng.integers(-1000, 1000, (400 * PACKET + 7, 3)).astype(np.int32)
+    line = bridged(counts, rng)
+    same = (line == counts).all(axis=1)[: 400 * PACKET].reshape(400, PACKET)
+    assert 2 <= (~same).any(axis=1).sum() <= 16
+    lost = int(np.flatnonzero((~same).any(axis=1))[0])
+    if 0 < lost < 399 and same[lost + 1].all():
+        slope = np.diff(line[lost * PACKET - 1 : (lost + 1) * PACKET + 1, 0])
+        assert np.ptp(slope) <= 1
 
 
 @pytest.mark.parametrize(

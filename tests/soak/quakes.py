@@ -1,7 +1,7 @@
 """Earthquakes for a soak: such that a node picks clearly when nothing is wrong.
 
 One that the network alone misses would tell nothing of the node, so each is first shown to a chain
-in this process, over a line without faults.
+in this process, over a line without faults and over some with single frames lost and bridged.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import Event
 
 import numpy as np
@@ -21,12 +22,16 @@ from eqedge.edge.sources import SimSource
 from eqedge.models.shelf import open_model
 
 from .account import AFTER_SECONDS, Quake
-from .sensor import RATE
+from .sensor import PACKET, RATE
 
 CELL_SECONDS = 240
 """One earthquake in each."""
 CLEAR = 0.5
 """Probability that both picks must reach; the node asks for 0.3."""
+BAD_LINES = 4
+"""Times that each is shown with frames missing."""
+FRAMES_BRIDGED = 0.0175
+"""Share of frames that the soak's line loses or damages."""
 FULL_SECONDS = 70
 """Before P, for the chain alone: a window and some."""
 Cell = tuple[np.ndarray, Quake]
@@ -46,6 +51,7 @@ class Cells:
     def __init__(self, seed: int) -> None:
         self.drawn_anew = 0
         self._rng = np.random.default_rng(seed)
+        self._line = np.random.default_rng((seed, 1))
         self._chain = Chain()
 
     def __call__(self, number: int) -> Iterator[Cell]:
@@ -62,7 +68,9 @@ class Cells:
             counts, quake = self._draw()
             first = quake.p - FULL_SECONDS * RATE
             part = counts[first : quake.s + AFTER_SECONDS * RATE]
-            if is_clear(Quake(quake.p - first, quake.s - first), self._chain.messages(part)):
+            here = Quake(quake.p - first, quake.s - first)
+            lines = chain([part], (bridged(part, self._line) for _ in range(BAD_LINES)))
+            if all(is_clear(here, self._chain.messages(line)) for line in lines):
                 return counts, quake
             self.drawn_anew += 1
 
@@ -77,6 +85,15 @@ class Cells:
         )
         quake = Quake(record.p_arrival_sample, record.s_arrival_sample)
         return np.rint(record.waveform).astype(np.int32), quake
+
+
+def bridged(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put straight lines where a bad line would have lost single frames."""
+    known = np.repeat(rng.random(-(-len(counts) // PACKET)) >= FRAMES_BRIDGED, PACKET)
+    known = known[: len(counts)]
+    at = np.arange(len(counts))
+    columns = [np.interp(at, at[known], column[known]) for column in counts.T]
+    return np.rint(np.stack(columns, axis=1)).astype(np.int32)
 
 
 class Chain:
