@@ -20,6 +20,7 @@ AS_RUN = "as run"
 """Stands for the thresholds of a run, which its triggers do not tell."""
 
 STATIONS = {"station": "held out", "event": "events held out"}
+"""What a report says of the stations that were scored, by what training held out."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Unusable:
             return
         if len(self.reasons) <= NAMED:
             path, key = record
-            self._say(f"skipped {Path(path).name} {key.rpartition('@')[0]}: {reason}")
+            self._say(f"skipped {Path(path).name} {key.removesuffix('@0')}: {reason}")
         else:
             self._say("more are skipped; from here on they are only counted")
 

@@ -212,6 +212,21 @@ def test_stations_that_training_may_have_seen_are_not_scored_unasked(played):
         run(*MODEL, "--data", played[0])
 
 
+def test_events_held_out_are_scored(data):
+    """With --split event those records alone whose event training never saw, of one station."""
+    sides = [
+        next(f"e{k}" for k in range(99) if held_out(f"e{k}", "event") is s) for s in (True, False)
+    ]
+    with pytest.raises(EqedgeError, match="no earthquake of the data has a source_id"):
+        run(*MODEL, "--data", data, "--split", "event")
+    with h5py.File(data, "a") as file:
+        for number, name in enumerate(n for n in file["data"] if n.endswith("_EV")):
+            file["data"][name].attrs["source_id"] = sides[number % 2]
+    told, _ = run(*MODEL, "--data", data, "--split", "event")
+    assert told["data"]["records"] == {"small": {"event": 2}}
+    assert told["data"]["stations"] == "events held out"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("nothing.h5", "no such file; name weights"), ("there.txt", "expected .tflite or .h5")],
