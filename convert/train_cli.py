@@ -26,9 +26,7 @@ def _options(
 ) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Options]:
     """Return what reads NAME=VALUE pairs over given options."""
 
-    def read(
-        context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
-    ) -> Options:
+    def read(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> Options:
         try:
             return changed(options, given)
         except ValueError as error:
@@ -92,9 +90,7 @@ def _options(
     help="What is held out for scoring as a whole; event: STEAD's source_id.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
-@click.option(
-    "--minutes", type=FiniteRange(min=0, min_open=True), help="Or: time to learn for."
-)
+@click.option("--minutes", type=FiniteRange(min=0, min_open=True), help="Or: time to learn for.")
 @click.option(
     "--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Windows a batch."
 )
@@ -137,6 +133,11 @@ def _options(
     help="Samples that each of them keeps in memory.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of all that is random.")
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Compute in one thread on the CPU: the same command gives the same bits.",
+)
 @click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
 @click.option(
     "--hard-negatives",
@@ -162,6 +163,7 @@ def train(
     workers: int,
     memory_mb: int,
     seed: int,
+    deterministic: bool,
     initial: Path | None,
     hard_negatives: Path | None,
     resume: bool,
@@ -173,6 +175,8 @@ def train(
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
+    if deterministic and steps is None:
+        raise click.UsageError("--deterministic: give --steps; with --minutes the clock has a say")
     with quiet(gpus=True):
         from .training.dataset import DataFiles
         from .training.loop import LoopSettings
@@ -193,6 +197,7 @@ def train(
         initial=initial,
         hard_negatives=hard_negatives,
         licences=licences,
+        deterministic=deterministic,
         command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
     )
     finished = run(request, resume)

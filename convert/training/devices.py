@@ -15,6 +15,10 @@ class BatchError(EqedgeError):
     """A batch that the devices cannot share equally."""
 
 
+class DeterminismError(EqedgeError):
+    """Devices that are not known to compute the same bits twice."""
+
+
 @dataclass(frozen=True)
 class Device:
     """Where steps are computed.
@@ -25,6 +29,7 @@ class Device:
         dtype: Keras's dtype policy.
         names: TensorFlow's names of the devices that share each batch; none where one computes.
         idle: GPUs that the backend leaves unused.
+        deterministic: Whether it computes in one thread, so that sums have one order.
     """
 
     backend: str
@@ -32,6 +37,7 @@ class Device:
     dtype: str = "float32"
     names: tuple[str, ...] = ()
     idle: int = 0
+    deterministic: bool = False
 
     @property
     def told(self) -> str:
@@ -39,7 +45,8 @@ class Device:
         kind = "GPU" if self.is_gpu else "CPU"
         what = f"{len(self.names)} {kind}s" if self.names else kind
         rest = f"; {self.idle} more idle, KERAS_BACKEND=tensorflow uses all" if self.idle else ""
-        return f"{self.backend} on {what}, {self.dtype}{rest}"
+        order = ", one thread" if self.deterministic else ""
+        return f"{self.backend} on {what}, {self.dtype}{order}{rest}"
 
     def check_batch(self, windows: int) -> None:
         """Refuse a batch that does not divide.
@@ -56,27 +63,49 @@ class Device:
                 "CUDA_VISIBLE_DEVICES"
             )
 
+    def check_deterministic(self) -> None:
+        """Refuse what was not seen to compute the same bits twice.
 
-def find() -> Device:
+        Raises:
+            DeterminismError: It is asked for on a GPU.
+        """
+        if self.deterministic and self.is_gpu:
+            raise DeterminismError(
+                "--deterministic: not known to hold on a GPU; leave it out, or compute on the CPU "
+                "with CUDA_VISIBLE_DEVICES=-1"
+            )
+
+
+def find(deterministic: bool = False) -> Device:
     """Look for GPUs, and use mixed precision if they compute in bfloat16.
 
     All that TensorFlow sees share each batch: CUDA_VISIBLE_DEVICES leaves some out.
+
+    Args:
+        deterministic: Compute in one thread from now on; nothing may have been computed before.
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
+        if deterministic:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
         gpus = tf.config.list_physical_devices("GPU")
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         modern = all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         names = tuple(device.name for device in devices) if len(devices) > 1 else ()
-        return Device(backend, bool(gpus), _dtype(bool(gpus) and modern), names)
+        dtype = _dtype(bool(gpus) and modern)
+        return Device(backend, bool(gpus), dtype, names, deterministic=deterministic)
     import torch
 
+    if deterministic:
+        torch.set_num_threads(1)
     is_gpu = torch.cuda.is_available()
     modern = is_gpu and torch.cuda.is_bf16_supported()
-    return Device(backend, is_gpu, _dtype(modern), idle=max(0, torch.cuda.device_count() - 1))
+    idle = max(0, torch.cuda.device_count() - 1)
+    return Device(backend, is_gpu, _dtype(modern), idle=idle, deterministic=deterministic)
 
 
 def _dtype(modern: bool) -> str:

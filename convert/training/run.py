@@ -68,6 +68,7 @@ class TrainRequest:
     hard_negatives: Path | None = None
     licences: Sequence[str] = ()
     command: Sequence[str] = ()
+    deterministic: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Settings that an interrupted run may not change."""
@@ -75,6 +76,7 @@ class TrainRequest:
         return {
             "student": asdict(self.student),
             "seed": self.seed,
+            "deterministic": self.deterministic,
             "batch": self.batch_windows,
             "augment": asdict(self.augment),
             "labels": asdict(self.labels),
@@ -97,8 +99,9 @@ def run(request: TrainRequest, resume: bool) -> bool:
         DataError: The data have nothing to train on.
     """
     revision = git_revision()
-    found = devices.find()
+    found = devices.find(request.deterministic)
     found.check_batch(request.batch_windows)
+    found.check_deterministic()
     _claim(request.output, resume)
     initial, fooled = (
         None if resume else _network(path, request.student.architecture)

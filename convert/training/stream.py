@@ -72,7 +72,9 @@ def batches(
         sampler = _sampler(records, labels, settings, unusable)
         number = first
         while True:
-            yield sampler.batch(settings.seed, number, settings.batch_windows)
+            windows, targets = sampler.batch(settings.seed, number, settings.batch_windows)
+            # as they come out of another process
+            yield windows, targets.astype(np.float16).astype(np.float32)
             number += 1
     context = multiprocessing.get_context("spawn")
     lines: list[Any] = [context.Queue(QUEUED_BATCHES) for _ in range(workers)]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import re
@@ -26,45 +27,24 @@ from eqedge.convert.training.student import Student
 from eqedge.convert.weights import load_network
 from eqedge.models.shelf import weights_folder
 
-from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, distance, stream
-
-
-def go_on(broken, folder, spoil=lambda student: None):
-    """Take a broken-off run up with a new student to its end; return it, and where it began."""
-    student = Student(SETTINGS, seed=77)
-    loop.resume(broken, student, IDENTITY)
-    assert student.steps == BROKEN_AT
-    spoil(student)
-    before = {key: np.copy(value) for key, value in student.state().items()}
-    settings = LoopSettings(steps=STEPS, checkpoint_seconds=3600)
-    assert loop.train(student, 4e-3, stream, settings, folder, IDENTITY)
-    return student, before
+from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, stream
 
 
 @pytest.fixture(scope="module")
 def resumed(whole, tmp_path_factory):
-    """The broken-off run taken up by new objects, where it began, and its folder."""
+    """The broken-off run taken up by a new student to its end, and its folder."""
     folder = tmp_path_factory.mktemp("resumed")
-    return *go_on(whole.broken, folder), folder
-
-
-def test_resumed_run_ends_in_the_same_state(whole, resumed):
-    """Broken off and taken up by new objects, a run ends where it would have, but for rounding.
-
-    Threads add gradients in any order, and Adam makes much of it where a gradient is nearly none,
-    so single weights may differ; the whole is compared with the way that was left. Seen on a loaded
-    machine: 0.002 of it. Without the optimizer's state: 0.3.
-    """
-    student, before, _ = resumed
-    after = student.state()
-    for kind in ("weight", "average", "optimizer"):
-        apart = distance(after, whole.end, kind)
-        assert apart < 0.02 * distance(whole.end, before, kind), kind
+    student = Student(SETTINGS, seed=77)
+    loop.resume(whole.broken, student, IDENTITY)
+    assert student.steps == BROKEN_AT
+    settings = LoopSettings(steps=STEPS, checkpoint_seconds=3600)
+    assert loop.train(student, 4e-3, stream, settings, folder, IDENTITY)
+    return student, folder
 
 
 def test_a_run_notes_its_loss(resumed):
     """The mean over the steps since the line before, the last one's rate, and the speed."""
-    _, _, folder = resumed
+    _, folder = resumed
     (line,) = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
     assert line["steps"] == STEPS
     assert 0.01 < line["loss"] < 1.0
@@ -75,7 +55,7 @@ def test_a_run_notes_its_loss(resumed):
 
 def test_a_loss_that_is_no_number_ends_the_run(resumed):
     """One line with the remedy; the checkpoint stays that of before."""
-    student, _, folder = resumed
+    student, folder = resumed
     before = (folder / "checkpoint.npz").read_bytes()
     windows, targets = next(stream(0))
     settings = LoopSettings(steps=STEPS + 1, checkpoint_seconds=0)
@@ -83,18 +63,6 @@ def test_a_loss_that_is_no_number_ends_the_run(resumed):
     with pytest.raises(DivergedError, match=r"step 21 is nan; lower --learning-rate"):
         loop.train(student, 4e-3, lambda first: batches, settings, folder, IDENTITY)
     assert (folder / "checkpoint.npz").read_bytes() == before
-
-
-def test_a_lost_optimizer_state_would_show(whole, tmp_path):
-    """Taken up with the optimizer of a fresh student, the run ends elsewhere."""
-    fresh = Student(SETTINGS, seed=77).state()
-
-    def forget(student):
-        student.restore(student.state() | {k: v for k, v in fresh.items() if "optimizer" in k})
-
-    student, before = go_on(whole.broken, tmp_path, forget)
-    way = distance(student.state(), before, "weight")
-    assert distance(student.state(), whole.end, "weight") > 0.1 * way
 
 
 def test_training_changes_weights_and_average_lags(whole):
@@ -161,8 +129,8 @@ def arguments(data, output, *more):
 
 
 def test_command_wants_a_length(stead_file, tmp_path):
-    """Neither or both of --steps and --minutes is a usage error."""
-    for more in ([], ["--steps", "1", "--minutes", "1"]):
+    """Neither or both of --steps and --minutes is a usage error, so is a deterministic clock."""
+    for more in ([], ["--steps", "1", "--minutes", "1"], ["--minutes", "1", "--deterministic"]):
         result = CliRunner().invoke(train, arguments(stead_file, tmp_path, *more))
         assert result.exit_code == 2 and "--minutes" in result.output
 
@@ -222,15 +190,16 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
         next(iter(file["data"].values())).attrs["p_arrival_sample"] = 9000.0
         held = next(name for name in file["data"] if held_out(f"{name[:3]}.XX"))
         file["data"][held][...] = np.nan
-    output = tmp_path / "out"
+    output, teacher = tmp_path / "out", weights_folder() / "leqnet_gru_int8.tflite"
     command = [
         sys.executable,
         "-c",
         "from eqedge.convert.train_cli import train; train()",
-        *arguments(stead_file, output, "--steps", "100000"),
+        *arguments(stead_file, output, "--deterministic", "--teacher", str(teacher), "--steps"),
     ]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=plain)
+    plain["CUDA_VISIBLE_DEVICES"] = "-1"
+    process = subprocess.Popen([*command, "100000"], stderr=subprocess.PIPE, text=True, env=plain)
     lines = []
     for line in process.stderr:
         lines.append(line)
@@ -251,13 +220,16 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     assert next(note["steps"] for note in notes if "loss" in note) == 1
     assert (output / "learning.svg").exists() == (reached > 1)
 
-    more = ("--steps", str(reached + 2), "--resume")
-    result = CliRunner().invoke(train, arguments(stead_file, output, *more))
-    assert result.exit_code == 0 and "finished" in result.output, result.output
+    more = [str(reached + 2), "--resume"]
+    result = subprocess.run([*command, *more], capture_output=True, text=True, env=plain)
+    assert result.returncode == 0 and "finished" in result.stdout, result.stderr
     card = json.loads((output / "leqnet_gru.training.json").read_text())
     assert card["windows_seen"] == 2 * (reached + 2)
     assert card["skipped"] == {"label outside the trace": 1, "NaN or infinite samples": 1}
     assert str(tmp_path) not in json.dumps(card)
+    sha256 = hashlib.sha256(teacher.read_bytes()).hexdigest()
+    assert card["teachers"] == [{"file": teacher.name, "sha256": sha256, "licence": "not stated"}]
+    assert card["devices"] == "tensorflow on CPU, float32, one thread"
     assert (output / "leqnet_gru.weights.h5").exists()
     assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
     notes = [json.loads(line) for line in (output / "history.jsonl").read_text().splitlines()]

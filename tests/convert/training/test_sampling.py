@@ -80,7 +80,7 @@ def test_workers_make_the_same_batches_in_order(stead_file):
         for _ in range(4):
             (x, y), (u, v) = next(alone), next(shared)
             assert np.array_equal(x, u)
-            assert np.allclose(y, v, atol=1e-3)  # targets travel as half floats
+            assert np.array_equal(y, v)
     finally:
         shared.close()
     assert not multiprocessing.active_children()
