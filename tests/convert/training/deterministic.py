@@ -15,12 +15,12 @@ from eqedge.convert.training.student import Student
 
 from .steps import IDENTITY, SETTINGS, take_steps
 
-BROKEN_AT, STEPS = 3, 6
+BROKEN_AT, STEPS = 8, 11
+"""The average is updated in between."""
 
 
-def taken_up(folder, spoil):
-    """State at the end of the broken-off run that new objects take up."""
-    student = Student(SETTINGS, seed=77)
+def taken_up(student, folder, spoil=False):
+    """State at the end of the broken-off run that another student takes up."""
     loop.resume(folder / "broken", student, IDENTITY)
     if spoil:
         state = student.state()
@@ -42,11 +42,12 @@ def main(folder):
     whole = Student(SETTINGS, seed=1)
     take_steps(whole, folder / "broken", BROKEN_AT)
     take_steps(whole, folder, STEPS - BROKEN_AT)
+    other = Student(SETTINGS, seed=77)
     seen = {
         "told": told,
         "steps": whole.steps,
-        "taken up": same(taken_up(folder, spoil=False), whole.state()),
-        "spoilt": same(taken_up(folder, spoil=True), whole.state()),
+        "taken up": same(taken_up(other, folder), whole.state()),
+        "spoilt": same(taken_up(other, folder, spoil=True), whole.state()),
     }
     print(json.dumps(seen))
 
