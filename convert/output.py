@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from .. import EqedgeError
 from .card import card
+from .console import undisturbed
 from .conversion import Report
 from .microcontroller.sources import sources
 from .report import render
@@ -48,7 +46,7 @@ def write_all(report: Report) -> None:
             partial = final.with_name(f".{final.name}.part")
             waiting.append((partial, final))
             partial.write_bytes(content)
-        with _undisturbed():
+        with undisturbed():
             for partial, final in waiting:
                 os.replace(partial, final)
     except OSError as error:
@@ -69,23 +67,3 @@ def _contents(report: Report) -> Iterator[tuple[str, bytes]]:
         yield f"{result.name}.md", render(report, result).encode()
         yield f"{result.name}.tflite", result.data
         yield f"{result.name}.json", document.encode()
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait: between two renames a set is not whole."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread alone
-        return
-    came: list[int] = []
-    kept = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import EqedgeError
+from .console import undisturbed
 from .encoder import LayerWeights
 from .networks import Variant
 
@@ -179,22 +181,25 @@ def _answer(
 def _run_child(exchange: Path, what: str, progress: Progress | None) -> None:
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     command = [sys.executable, "-m", "eqedge.convert.worker", str(exchange)]
-    with (
-        open(exchange / "log", "w+", encoding="utf-8", errors="replace") as log,
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as child,
-    ):
+    with ExitStack() as files:
+        log = files.enter_context(open(exchange / "log", "w+", encoding="utf-8", errors="replace"))
+        child = None
         try:
+            with undisturbed():  # a child that is not yet known could not be ended
+                child = subprocess.Popen(
+                    command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+                )
             assert child.stdout is not None
+            files.enter_context(child.stdout)
             for line in child.stdout:
                 parts = line.rstrip("\n").split("\t")
                 if progress is not None and len(parts) == 4 and parts[0] == "progress":
                     progress(parts[1], int(parts[2]), int(parts[3]))
             code = child.wait()
         except BaseException:
-            child.kill()
-            child.wait()  # after Ctrl-C the context manager would not wait for long
+            if child is not None:
+                child.kill()
+                child.wait()
             raise
         log.seek(0)
         said = [line.strip() for line in log if line.strip()]
