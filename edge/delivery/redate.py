@@ -33,12 +33,8 @@ def redate(payload: bytes, moved_seconds: float) -> bytes:
         return payload
     try:
         return to_line(redated(message, moved_us))
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-    ):  # no time of this world: better as it was than not at all
-        return payload
+    except (TypeError, ValueError, OverflowError):
+        return payload  # no time of this world: better as it was than not at all
 
 
 def redated(message: Message, moved_us: int) -> Message:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import stat
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from eqedge.__main__ import main
 from eqedge.convert.quantize import QuantizeError, quantize
 
+from ..limits import file_size_limit
 from .conftest import write_records
 
 
@@ -200,15 +200,11 @@ def test_a_temporary_folder_that_is_full(built, windows, tmp_path, monkeypatch):
     """The windows handed to the converter need room; a limit on files stands for a full disk."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     network = built("leqnet-gru")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(QuantizeError, match=rf"temporary folder {tmp_path}: .*set TMPDIR"):
-            quantize(
-                "leqnet-gru", network.variant, network.layers, precision="int8", windows=windows
-            )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        file_size_limit(100_000),
+        pytest.raises(QuantizeError, match=rf"temporary folder {tmp_path}: .*set TMPDIR"),
+    ):
+        quantize("leqnet-gru", network.variant, network.layers, precision="int8", windows=windows)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,9 +1,7 @@
 """Heard samples to files: runs, dates, HDF5 in STEAD's layout, miniSEED read back by its bytes."""
 
-import resource
 import struct
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import h5py
@@ -14,6 +12,8 @@ from eqedge.firmware_bridge.monitor import Monitor
 from eqedge.firmware_bridge.packets import Hello, Samples
 from eqedge.firmware_bridge.recording import Recorder
 from eqedge.firmware_bridge.recording_files import RecordingError, open_writer
+
+from ..limits import file_size_limit
 
 START = datetime(2026, 12, 31, 23, 59, 58, 123_400, UTC)
 
@@ -143,21 +143,10 @@ def test_gaps_boots_and_late_packets(hello):
     assert {dated for _, dated, _ in kept.runs} == {"arrival"}
 
 
-@contextmanager
-def disk_of(size):
-    """No file may grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_costs_no_sample_that_was_there_before(tmp_path, hello, waves):
     """HDF5 is closed whole, and is no longer than its contents; the rest is one line."""
     path, counts, taken = tmp_path / "x.hdf5", waves(250), 0
-    with disk_of(1_700_000):
+    with file_size_limit(1_700_000):
         writer = open_writer(path, "XX", "EQEDG")
         with pytest.raises(RecordingError, match="File too large"):
             for second in range(1000):

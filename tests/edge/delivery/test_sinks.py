@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from eqedge.edge.delivery.sinks import JsonLines, OutputError
+
+from ...limits import file_size_limit
 
 
 @contextmanager
@@ -29,17 +30,6 @@ def small_disk(folder, size="64k"):
 def remount(folder, mode):
     """Make a small disk read-only (`ro`) or writable (`rw`)."""
     subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
-
-
-@contextmanager
-def file_size_limit(size):
-    """Within, no file of this process grows beyond `size` bytes; needs no privilege."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def fill(folder):

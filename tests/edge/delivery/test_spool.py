@@ -13,7 +13,8 @@ from eqedge.edge.settings import SettingsError, SpoolSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .test_sinks import file_size_limit, fill, no_new_names, numbers, remount, small_disk
+from ...limits import file_size_limit
+from .test_sinks import fill, no_new_names, numbers, remount, small_disk
 
 
 def body(number, size=200):
