@@ -171,15 +171,18 @@ def _watch(
     hop_seconds: float,
     minutes: float,
 ) -> NodeCost:
+    received: list[bytes] = []
+
     def alive() -> None:
+        with suppress(BlockingIOError):
+            while True:  # read as it fills: many a machine's queue holds ten
+                received.append(manager.recv(4096))
         if process.poll() is not None:
             said = (folder / "log").read_text(errors="replace").strip().splitlines()
             raise BenchError(f"the node ended: {said[-1] if said else process.returncode}")
 
     def ready() -> bool:
-        with suppress(BlockingIOError):
-            return b"READY=1" in manager.recv(4096)
-        return False
+        return any(b"READY=1" in text for text in received)
 
     def newest() -> dict[str, float]:
         with suppress(OSError, ValueError):

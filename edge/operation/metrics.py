@@ -77,6 +77,7 @@ class Metrics:
     clock_offset_seconds: float | None = _gauge("Offset of the clock that dates samples.")
     clock_error_seconds: float | None = _gauge("Half width of the uncertainty of a sample's time.")
     health_errors_total: int = _counter("Health files that could not be written.")
+    notify_unsent_total: int = _counter("Notifications that systemd's queue refused.")
     resident_memory_bytes: int | None = _gauge("Memory of the process.")
     disk_free_bytes: int | None = _gauge("Space left where messages are kept.")
 

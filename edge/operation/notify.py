@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 MAX_STATUS_CHARS = 200
+STOPPING_WAIT_SECONDS = 1.0
+"""How long `stopping` tries to reach a manager whose queue is full; samples are over by then."""
+RETRY_SECONDS = 0.02
 
 
 class Notifier:
@@ -15,7 +19,7 @@ class Notifier:
     Attributes:
         watchdog_seconds: Within this time `watchdog` must be called again, or systemd kills the
             service; None where it keeps no watch. A third of it is a good interval.
-        unsent: Words that did not get through.
+        unsent: Attempts to send that failed: the manager's queue was full, or it was gone.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
@@ -31,22 +35,33 @@ class Notifier:
             # A manager with a full queue must not hold up the samples.
             self._socket.setblocking(False)
 
-    def ready(self, status: str = "") -> None:
-        """Say that the start is over: model loaded, outputs open."""
-        self._send("READY=1", *_status_line(status))
+    def ready(self, status: str = "") -> bool:
+        """Report that the start is over: model loaded, outputs open.
+
+        Returns:
+            Whether it was sent, or nobody listens. If not, call again soon: systemd ends a service
+            that does not report ready in time.
+        """
+        return self._send("READY=1", *_status_line(status))
 
     def status(self, text: str) -> None:
         """Say how it goes, in a line that `systemctl status` shows."""
         self._send(*_status_line(text))
 
-    def watchdog(self) -> None:
-        """Say that all is alive; only to be called when samples, inference and output are."""
-        if self.watchdog_seconds is not None:
-            self._send("WATCHDOG=1")
+    def watchdog(self) -> bool:
+        """Report that all is alive; only to be called when samples, inference and output are.
+
+        Returns:
+            Whether it was sent, or nobody listens. If not, the watchdog's time runs on; call again
+            soon.
+        """
+        return self.watchdog_seconds is None or self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
-        self._send("STOPPING=1")
+        """Report that the end has begun, with a short wait where the manager's queue is full."""
+        deadline = time.monotonic() + STOPPING_WAIT_SECONDS
+        while not self._send("STOPPING=1") and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -54,13 +69,15 @@ class Notifier:
             self._socket.close()
             self._socket = None
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> bool:
         if self._socket is None or not lines:
-            return
+            return True
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError:
             self.unsent += 1
+            return False
+        return True
 
 
 def _status_line(text: str) -> list[str]:

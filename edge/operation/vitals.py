@@ -136,12 +136,12 @@ class Vitals:
             self._server.close()
 
     def _feed(self, now: float) -> None:
+        # What a full queue refused is sent again at the next look; nothing waits for it here.
         if not self._is_ready:
-            self._is_ready = True
-            self._notifier.ready("waiting for samples")
-        if now >= self._next_meal and self._state.feeds_watchdog:
+            self._is_ready = self._notifier.ready("waiting for samples")
+        is_due = now >= self._next_meal and self._state.feeds_watchdog
+        if is_due and self._notifier.watchdog():
             self._next_meal = now + FEED_SHARE * (self._notifier.watchdog_seconds or 60.0)
-            self._notifier.watchdog()
 
     def _tell_changes(self, before: Liveness) -> None:
         for stage, state in self._state.stages.items():
@@ -199,6 +199,7 @@ class Vitals:
             metrics.inference_rtf = round((account.inference_seconds - scoring) / (now - then), 5)
         metrics.resident_memory_bytes = _resident_bytes()
         metrics.health_errors_total = self._files.errors
+        metrics.notify_unsent_total = self._notifier.unsent
         for measure in self._measures:
             measure(metrics)
 

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from contextlib import closing
@@ -69,12 +70,37 @@ def test_a_manager_that_is_gone_or_deaf_is_counted(tmp_path):
     path = str(tmp_path / "deaf")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
         receiver.bind(path)
-        deaf = Notifier({"NOTIFY_SOCKET": path})
+        deaf = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"})
+        assert deaf.ready() and deaf.watchdog()
         begin = time.monotonic()
         for _ in range(2000):
             deaf.status("x")
-        assert deaf.unsent > 0
-        assert time.monotonic() - begin < 2
+        assert not deaf.ready() and not deaf.watchdog()
+        assert deaf.unsent > 2
+        assert time.monotonic() - begin < 60, "a wait of 30 ms for each would take longer"
+
+
+def test_stopping_waits_a_little_for_a_full_queue(tmp_path):
+    """It arrives where the manager reads again soon; where it does not, the end comes anyway."""
+    path = str(tmp_path / "busy")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
+        receiver.bind(path)
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        while notifier.unsent == 0:
+            notifier.status("x")
+        notifier.stopping()
+        assert notifier.unsent > 2, "it tried more than once and came back"
+        received = []
+
+        def read():
+            while "STOPPING=1" not in received:
+                received.append(receiver.recv(1000).decode())
+
+        reader = threading.Timer(0.2, read)
+        reader.start()
+        notifier.stopping()
+        reader.join(60)
+        assert received[-1] == "STOPPING=1"
 
 
 @pytest.mark.parametrize(

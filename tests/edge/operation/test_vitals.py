@@ -1,6 +1,7 @@
 """What is judged, told and done at each tick, on a clock that the test sets."""
 
 import socket
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +61,8 @@ class Bench:
     def __init__(self, tmp_path, **health):
         self.stage = Stage()
         self.said = []
+        self.words = []
+        self.is_read = True
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(tmp_path / "notify"))
         self.manager.setblocking(False)
@@ -75,7 +78,12 @@ class Bench:
         )
 
     def run(self, seconds, *, samples=True, windows=True):
-        """Let time pass, a tick a second; return how often the watchdog was fed."""
+        """Let time pass; return how often the watchdog was fed."""
+        self.let_pass(seconds, samples=samples, windows=windows)
+        return self.heard().count("WATCHDOG=1")
+
+    def let_pass(self, seconds, *, samples=True, windows=True):
+        """Let time pass, a tick a second."""
         for _ in range(seconds):
             self.stage.now += 1.0
             if samples:
@@ -83,16 +91,29 @@ class Bench:
             if windows:
                 self.vitals.inferred(SCORED, 0.25)
             self.vitals.tick(Account(events=3))
-        return self.heard().count("WATCHDOG=1")
+            if self.is_read:
+                self.read()
+
+    def read(self):
+        """Empty the socket, as systemd does: Linux' usual queue holds ten datagrams."""
+        with suppress(BlockingIOError):
+            while True:
+                self.words.append(self.manager.recv(4096).decode())
 
     def heard(self):
-        """All that systemd was told since last asked."""
-        words = []
-        while True:
-            try:
-                words.append(self.manager.recv(4096).decode())
-            except BlockingIOError:
-                return words
+        """All that systemd received since this was last called."""
+        self.read()
+        words, self.words = self.words, []
+        return words
+
+    def clog(self):
+        """Fill the socket's queue and read no more, as a systemd does that has no time."""
+        self.is_read = False
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as other:
+            other.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    other.sendto(b"X_OTHER=1", self.manager.getsockname())
 
 
 @pytest.fixture
@@ -112,6 +133,30 @@ def test_a_healthy_node_feeds_the_watchdog_three_times_in_its_time(bench):
     record = bench.stage.published[-1]
     assert (record["state"], record["events_total"], record["spool_messages"]) == ("healthy", 3, 7)
     assert (record["lag_seconds"], record["inference_duration_seconds"]) == (0.25, 0.0015)
+
+
+def test_a_ping_that_a_full_queue_refused_is_sent_again_at_once(bench):
+    """Not a third of the watchdog's time later; each refusal is counted in the health record."""
+    assert bench.run(5) == 1
+    bench.clog()
+    assert bench.run(20) == 0
+    bench.is_read = True
+    assert bench.run(1) == 1
+    assert bench.run(9) == 0
+    assert bench.run(1) == 1
+    assert bench.stage.published[-1]["notify_unsent_total"] == 15
+
+
+def test_ready_is_sent_until_it_got_through(bench):
+    """Systemd ends a service whose READY=1 it never received; it is sent once."""
+    bench.clog()
+    bench.let_pass(30)
+    assert set(bench.heard()) == {"X_OTHER=1"}
+    bench.is_read = True
+    bench.let_pass(30)
+    received = bench.heard()
+    assert received[0].startswith("READY=1\n")
+    assert len([text for text in received if "READY=1" in text]) == 1
 
 
 def test_what_the_sensor_says_of_itself_is_told(bench):
