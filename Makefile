@@ -71,12 +71,12 @@ soak: setup
 	$(BIN)/python -m tests.soak --hours $(HOURS) --speed $(SPEED) --seed $(SEED)
 
 arm64-smoke: $(NODE)/.installed
-	$(NODE)/bin/python -m tests.arm64_smoke
+	$(NODE)/bin/python -m tests.smoke.arm64
 
 ACCEL ?= tcg
 systemd-smoke: APT += mmdebstrap e2fsprogs qemu-system-x86
 systemd-smoke: setup
-	$(BIN)/python -m tests.systemd_smoke --accel $(ACCEL)
+	$(BIN)/python -m tests.smoke.systemd --accel $(ACCEL)
 
 clean:
 	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,14 +9,14 @@ from .convert.comparison.cli import compare
 from .convert.console import plainly
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
-from .convert.train_cli import train
+from .convert.training.cli import train
 from .edge.cli import run
-from .edge.operation.bench_cli import bench
-from .edge.operation.doctor_cli import doctor
-from .edge.operation.listing import events
-from .edge.operation.service_cli import install_service
 from .edge.replay.sample_cli import sample
-from .firmware_bridge.cli import sensor
+from .edge.tools.bench_cli import bench
+from .edge.tools.doctor_cli import doctor
+from .edge.tools.events import events
+from .edge.tools.sensor.cli import sensor
+from .edge.tools.service_cli import install_service
 from .models.cli import models
 
 
@@ -29,7 +29,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
     if version:
         click.echo(f"eqedge {metadata.version('eqedge')}")
         if verbose:
-            from .edge.operation.about import about
+            from .edge.tools.about import about
 
             click.echo("\n".join(about()))
     elif context.invoked_subcommand is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..models.shelf import CARD_SCHEMA
 from .conversion import Converted, Report
-from .sensitivity import is_tuned
+from .quantization.sensitivity import is_tuned
 
 
 def card(report: Report, result: Converted) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..models.spec import ModelSpec
 from .agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
-from .flatbuffer import Contents
 from .microcontroller.proof import MicroModel
-from .sensitivity import Step
+from .quantization.flatbuffer import Contents
+from .quantization.sensitivity import Step
 
 TUNING_STEPS = 3000
 """Two minutes on one core for LEQNet; twice as many gain another half point of picks."""

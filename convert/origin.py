@@ -12,7 +12,7 @@ from typing import Any
 from .. import EqedgeError
 from ..models.spec import BandPass, ModelSpec, Preparation
 from .conversion import ConvertSettings
-from .weights import LoadedNetwork
+from .graph.weights import LoadedNetwork
 
 PUBLISHED_PREPARATION = Preparation("linear", BandPass(1.0, 45.0), "std")
 """What EQTransformer and LEQNet were trained on."""

@@ -17,19 +17,19 @@ from ..models.spec import ModelSpec
 from .agreement import comparable, disagreement
 from .calibrate import CalibrationData, load_windows
 from .conversion import AUTO, TFLM, Converted, ConvertSettings, Progress, Report
-from .crops import WindowSet
-from .flatbuffer import contents
-from .forms import Forms
-from .macs import count_macs
+from .data.crops import WindowSet
+from .graph.macs import count_macs
+from .graph.weights import LoadedNetwork, load_network
 from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
 from .origin import describe_weights, held_out_stations
 from .output import check_writable, write_all
-from .quantize import QuantizeError
-from .sensitivity import Step, Verdict, groups_of, most_steps, search
-from .stage_error import stage_errors, stages
+from .quantization.flatbuffer import contents
+from .quantization.precisions import Forms
+from .quantization.quantize import QuantizeError
+from .quantization.sensitivity import Step, Verdict, groups_of, most_steps, search
+from .quantization.stage_error import stage_errors, stages
 from .verify import compare
-from .weights import LoadedNetwork, load_network
 
 EQUIVALENCE_LIMIT = 1e-3
 """More than this between Keras and the float graph is a fault. Rounding gives 1e-5; published

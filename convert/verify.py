@@ -13,9 +13,9 @@ from ..edge.picks import Peak, find_peaks
 from ..models.shelf import Model
 from ..models.spec import HEADS, ModelSpec
 from .agreement import Agreement, HeadAgreement
-from .crops import WindowSet
-from .labelled import judge_head, summed
-from .training.outcomes import TOLERANCE_SAMPLES, PhaseScore
+from .data.crops import WindowSet
+from .data.labelled import judge_head, summed
+from .data.outcomes import TOLERANCE_SAMPLES, PhaseScore
 
 LATENCY_ROUNDS = 60
 

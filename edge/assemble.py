@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from .. import EqedgeError
 from ..firmware_bridge.counters import Unwrapper
 from ..firmware_bridge.packets import Hello, Packet, Samples, TimeReply
-from .clock import Arrival, Clock, Ticked
-from .records import Block
+from .dating.arrivals import Arrival, Clock, Ticked
 from .resample import RateError, polyphase, same_rate
+from .types import Block
 
 Columns = tuple[int | None, int | None, int | None]
 """Column of E, N, Z in the counts, None where the sensor has none."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .settings import (
+from .settings.node import (
     SensorSettings,
     Settings,
     SettingsError,
@@ -63,7 +63,7 @@ def _seconds(
 def _print_config(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print every setting and leave."""
     if value and not context.resilient_parsing:
-        from .operation.config import reference
+        from .settings.config import reference
 
         click.echo(reference(), nl=False)
         context.exit()
@@ -203,7 +203,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
     looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
     `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
-    from .operation.flags import settings_of, warnings
+    from .settings.flags import settings_of, warnings
 
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
@@ -236,12 +236,12 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     from ..firmware_bridge.port import Port
     from ..models.shelf import open_model
     from .daemon import Daemon
+    from .delivery.file import Sink
     from .delivery.outputs import Delivery
-    from .delivery.sinks import Sink
-    from .delivery.snippets import Snippets
+    from .delivery.waveforms import Snippets
+    from .health.monitor import Vitals
     from .message import Node
-    from .operation.account import Watches
-    from .operation.vitals import Vitals
+    from .run_counts import Watches
     from .sources import SerialSource, Source
 
     # A crash inside a library, or systemd's SIGABRT to a hung node, says where.

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from ..firmware_bridge.decoder import Decoder
 from ..models.shelf import Model
 from .assemble import Assembler
-from .delivery.sinks import Sink
+from .delivery.file import Sink
 from .detector import Detector
 from .gaps import GapPolicy
-from .introduction import Introduction
+from .health.sensor import SensorLog
+from .identification import Introduction
 from .message import Node
-from .operation.account import Account, Watch, Watches
-from .operation.sensor_health import SensorLog
 from .pace import Pace
 from .prepare import prepare
-from .records import NANOSECONDS, Block, Probabilities, Trigger, Window
 from .resample import Resampler
-from .settings import Settings
+from .run_counts import Account, Watch, Watches
+from .settings.node import Settings
 from .sources import Source
 from .stack import Stack
 from .trigger import Associator, thresholds_of
+from .types import NANOSECONDS, Block, Probabilities, Trigger, Window
 from .windows import Windower
 
 AT_ONCE_NS = 1_000_000

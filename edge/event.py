@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.spec import Thresholds
-from .records import EventType, Phase, Pick, Trigger
-from .settings import TriggerSettings
+from .settings.node import TriggerSettings
 from .stack import Stacked
+from .types import EventType, Phase, Pick, Trigger
 
 Curves = NDArray[np.float32]
 """(n, 3) stacked probabilities on the newest window's samples, zero where not yet confirmed."""

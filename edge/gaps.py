@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .records import Block
-from .settings import WindowSettings
+from .settings.node import WindowSettings
+from .types import Block
 
 
 @dataclass

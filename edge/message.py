@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 
 from ..models.shelf import Model
-from .records import NANOSECONDS, Message, Pick, Trigger
-from .settings import Settings, StationSettings
+from .settings.node import Settings, StationSettings
 from .trigger import thresholds_of
+from .types import NANOSECONDS, Message, Pick, Trigger
 
 SCHEMA = 1
 """Version of the message: fields are added, never renamed; this number tells when they are."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..models.spec import ModelSpec, Thresholds
-from .records import Window
-from .refusal import check
-from .settings import WindowSettings
+from .settings.node import WindowSettings
+from .settings.validation import check
+from .types import Window
 
 EASE_SECONDS = 60.0
 """After this much data without lag the hop is halved again."""

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .. import EqedgeError
-from .records import Block
+from .types import Block
 
 PASS_SHARE = 0.4
 """Of the lower rate: what lies below this frequency passes untouched."""

@@ -12,9 +12,9 @@ from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortState
 from ..firmware_bridge.virtual import VirtualSensor
-from .clock import Arrival, Clock, ReplayClock, SimClock
-from .records import NANOSECONDS
-from .tick_dating import Questions, TickDatedClock
+from .dating.arrivals import Arrival, Clock, ReplayClock, SimClock
+from .dating.ticks import Questions, TickDatedClock
+from .types import NANOSECONDS
 
 if TYPE_CHECKING:
     from .replay.timeline import Timeline  # brings h5py, 11 MB that a live node need not carry

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Probabilities, Window
+from .types import Probabilities, Window
 
 NEW_EDGE_SECONDS = 5.0
 """Signal after a sample that gives a window's word on it full weight."""

@@ -15,9 +15,9 @@ import numpy as np
 from ..models.spec import ModelSpec, Thresholds
 from .event import Curves, Event, Limits
 from .picks import find_peaks
-from .records import Phase, Pick, Trigger
-from .settings import SettingsError, TriggerSettings
+from .settings.node import SettingsError, TriggerSettings
 from .stack import Stacked
+from .types import Phase, Pick, Trigger
 
 COLUMNS: dict[Phase, int] = {"P": 1, "S": 2}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Block, Window
-from .settings import SettingsError, WindowSettings
+from .settings.node import SettingsError, WindowSettings
+from .types import Block, Window
 
 
 class Ring:

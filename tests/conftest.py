@@ -13,6 +13,14 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.support.wire import (  # noqa: F401  (fixtures)
+    hello,
+    packet_from,
+    root,
+    vectors,
+    waves,
+)
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,8 @@ from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
-from .broker import broker  # noqa: F401
+from tests.support.broker import broker  # noqa: F401
+
 from .conftest import SHARED
 
 ROOT = Path(__file__).resolve().parent.parent

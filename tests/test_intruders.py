@@ -11,7 +11,8 @@ import numpy as np
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
-from .broker import Broker, find, free_port, wait_until
+from tests.support.broker import Broker, find, free_port, wait_until
+
 from .test_liveness import Sensor, health, live_config, node, said  # noqa: F401
 
 SECRET = "Xq7-nobody-may-read-this"

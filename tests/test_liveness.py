@@ -18,7 +18,7 @@ from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
-from .broker import broker, free_port, wait_until  # noqa: F401
+from tests.support.broker import broker, free_port, wait_until  # noqa: F401
 
 
 class Sensor:

@@ -20,7 +20,7 @@ from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
-from .broker import free_port, wait_until
+from tests.support.broker import free_port, wait_until
 
 ENZ = ("HHE", "HHN", "HHZ")
 

@@ -11,7 +11,8 @@ import pytest
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
-from .broker import broker, wait_until  # noqa: F401
+from tests.support.broker import broker, wait_until  # noqa: F401
+
 from .test_liveness import Manager, Sensor, health, live_config, node, said  # noqa: F401
 
 ENDLESS = Path(__file__).parent / "vectors" / "endless.tflite"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ..agreement import Agreement
 from ..conversion import Progress
-from ..crops import WindowSet
-from ..training.records import WINDOW_SAMPLES, DataError, index_continuous, merge
+from ..data.crops import WindowSet
+from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
+from ..data.waveforms import Waveforms
 from ..training.score import TRIAL_SEED
-from ..training.waveforms import Waveforms
 from ..verify import Detects, compare_detectors
 from .entrants import Entrant
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quantize import QuantizeError
+from ..quantization.quantize import QuantizeError
 from .entrants import Entrant
 
 ROUNDS = 60

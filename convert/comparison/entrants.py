@@ -16,11 +16,11 @@ from ...models.shelf import Model, open_model, shipped
 from ...models.spec import ModelSpec
 from ..calibrate import load_windows
 from ..conversion import ConvertSettings, Progress
-from ..forms import Forms
-from ..macs import count_macs
+from ..graph.macs import count_macs
+from ..graph.weights import load_network
 from ..origin import describe_weights, held_out_stations
+from ..quantization.precisions import Forms
 from ..training.teachers import open_teacher
-from ..weights import load_network
 
 Detect = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(window_samples, 3) prepared -> (window_samples, 3) detection, P, S."""

@@ -10,12 +10,12 @@ from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import HEADS
 from ..conversion import Progress
-from ..labelled import Judged, Marks, judge_head, summed
-from ..training.cuts import Cut, cuts
-from ..training.outcomes import PhaseScore
-from ..training.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
+from ..data.cuts import Cut, cuts
+from ..data.labelled import Judged, Marks, judge_head, summed
+from ..data.outcomes import PhaseScore
+from ..data.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
+from ..data.waveforms import Waveforms
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
-from ..training.waveforms import Waveforms
 from .entrants import Entrant
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...models.spec import HEADS
 from ..agreement import Agreement
-from ..training.outcomes import PhaseScore
+from ..data.outcomes import PhaseScore
 from .costs import Cost
 from .entrants import Entrant
 from .scores import Score, Scored

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..training.cuts import Cut
+from ..data.cuts import Cut
+from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
+from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..training.dataset import LabelMap
-from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
-from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..training.score import EDGE_SAMPLES, unlabelled_in
 from .stream import Stream
 from .subjects import Subject

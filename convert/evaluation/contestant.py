@@ -14,7 +14,7 @@ from ...edge.detector import Detector
 from ...edge.prepare import prepare
 from ...models.shelf import open_model, shipped
 from ...models.spec import ModelSpec, Thresholds
-from ..training.records import WINDOW_SAMPLES
+from ..data.records import WINDOW_SAMPLES
 from ..training.score import Predict
 from ..training.teachers import open_teacher
 

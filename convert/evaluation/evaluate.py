@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.replay.scoreboard import TOLERANCE_SECONDS
+from ..data.waveforms import Unusable
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
-from ..training.waveforms import Unusable
 from .contestant import Contestant, open_contestant
 from .summary import of_network, pair_name, table
 from .triggers import account_of, events_of, open_run

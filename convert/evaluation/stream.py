@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..training.outcomes import TOLERANCE_SAMPLES
-from ..training.records import RATE_HZ, WINDOW_SAMPLES, Record
-from ..training.waveforms import Waveforms
+from ..data.outcomes import TOLERANCE_SAMPLES
+from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.waveforms import Waveforms
 from .contestant import Contestant
 
 HOP_SAMPLES = 25

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...edge.replay.heaps import GuardedHdf5
 from ...edge.replay.stead import SteadError, number, rows_of
-from ..training.records import RATE_HZ, DataError, Record, event_of, read_attributes
+from ..data.records import RATE_HZ, DataError, Record, event_of, read_attributes
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes
-from ..training.records import RATE_HZ
+from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes
+from ..data.records import RATE_HZ
 from ..training.score import ONSET_AGES_SAMPLES, phase_table
 from .account import Account, Noise, Onsets
 from .choice import chosen

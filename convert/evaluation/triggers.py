@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
-from ...edge.records import NANOSECONDS, Message, Phase
 from ...edge.replay.playlist import Playlist, choose
 from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.stead import SteadFile, Trace, number
 from ...edge.replay.timeline import Placement
+from ...edge.types import NANOSECONDS, Message, Phase
+from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
+from ..data.records import RATE_HZ, Record, station_of
 from ..training.dataset import LabelMap
-from ..training.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
-from ..training.records import RATE_HZ, Record, station_of
 from ..training.score import seen_by_all
 from .account import Account, Noise, Onsets
 from .subjects import Subject, subject_of

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..training.cuts import Cut, cuts
+from ..data.cuts import Cut, cuts
+from ..data.records import RATE_HZ, DataError, Record, index_continuous
+from ..data.waveforms import Unusable, Waveforms
 from ..training.dataset import DataFiles, index_files, teacher_labels
-from ..training.records import RATE_HZ, DataError, Record, index_continuous
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
-from ..training.waveforms import Unusable, Waveforms
 from .account import Account, Ledger
 from .contestant import Contestant
 from .stream import listen

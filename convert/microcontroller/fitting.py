@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..flatbuffer import op_name
-from .editing import Editor, readers
+from ..quantization.editing import Editor, readers
+from ..quantization.flatbuffer import op_name
 
 MOST_CONCATENATED = 10
 """Inputs of one CONCATENATION that TensorFlow Lite for Microcontrollers takes."""

@@ -12,7 +12,7 @@ from ... import EqedgeError
 from ...edge.detector import dequantized, quantized
 from ...edge.runtime import hushed
 from ...models.spec import HEADS
-from ..flatbuffer import open_flatbuffer
+from ..quantization.flatbuffer import open_flatbuffer
 
 SMALLEST_ARENA = 1 << 14
 """Bytes; with a few dozen the interpreter crashes instead of refusing."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from ..flatbuffer import is_constant
-from .editing import Editor
+from ..quantization.editing import Editor
+from ..quantization.flatbuffer import is_constant
 from .recurrences import Collected, Recurrence, Row, Slot, recurrence_of
 from .repeats import find_repeats
 

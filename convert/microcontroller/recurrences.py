@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from ..flatbuffer import is_constant, op_name
-from .editing import readers
+from ..quantization.editing import readers
+from ..quantization.flatbuffer import is_constant, op_name
 from .repeats import Repeat
 
 Slot = tuple[int, int]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..flatbuffer import is_constant
+from ..quantization.flatbuffer import is_constant
 
 SHORTEST_PERIOD, LONGEST_PERIOD = 4, 64
 FEWEST_REPEATS = 8

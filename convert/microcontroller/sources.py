@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ...models.spec import HEADS, ModelSpec, Preparation
-from ..flatbuffer import open_flatbuffer
+from ..quantization.flatbuffer import open_flatbuffer
 from .interpreter import MicroError, head_places
 from .proof import MicroModel
 from .report import render, resolver_calls

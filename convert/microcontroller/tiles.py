@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from ..flatbuffer import op_name
-from .editing import Editor, readers
+from ..quantization.editing import Editor, readers
+from ..quantization.flatbuffer import op_name
 
 LARGEST_ACTIVATION = 56_000
 """Bytes above which an activation is made in blocks; a convolution at full rate stays below."""

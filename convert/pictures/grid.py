@@ -14,8 +14,8 @@ from ...edge.prepare import COMPONENTS
 from ...edge.replay.playlist import choose
 from ...edge.replay.scoreboard import TOLERANCE_SECONDS
 from ...edge.replay.stead import SteadFile, Trace
+from ..data.records import RATE_HZ
 from ..evaluation.triggers import open_run
-from ..training.records import RATE_HZ
 from . import ink
 from .canvas import PlotError
 from .view import arrivals

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .records import HELD_OUT_PERCENT, Index
+from ..data.records import HELD_OUT_PERCENT, Index
 
 SCHEMA = 1
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .outcomes import Outcomes, verdicts_of
+from ..data.outcomes import Outcomes, verdicts_of
 from .score import Predict, Trial
 
 GRID = tuple(round(0.1 + 0.05 * k, 2) for k in range(17))

@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .index_cache import kept_index
+from ..data.index_cache import kept_index
+from ..data.records import (
+    DataError,
+    Index,
+    Split,
+    index_continuous,
+    index_stead,
+    merge,
+    split_by_event,
+)
+from ..data.waveforms import Unusable, Waveforms
 from .label_cache import (
     LabelBook,
     RecordKey,
@@ -18,9 +28,7 @@ from .label_cache import (
     write_labels,
 )
 from .library import Library
-from .records import DataError, Index, Split, index_continuous, index_stead, merge, split_by_event
 from .teachers import open_teacher
-from .waveforms import Unusable, Waveforms
 
 UNHEARD = "continuous and labelled by no teacher (--teacher)"
 LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...edge.picks import find_peaks
-from .records import Record
+from ..data.records import Record
+from ..data.waveforms import Waveforms
 from .teachers import Teacher, label_track
-from .waveforms import Waveforms
 
 
 class LabelCacheError(EqedgeError):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.records import Record
 from .example import Example, onsets
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .options import LabelOptions
-from .records import Record
 
 SAME_ONSET_SAMPLES = 50
 OVERRIDE_SAMPLES = 100

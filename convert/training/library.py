@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.records import WINDOW_SAMPLES, DataError, Record
+from ..data.waveforms import Unusable, Waveforms
 from .example import Example
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .labels import annotate
-from .records import WINDOW_SAMPLES, DataError, Record
-from .waveforms import Unusable, Waveforms
 
 SURE_HEIGHT = 0.3
 QUIET_PROBABILITY = 0.08

@@ -13,9 +13,11 @@ from typing import Any
 from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
-from ..networks import REPORT_VARIANT
-from ..stored import WeightsError
-from ..weights import load_network
+from ..data.records import Index, Record
+from ..data.waveforms import Unusable
+from ..graph.networks import REPORT_VARIANT
+from ..graph.stored import WeightsError
+from ..graph.weights import load_network
 from . import devices, loop, mining
 from .card import Run, git_revision, sha256_of, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
@@ -31,13 +33,11 @@ from .dataset import (
 from .history import HISTORY, Stretch, note
 from .library import Library
 from .options import AugmentOptions, LabelOptions
-from .records import Index, Record
 from .replicas import replicas_on
 from .sampling import Mixture, Sampler
 from .score import TRIAL_DRAWS, TRIAL_SEED, make_trial, predictor, score
 from .stream import Batch, StreamSettings, batches
 from .student import Student, StudentSettings
-from .waveforms import Unusable
 
 MINED_SCENES = 12_000
 CENTRED_ON = 400

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ...edge.replay.synthetic import earthquake, noise
 from ...models.spec import ModelSpec
+from ..data.records import WINDOW_SAMPLES
 from .augment import add_event, add_noise, corrupt, seen
 from .example import NO_ONSETS, Example, nothing_in, onsets
 from .labels import CODA_FACTOR, draw
 from .library import Library
 from .options import AugmentOptions, LabelOptions
-from .records import WINDOW_SAMPLES
 
 LATE_SAMPLES = 300
 QUIET_SCENES = 0x5C

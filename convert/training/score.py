@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
-from .cuts import Cut, cuts
+from ..data.cuts import Cut, cuts
+from ..data.outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
+from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.waveforms import Unusable, Waveforms
 from .dataset import LabelMap
-from .outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
-from .records import RATE_HZ, WINDOW_SAMPLES, Record
-from .waveforms import Unusable, Waveforms
 
 TRIAL_SEED = 20260101
 TRIAL_DRAWS = 3

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...models.spec import ModelSpec
+from ..data.records import Record
+from ..data.waveforms import RecordKey, Unusable
 from .dataset import LabelMap
 from .library import Library
-from .records import Record
 from .sampling import Mixture, Sampler
-from .waveforms import RecordKey, Unusable
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 Skips = list[tuple[RecordKey, str]]

@@ -17,8 +17,8 @@ from ...edge.runtime import find_runtime, hushed
 from ...models.shelf import Model, open_model
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation
 from ..console import quiet
+from ..data.records import RATE_HZ, WINDOW_SAMPLES
 from .card import sha256_of
-from .records import RATE_HZ, WINDOW_SAMPLES
 
 UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
@@ -187,7 +187,7 @@ class KerasTeacher:
         Raises:
             WeightsError: It holds none.
         """
-        from ..weights import load_network
+        from ..graph.weights import load_network
 
         self.name = path.name.removesuffix(".h5").removesuffix(".weights")
         self.sha256 = sha256_of(path)

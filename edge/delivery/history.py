@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from ..records import Message
+from ..types import Message
 
 RECENT_BYTES = 1024 * 1024
 """How far back from its end an output is read: hundreds of events."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..records import Message
-from .sinks import to_line
+from ..types import Message
+from .file import to_line
 
 
 @dataclass(frozen=True)

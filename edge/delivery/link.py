@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ..settings import MqttSettings, SettingsError
+from ..settings.node import MqttSettings, SettingsError
 
 WINDOW_MESSAGES = 16
 """Messages on the way at a time; brokers take 20, unless they say otherwise."""

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..clock import host_synchronised
-from ..records import Message
-from ..settings import CODE, MqttSettings, SettingsError
+from ..dating.arrivals import host_synchronised
+from ..settings.node import CODE, MqttSettings, SettingsError
+from ..types import Message
+from .file import to_line
 from .flight import Flight, Sent
 from .home_assistant import announcements
 from .link import Link, LinkLost, read_credentials, reason_of, tls_context
 from .pick_log import PickLog, mark_historical
 from .redate import redate
-from .sinks import to_line
 from .spool import Entry, Spool
 
 TURN_SECONDS = 1.0

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..health.metrics import Metrics
 from ..message import Node
-from ..operation.metrics import Metrics
-from ..records import Message
-from ..settings import Settings
+from ..settings.node import Settings
+from ..types import Message
+from .file import JsonLines
 from .history import message_of, recent_lines
 from .mqtt import Mqtt
-from .sinks import JsonLines
 from .spool import Spool
 
 SPOOL_SUFFIX = ".spool"

@@ -6,8 +6,8 @@ import json
 from collections import OrderedDict
 from typing import Any
 
-from ..records import Message
-from .sinks import to_line
+from ..types import Message
+from .file import to_line
 
 REMEMBERED_EVENTS = 64
 """Events whose picks are known to be published."""

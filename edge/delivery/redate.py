@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..message import utc_text
-from ..records import Message
-from .sinks import to_line
+from ..types import Message
+from .file import to_line
 
 LEAST_MICROSECONDS = 1000
 """UTC that was moved by less since was as good then as now."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..settings import SpoolSettings
-from .sinks import OutputError
+from ..settings.node import SpoolSettings
+from .file import OutputError
 from .spool_file import Damaged, DiskRefuses, Row, SpoolFile, set_aside
 
 LATER_BOOT = ""

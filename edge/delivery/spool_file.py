@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from .sinks import NO_ROOM, OutputError
+from .file import NO_ROOM, OutputError
 
 APPLICATION_ID = 0x65716564
 """Marks the SQLite file as a spool, so that no other database is taken for one."""

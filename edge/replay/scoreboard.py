@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..records import Message
+from ..types import Message
 from .timeline import Placement
 
 TOLERANCE_SECONDS = 0.5

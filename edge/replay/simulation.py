@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Event
 
-from ..operation.account import Account
-from ..records import NANOSECONDS, Message
 from ..resample import same_rate
+from ..run_counts import Account
 from ..sources import SimSource
+from ..types import NANOSECONDS, Message
 from .playlist import Playlist, choose
 from .scoreboard import Scoreboard, score
 from .stead import SteadError, SteadFile, TraceError, parse_time

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
-from ..records import NANOSECONDS
+from ..types import NANOSECONDS
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 
 RATE_HZ = 100.0

@@ -9,8 +9,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from eqedge.convert.networks import Variant, build_network
+from eqedge.convert.graph.networks import Variant, build_network
 from eqedge.edge.replay.synthetic import earthquake, noise
+
+from tests.support.labelled import write_stead
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SMALL = Variant(cnn_blocks=1, lstm_blocks=1)
@@ -97,3 +99,9 @@ def shared():
     if not (SHARED / "teachers").is_dir():
         pytest.skip("no ../shared beside the checkout")
     return SHARED
+
+
+@pytest.fixture
+def stead_file(tmp_path: Path) -> Path:
+    """Six earthquakes and three noise records of six stations."""
+    return write_stead(tmp_path / "small.hdf5")

@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.__main__ import main
-from eqedge.convert.quantize import QuantizeError, quantize
+from eqedge.convert.quantization.quantize import QuantizeError, quantize
 
-from ..limits import file_size_limit
+from tests.support.limits import file_size_limit
+
 from .conftest import write_records
 
 

@@ -16,11 +16,11 @@ from eqedge.convert.calibrate import CalibrationError
 from eqedge.convert.cli import PRECISIONS as OFFERED
 from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import ConvertSettings
+from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.origin import describe_weights
 from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
-from eqedge.convert.quantize import PRECISIONS, QuantizeError
-from eqedge.convert.stored import WeightsError
+from eqedge.convert.quantization.quantize import PRECISIONS, QuantizeError
 from eqedge.edge.detector import Detector
 from eqedge.models.shelf import open_model
 from eqedge.models.spec import ModelSpec, Thresholds
@@ -109,7 +109,7 @@ def test_disagreement_writes_nothing(weights, records, tmp_path):
 
 def test_published_weights_are_prepared_as_published(shared, tmp_path):
     """A published file gets the preparation it was trained on; nothing else can be known of it."""
-    from eqedge.convert.weights import load_network
+    from eqedge.convert.graph.weights import load_network
 
     path = shared / "teachers" / "leqnet_lstm_reference.h5"
     spec, origin = describe_weights(ConvertSettings(path, (), tmp_path), load_network(path))

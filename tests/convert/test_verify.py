@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from eqedge.convert.agreement import LIMIT, LOSSLESS, Agreement, HeadAgreement, disagreement
-from eqedge.convert.crops import WindowSet
-from eqedge.convert.labelled import Marks
+from eqedge.convert.data.crops import WindowSet
+from eqedge.convert.data.labelled import Marks
 from eqedge.convert.verify import _head_agreement
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from eqedge.edge.records import ClockState, Probabilities, Trigger, Window
-from eqedge.edge.settings import TriggerSettings
+from eqedge.edge.settings.node import TriggerSettings
 from eqedge.edge.stack import Stack
 from eqedge.edge.trigger import Associator, thresholds_of
+from eqedge.edge.types import ClockState, Probabilities, Trigger, Window
 from eqedge.models.spec import ModelSpec
 
 RATE = 100

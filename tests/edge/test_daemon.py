@@ -9,12 +9,12 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
-from eqedge.edge.clock import Arrival, HostClock, SimClock
 from eqedge.edge.daemon import Daemon
+from eqedge.edge.dating.arrivals import Arrival, HostClock, SimClock
+from eqedge.edge.health.sensor import SensorHealth
 from eqedge.edge.message import Node
-from eqedge.edge.operation.account import Watches
-from eqedge.edge.operation.sensor_health import SensorHealth
-from eqedge.edge.settings import Settings, SettingsError, TriggerSettings, WindowSettings
+from eqedge.edge.run_counts import Watches
+from eqedge.edge.settings.node import Settings, SettingsError, TriggerSettings, WindowSettings
 from eqedge.edge.sources import SerialSource
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Status

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eqedge.edge.clock import Arrival, SimClock
 from eqedge.edge.daemon import Daemon
+from eqedge.edge.dating.arrivals import Arrival, SimClock
 from eqedge.edge.message import Node
-from eqedge.edge.settings import Settings
+from eqedge.edge.settings.node import Settings
+from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.packets import Hello
-from eqedge.firmware_bridge.waveform import waveform_bytes
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware_bridge" / "firmware"
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

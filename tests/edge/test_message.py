@@ -7,8 +7,8 @@ import jsonschema
 import numpy as np
 import pytest
 from eqedge.edge.message import Node, utc_text
-from eqedge.edge.records import ClockState, Pick, Trigger, Window
-from eqedge.edge.settings import Settings, StationSettings
+from eqedge.edge.settings.node import Settings, StationSettings
+from eqedge.edge.types import ClockState, Pick, Trigger, Window
 from hypothesis import given
 from hypothesis import strategies as st
 

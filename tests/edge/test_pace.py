@@ -5,8 +5,8 @@ from collections import deque
 import numpy as np
 import pytest
 from eqedge.edge.pace import Pace
-from eqedge.edge.records import ClockState, Window
-from eqedge.edge.settings import SettingsError, WindowSettings
+from eqedge.edge.settings.node import SettingsError, WindowSettings
+from eqedge.edge.types import ClockState, Window
 from eqedge.models.spec import ModelSpec, Thresholds
 
 HOP, WIDEST, RATE, LIMIT = 10, 3000, 100.0, 2.0

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from eqedge.edge.records import NANOSECONDS, Block, ClockState
 from eqedge.edge.resample import PASS_SHARE, STOP_SHARE, RateError, Resampler, polyphase
+from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

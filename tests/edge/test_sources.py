@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from eqedge.edge.clock import SimClock
+from eqedge.edge.dating.arrivals import SimClock
+from eqedge.edge.dating.ticks import TickDatedClock
 from eqedge.edge.replay.stead import Trace
 from eqedge.edge.replay.timeline import Timeline
 from eqedge.edge.sources import SerialSource, SimSource
-from eqedge.edge.tick_dating import TickDatedClock
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.dialogue import Command, TimeRequest, Verb
 from eqedge.firmware_bridge.packets import Hello, Samples

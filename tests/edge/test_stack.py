@@ -1,8 +1,8 @@
 """Overlapping windows become one curve."""
 
 import numpy as np
-from eqedge.edge.records import ClockState, Probabilities, Window
 from eqedge.edge.stack import Stack
+from eqedge.edge.types import ClockState, Probabilities, Window
 
 from .curves import LENGTH, RATE, SIM, stream, windows
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from eqedge.edge.gaps import GapPolicy
-from eqedge.edge.records import NANOSECONDS, Block, ClockState
-from eqedge.edge.settings import SettingsError, WindowSettings
+from eqedge.edge.settings.node import SettingsError, WindowSettings
+from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.edge.windows import Ring, Windower
 from hypothesis import given
 from hypothesis import strategies as st

@@ -16,12 +16,12 @@ import time
 import numpy as np
 import pytest
 from eqedge.edge.assemble import Assembler
-from eqedge.edge.clock import HostClock
+from eqedge.edge.dating.arrivals import HostClock
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.edge.sources import now
+from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.packets import Hello
-from eqedge.firmware_bridge.waveform import waveform_bytes
 from eqedge.models.shelf import DEFAULT_MODEL
 
 P_SAMPLE = 4500

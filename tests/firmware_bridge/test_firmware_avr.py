@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import (
@@ -21,7 +22,6 @@ from eqedge.firmware_bridge.packets import (
     Verb,
 )
 from eqedge.firmware_bridge.port import Port
-from eqedge.firmware_bridge.waveform import waveform_bytes
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("avr-gcc") and Path("/usr/include/simavr/sim_avr.h").exists()),

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.counters import Unwrapper
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame
@@ -18,7 +19,6 @@ from eqedge.firmware_bridge.packets import (
     Verb,
 )
 from eqedge.firmware_bridge.port import Port
-from eqedge.firmware_bridge.waveform import waveform_bytes
 
 TICK_HZ = 1_562_500
 

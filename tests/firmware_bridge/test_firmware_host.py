@@ -7,6 +7,7 @@ import time
 from itertools import count
 
 import pytest
+from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import (
@@ -22,7 +23,6 @@ from eqedge.firmware_bridge.packets import (
 )
 from eqedge.firmware_bridge.port import Port
 from eqedge.firmware_bridge.virtual import VirtualSensor
-from eqedge.firmware_bridge.waveform import waveform_bytes
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("gcc") and shutil.which("make")), reason="needs gcc and make"

@@ -20,7 +20,7 @@ from eqedge.firmware_bridge.virtual import VirtualSensor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .megabaud import run
+from studies.megabaud import run
 
 NMEA = (
     b"$GPRMC,081836,A,3751.65,S,14507.36,E,000.0,360.0,130998,011.3,E*62\r\n"
@@ -179,7 +179,7 @@ def pour(master, block, size):
 def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
     """Four seconds at 1 Mbaud, 1 % of bytes damaged: all read, frames found, memory flat.
 
-    `python -m tests.firmware_bridge.megabaud` does it for ten minutes, and gives an account.
+    `python -m studies.megabaud` does it for ten minutes, and gives an account.
     """
     block = damage(VirtualSensor(hello).push(waves(6000)), np.random.default_rng(9), 0.01)
     master, slave = pty.openpty()

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from eqedge.convert.macs import count_macs
-from eqedge.convert.networks import Variant, build_network
+from eqedge.convert.graph.macs import count_macs
+from eqedge.convert.graph.networks import Variant, build_network
 from eqedge.models.architectures import ARCHITECTURES, UnknownArchitecture, architecture
 from eqedge.models.layers import CUSTOM_OBJECTS
 

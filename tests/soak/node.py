@@ -12,7 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ..broker import wait_until
+from tests.support.broker import wait_until
+
 from .disk import Disk
 
 NO_PORT = 2

@@ -15,10 +15,10 @@ from threading import Event
 import numpy as np
 from eqedge.edge.daemon import Daemon
 from eqedge.edge.message import Node
-from eqedge.edge.records import Message
 from eqedge.edge.replay.synthetic import earthquake
-from eqedge.edge.settings import Settings
+from eqedge.edge.settings.node import Settings
 from eqedge.edge.sources import SimSource
+from eqedge.edge.types import Message
 from eqedge.models.shelf import open_model
 
 from .account import AFTER_SECONDS, Quake

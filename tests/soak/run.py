@@ -12,10 +12,11 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from eqedge.edge.clock import replayed_ns
+from eqedge.edge.dating.arrivals import replayed_ns
 from eqedge.edge.delivery.spool import Spool
 
-from ..broker import Broker, free_port, wait_until
+from tests.support.broker import Broker, free_port, wait_until
+
 from .account import Account, Quake, key
 from .disk import Disk
 from .node import PATIENCE_SECONDS, Node

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from eqedge.edge.settings import WindowSettings
+from eqedge.edge.settings.node import WindowSettings
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
-from ..broker import free_port
+from tests.support.broker import free_port
 
 RATE = 100
 PACKET = 25

@@ -14,8 +14,8 @@ from eqedge.convert.comparison.costs import Cost, costs_of
 from eqedge.convert.comparison.entrants import open_entrants
 from eqedge.convert.comparison.scores import Score, Scored, choose, score_all
 from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_text
-from eqedge.convert.training.outcomes import PhaseScore
-from eqedge.convert.training.records import DataError, held_out
+from eqedge.convert.data.outcomes import PhaseScore
+from eqedge.convert.data.records import DataError, held_out
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import HEADS
 

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from eqedge.convert.data.outcomes import Outcomes, judge, packed
 from eqedge.convert.evaluation.account import Account, Noise, Onsets
 from eqedge.convert.evaluation.subjects import Subject
-from eqedge.convert.training.outcomes import Outcomes, judge, packed
 from eqedge.edge.replay.sample import write_sample
 
 

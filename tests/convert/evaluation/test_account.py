@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.waveforms import Waveforms
 from eqedge.convert.evaluation.account import Ledger
 from eqedge.convert.evaluation.windowed import cuts_of
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
-from eqedge.convert.training.records import index_stead
-from eqedge.convert.training.waveforms import Waveforms
 
 from .conftest import subject
 

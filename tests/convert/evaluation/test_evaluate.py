@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge import EqedgeError
+from eqedge.convert.data.records import held_out
 from eqedge.convert.evaluation.cli import evaluate
 from eqedge.convert.evaluation.contestant import open_contestant
-from eqedge.convert.training.records import held_out
 from eqedge.models.shelf import DEFAULT_MODEL, weights_folder
 
 MODEL = ("--weights", "leqnet_gru_int8")

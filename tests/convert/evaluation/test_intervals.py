@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from eqedge.convert.data.outcomes import Outcomes, judge, packed
 from eqedge.convert.evaluation.intervals import (
     phase_intervals,
     rate_interval,
     resampled,
     share_intervals,
 )
-from eqedge.convert.training.outcomes import Outcomes, judge, packed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,10 +1,10 @@
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.records import index_continuous
+from eqedge.convert.data.waveforms import Waveforms
 from eqedge.convert.evaluation.contestant import Contestant, open_contestant
 from eqedge.convert.evaluation.stream import announcements, listen
-from eqedge.convert.training.records import index_continuous
-from eqedge.convert.training.waveforms import Waveforms
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
 

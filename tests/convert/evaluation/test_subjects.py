@@ -1,8 +1,8 @@
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.records import DataError, index_stead
 from eqedge.convert.evaluation.subjects import Catalogue, facts_of
-from eqedge.convert.training.records import DataError, index_stead
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,18 @@
 
 import numpy as np
 import pytest
-from eqedge.convert.flatbuffer import compact, contents, op_name, open_flatbuffer, pack_flatbuffer
 from eqedge.convert.microcontroller.fitting import MOST_CONCATENATED, fit, prune
 from eqedge.convert.microcontroller.loops import roll
 from eqedge.convert.microcontroller.proof import rewritten
 from eqedge.convert.microcontroller.repeats import find_repeats
 from eqedge.convert.microcontroller.tiles import LARGEST_ACTIVATION
+from eqedge.convert.quantization.flatbuffer import (
+    compact,
+    contents,
+    op_name,
+    open_flatbuffer,
+    pack_flatbuffer,
+)
 from eqedge.edge.detector import Detector
 from eqedge.models.shelf import Model, open_model
 from eqedge.models.spec import ModelSpec

@@ -13,8 +13,7 @@ from click.testing import CliRunner
 from eqedge.convert.cli import TARGETS
 from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import LITERT, TFLM, ConvertSettings
-from eqedge.convert.crops import WindowSet
-from eqedge.convert.flatbuffer import compact, open_flatbuffer, pack_flatbuffer
+from eqedge.convert.data.crops import WindowSet
 from eqedge.convert.microcontroller.fitting import fit, prune
 from eqedge.convert.microcontroller.interpreter import (
     ARENA_STEP,
@@ -27,7 +26,8 @@ from eqedge.convert.microcontroller.proof import prove
 from eqedge.convert.microcontroller.report import resolver_calls
 from eqedge.convert.microcontroller.sources import arena_bytes, sources
 from eqedge.convert.pipeline import convert
-from eqedge.convert.quantize import QuantizeError
+from eqedge.convert.quantization.flatbuffer import compact, open_flatbuffer, pack_flatbuffer
+from eqedge.convert.quantization.quantize import QuantizeError
 from eqedge.edge.detector import Detector
 from eqedge.models.shelf import open_model
 from eqedge.models.spec import HEADS, BandPass, Preparation

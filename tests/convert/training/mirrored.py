@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from click.testing import CliRunner
-from eqedge.convert.train_cli import train
 from eqedge.convert.training import devices, loop
+from eqedge.convert.training.cli import train
 from eqedge.convert.training.loop import LoopSettings
 from eqedge.convert.training.replicas import replicas_on
 from eqedge.convert.training.student import Student

@@ -3,11 +3,11 @@
 import shutil
 
 import numpy as np
+from eqedge.convert.data.waveforms import Unusable
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
-from eqedge.convert.training.waveforms import Unusable
 from eqedge.models.shelf import weights_folder
 
-from .conftest import write_stead
+from tests.support.labelled import write_stead
 
 
 def answers(folder, teacher, *data):

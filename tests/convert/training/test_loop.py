@@ -11,20 +11,20 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from eqedge.convert.networks import Variant, build_network
-from eqedge.convert.stored import WeightsError
-from eqedge.convert.train_cli import train
+from eqedge.convert.data.records import held_out
+from eqedge.convert.graph.networks import Variant, build_network
+from eqedge.convert.graph.stored import WeightsError
+from eqedge.convert.graph.weights import load_network
 from eqedge.convert.training import loop
+from eqedge.convert.training.cli import train
 from eqedge.convert.training.loop import (
     CheckpointError,
     DivergedError,
     LoopSettings,
     learning_rate,
 )
-from eqedge.convert.training.records import held_out
 from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student
-from eqedge.convert.weights import load_network
 from eqedge.models.shelf import weights_folder
 
 from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, stream
@@ -194,7 +194,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from eqedge.convert.train_cli import train; train()",
+        "from eqedge.convert.training.cli import train; train()",
         *arguments(stead_file, output, "--deterministic", "--teacher", str(teacher), "--steps"),
     ]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}

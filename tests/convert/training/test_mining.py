@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from eqedge.convert.data.records import index_stead
 from eqedge.convert.training import mining
 from eqedge.convert.training.example import Example, onsets
 from eqedge.convert.training.library import Library
-from eqedge.convert.training.records import index_stead
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.models.spec import ModelSpec
 

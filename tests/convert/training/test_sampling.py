@@ -3,14 +3,14 @@ import multiprocessing
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.records import DataError, index_continuous, index_stead
+from eqedge.convert.data.waveforms import Unusable
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.library import Library
 from eqedge.convert.training.options import AugmentOptions
-from eqedge.convert.training.records import DataError, index_continuous, index_stead
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.convert.training.stream import StreamError, StreamSettings, batches
-from eqedge.convert.training.waveforms import Unusable
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake
 from eqedge.models.spec import ModelSpec

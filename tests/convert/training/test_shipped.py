@@ -5,7 +5,7 @@ from pathlib import Path
 import eqedge
 import numpy as np
 import pytest
-from eqedge.convert.training.records import held_out
+from eqedge.convert.data.records import held_out
 from eqedge.convert.training.score import EventWindow, Trial, predictor, score
 from eqedge.convert.training.student import build
 from eqedge.edge.prepare import prepare

@@ -3,6 +3,8 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.waveforms import Unusable, Waveforms
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
 from eqedge.convert.training.label_cache import (
     LabelBook,
@@ -10,7 +12,6 @@ from eqedge.convert.training.label_cache import (
     labelled_keys,
     write_labels,
 )
-from eqedge.convert.training.records import index_stead
 from eqedge.convert.training.student import build
 from eqedge.convert.training.teachers import (
     UNFILTERED,
@@ -18,7 +19,6 @@ from eqedge.convert.training.teachers import (
     label_track,
     open_teacher,
 )
-from eqedge.convert.training.waveforms import Unusable, Waveforms
 
 
 class Ramp:

@@ -21,9 +21,9 @@ from eqedge.edge.delivery.home_assistant import announcements
 from eqedge.edge.delivery.mqtt import Mqtt
 from eqedge.edge.delivery.pick_log import PickLog
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.settings import MqttSettings, SettingsError
+from eqedge.edge.settings.node import MqttSettings, SettingsError
 
-from ...broker import Broker, find, free_port, wait_until
+from tests.support.broker import Broker, find, free_port, wait_until
 
 INFO = {"version": "0.1.0", "network": "XX", "station": "EDGE"}
 FAST = {"retry_min_seconds": 0.05, "retry_max_seconds": 0.2, "connect_timeout_seconds": 3.0}
@@ -247,7 +247,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from eqedge.edge.delivery.mqtt import Mqtt
-from eqedge.edge.settings import MqttSettings
+from eqedge.edge.settings.node import MqttSettings
 from eqedge.edge.delivery.spool import Spool
 port, path, first = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 spool = Spool(path)

@@ -5,12 +5,13 @@ import time
 
 import pytest
 from eqedge.edge.delivery.outputs import Delivery
+from eqedge.edge.health.liveness import State, state_of
+from eqedge.edge.health.metrics import Metrics
 from eqedge.edge.message import Node
-from eqedge.edge.operation.health import State, state_of
-from eqedge.edge.operation.metrics import Metrics
-from eqedge.edge.settings import FileSettings, HealthSettings, MqttSettings, Settings
+from eqedge.edge.settings.node import FileSettings, HealthSettings, MqttSettings, Settings
 
-from ...broker import broker, free_port, wait_until  # noqa: F401
+from tests.support.broker import broker, free_port, wait_until  # noqa: F401
+
 from .test_mqtt import Unanswering
 
 

@@ -5,10 +5,10 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+from eqedge.edge.delivery.file import to_line
 from eqedge.edge.delivery.pick_log import PickLog
 from eqedge.edge.delivery.redate import redate
-from eqedge.edge.delivery.sinks import to_line
-from eqedge.edge.records import ClockState, Window
+from eqedge.edge.types import ClockState, Window
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,14 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.sinks import OutputError
+from eqedge.edge.delivery.file import OutputError
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.settings import SettingsError, SpoolSettings
+from eqedge.edge.settings.node import SettingsError, SpoolSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ...limits import file_size_limit
-from .test_sinks import fill, no_new_names, numbers, remount, small_disk
+from tests.edge.delivery.test_file import fill, no_new_names, numbers, remount, small_disk
+from tests.support.limits import file_size_limit
 
 
 def body(number, size=200):
@@ -193,7 +193,7 @@ def test_read_only_disk_at_the_start(tmp_path):
 WRITER_ON_FULL_DISK = """
 import sys
 from pathlib import Path
-from eqedge.edge.delivery.sinks import JsonLines
+from eqedge.edge.delivery.file import JsonLines
 from eqedge.edge.delivery.spool import Spool
 disk = Path(sys.argv[1])
 lines, spool = JsonLines(disk / "o.jsonl", append=True), Spool(disk / "o.jsonl.spool")

@@ -1,0 +1,1 @@
+"""Weights files and the static TensorFlow graph built from them."""

@@ -1,0 +1,1 @@
+"""From a static graph to a TensorFlow Lite file: ranges, tuning, precisions."""

@@ -1,0 +1,217 @@
+"""`eqedge train`: files and teachers in, weights and their card out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...models.architectures import ARCHITECTURES
+from ..console import quiet
+from ..options import SEED, FiniteRange
+from .options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
+
+if TYPE_CHECKING:
+    from ..data.records import Split
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _options(
+    options: Options,
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Options]:
+    """Return what reads NAME=VALUE pairs over given options."""
+
+    def read(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> Options:
+        try:
+            return changed(options, given)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return read
+
+
+@click.command()
+@click.option(
+    "--data",
+    "labelled",
+    type=_FILE,
+    multiple=True,
+    required=True,
+    help="STEAD-layout HDF5, with a CSV of the same name or attributes. Repeatable.",
+)
+@click.option(
+    "--continuous",
+    type=_FILE,
+    multiple=True,
+    help="HDF5 of continuous (n, 3) datasets, labelled by the teachers. Repeatable.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    type=_FILE,
+    multiple=True,
+    help=".tflite or .h5 network to learn from; the first counts double. Repeatable.",
+)
+@click.option(
+    "--teacher-licence",
+    "licences",
+    multiple=True,
+    help="Licence of each teacher, in their order, for the card.",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(list(ARCHITECTURES)),
+    default="leqnet-gru",
+    show_default=True,
+    help="Network to train.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of checkpoint, history, weights and card.",
+)
+@click.option(
+    "--labels",
+    "label_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the teachers' labels, made once. Default: OUTPUT/labels.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["station", "event"]),
+    default="station",
+    show_default=True,
+    help="What is held out for scoring as a whole; event: STEAD's source_id.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
+@click.option("--minutes", type=FiniteRange(min=0, min_open=True), help="Or: time to learn for.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Windows a batch."
+)
+@click.option(
+    "--learning-rate",
+    type=FiniteRange(min=0, min_open=True),
+    default=4e-3,
+    show_default=True,
+    help="Highest rate of the schedule.",
+)
+@click.option(
+    "--augment",
+    callback=_options(AugmentOptions()),
+    multiple=True,
+    metavar="NAME=SHARE",
+    help="How often windows are changed, 0 to 1, by EQTransformer's names where it has one: "
+    f"{listed(AugmentOptions())}. Repeatable.",
+)
+@click.option(
+    "--label",
+    "labels",
+    callback=_options(LabelOptions()),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"Shape of the labels at P and S, {' or '.join(LABEL_TYPES)}, and their widths: "
+    f"{listed(LabelOptions())}. Repeatable.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes that make windows; 0 for none beside this one.",
+)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(min=1),
+    default=2048,
+    show_default=True,
+    help="Samples that each of them keeps in memory.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all that is random.")
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Compute in one thread on the CPU: the same command gives the same bits.",
+)
+@click.option("--initial", type=_FILE, help="Weights to start from instead of random ones.")
+@click.option(
+    "--hard-negatives",
+    type=_FILE,
+    help="Weights of the same network whose false picks are shown again and again.",
+)
+@click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
+def train(
+    labelled: tuple[Path, ...],
+    continuous: tuple[Path, ...],
+    teachers: tuple[Path, ...],
+    licences: tuple[str, ...],
+    arch: str,
+    output: Path,
+    label_folder: Path | None,
+    split: Split,
+    steps: int | None,
+    minutes: float | None,
+    batch: int,
+    learning_rate: float,
+    augment: AugmentOptions,
+    labels: LabelOptions,
+    workers: int,
+    memory_mb: int,
+    seed: int,
+    deterministic: bool,
+    initial: Path | None,
+    hard_negatives: Path | None,
+    resume: bool,
+) -> None:
+    """Train a network from STEAD-layout files, teachers, or both.
+
+    Stations or events, never traces, are held out for scoring. Ctrl-C saves and leaves; --resume
+    goes on.
+    """
+    if (steps is None) == (minutes is None):
+        raise click.UsageError("give one of --steps and --minutes")
+    if deterministic and steps is None:
+        raise click.UsageError("--deterministic: give --steps; with --minutes the clock has a say")
+    with quiet(gpus=True):
+        from .dataset import DataFiles
+        from .loop import LoopSettings
+        from .run import TrainRequest, run
+        from .student import StudentSettings
+
+    request = TrainRequest(
+        files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
+        student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
+        loop=LoopSettings(steps=steps, minutes=minutes),
+        output=output,
+        seed=seed,
+        batch_windows=batch,
+        augment=augment,
+        labels=labels,
+        workers=workers,
+        budget_bytes=memory_mb << 20,
+        initial=initial,
+        hard_negatives=hard_negatives,
+        licences=licences,
+        deterministic=deterministic,
+        command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
+    )
+    finished = run(request, resume)
+    _draw(output)
+    click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")
+
+
+def _draw(output: Path) -> None:
+    """Leave the learning curves beside the weights, where there is something to draw them with."""
+    from ..pictures.canvas import PlotError, present
+    from ..pictures.learning import draw_learning, read_history, size_inches
+
+    try:
+        notes = read_history(output)
+        present(size_inches(notes), partial(draw_learning, notes=notes), output / "learning.svg")
+    except PlotError as error:
+        click.echo(f"no learning curves: {error}", err=True)

@@ -1,0 +1,212 @@
+"""Ticks the sensor put on its samples -> UTC, by asking it now and then what its tick is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from ...firmware_bridge.counters import unwrap
+from ...firmware_bridge.dialogue import TimeReply, TimeRequest
+from ...firmware_bridge.framing import frame
+from ...firmware_bridge.telemetry import Hello
+from ...firmware_bridge.tickclock import TickClock
+from ..types import NANOSECONDS, ClockState
+from .arrivals import RATE_OFF, Arrival, HostClock, Ticked, host_synchronised
+from .pulses import PulseClock
+
+EAGER_REQUESTS = 6
+EAGER_SECONDS = 1.0
+"""The first requests follow each other quickly, so that a new sensor is soon dated well."""
+CALM_SECONDS = 10.0
+UNANSWERED = 16
+"""Requests that are waited for; older ones are given up."""
+STALE_SECONDS = 600.0
+"""Without an answer for so long, arrivals date better than a line into the past; a 32-bit tick of
+a megahertz turns over after 71 minutes."""
+
+RATE_SECONDS = 60.0
+"""Over so long the samples' rate is measured: as much as a window shows."""
+SKIP_SECONDS = 0.01
+"""A tick this much further from where its sample's number puts it: one of the two has skipped."""
+
+
+class Questions:
+    """What the sensor was asked and when; pure of I/O, the source sends what `due` gives."""
+
+    def __init__(self) -> None:
+        self._asked_ns: OrderedDict[int, int] = OrderedDict()
+        self._next_id = 0
+        self._next_ns: int | None = None
+
+    def begin(self) -> None:
+        """Ask from now on: the sensor is known, and no stranger on the port is spoken to."""
+        self._next_ns = 0
+
+    def due(self, now: Arrival) -> bytes:
+        """Return a framed request if it is time for one, else nothing."""
+        if self._next_ns is None or now.monotonic_ns < self._next_ns:
+            return b""
+        pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else CALM_SECONDS
+        self._next_ns = now.monotonic_ns + round(pause * NANOSECONDS)
+        self._next_id = self._next_id + 1 & 0xFFFF_FFFF
+        self._asked_ns[self._next_id] = now.monotonic_ns
+        while len(self._asked_ns) > UNANSWERED:
+            self._asked_ns.popitem(last=False)
+        return frame(TimeRequest(self._next_id).to_bytes())
+
+    def asked_ns(self, reply: TimeReply) -> int | None:
+        """Return when the reply's question was asked, once; None if nobody asked."""
+        return self._asked_ns.pop(reply.request_id, None)
+
+
+class SampleTicks:
+    """Measures how many ticks pass between two samples, by the blocks of the last minute.
+
+    A converter that has an oscillator of its own samples up to percents off its nominal rate,
+    whatever the crystal does that ticks.
+
+    Args:
+        rate_hz: Nominal sampling rate.
+        tick_hz: Nominal tick rate.
+    """
+
+    def __init__(self, rate_hz: float, tick_hz: float) -> None:
+        self._nominal = tick_hz / rate_hz
+        self._skip_ticks = SKIP_SECONDS * tick_hz
+        self._kept_samples = RATE_SECONDS * rate_hz
+        self._spacing = rate_hz
+        self._points: deque[Ticked] = deque()
+        self._newest: Ticked | None = None
+
+    def note(self, ticked: Ticked) -> None:
+        """Learn from a block; one that is older than another seen tells nothing."""
+        newest = self._newest
+        if newest is None:
+            self._newest = ticked
+            self._points.append(ticked)
+            return
+        samples = ticked.sample - newest.sample
+        if samples <= 0:
+            return
+        expected = newest.tick + samples * self.ticks
+        tick = unwrap(ticked.tick, round(expected), 32)
+        if abs(tick - expected) > self._skip_ticks + RATE_OFF * samples * self._nominal:
+            self._points.clear()
+        self._newest = Ticked(ticked.sample, tick)
+        while self._points and self._points[0].sample < ticked.sample - self._kept_samples:
+            self._points.popleft()
+        if not self._points or ticked.sample - self._points[-1].sample >= self._spacing:
+            self._points.append(self._newest)
+
+    @property
+    def ticks(self) -> float:
+        """From one sample to the next; the nominal number where no sensible one is measured."""
+        if self._newest is None or self._newest.sample == self._points[0].sample:
+            return self._nominal
+        first = self._points[0]
+        ticks = (self._newest.tick - first.tick) / (self._newest.sample - first.sample)
+        return ticks if abs(ticks / self._nominal - 1) <= RATE_OFF else self._nominal
+
+
+class TickDatedClock:
+    """Dates samples by the sensor's ticks once it has answered, by arrival until then.
+
+    A round trip bounds the host's time of a tick from both sides, so nothing of the packet's own
+    length or of the line's delay is left in the date, as it is when arrivals are all there is.
+    Where the sensor catches a receiver's pulses these date better still, and the host's clock must
+    only tell once which second it is.
+
+    Args:
+        hello: The sensor's introduction: rate and tick rate.
+        questions: Asked of this sensor.
+        synchronised: Whether the host knows UTC.
+    """
+
+    def __init__(
+        self,
+        hello: Hello,
+        questions: Questions,
+        synchronised: Callable[[], bool] = host_synchronised,
+    ) -> None:
+        self._synchronised = synchronised
+        self._pulses = PulseClock(hello.tick_hz)
+        self._by_arrival = HostClock(hello.rate_hz)
+        self._ticks = TickClock(hello.tick_hz)
+        self._sample_ticks = SampleTicks(hello.rate_hz, hello.tick_hz)
+        self._rate_hz = hello.rate_hz
+        self._questions = questions
+        self._newest: Ticked | None = None
+        self._now_ns = 0
+        self._answered_ns: int | None = None
+
+    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
+        """Learn from one block: when it came, and the tick of its first sample."""
+        self._by_arrival.observe(next_sample, arrival)
+        self._now_ns = arrival.monotonic_ns
+        if ticked is not None:
+            self._newest = ticked
+            self._sample_ticks.note(ticked)
+
+    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+        """Learn from a reply; one that nobody asked for tells nothing."""
+        asked_ns = self._questions.asked_ns(reply)
+        if asked_ns is None:
+            return
+        self._ticks.note(reply, asked_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
+        self._answered_ns = arrival.monotonic_ns
+        self._pulses.note(
+            reply.pps_count, reply.pps_tick, self._host_utc_ns(reply.pps_tick), arrival.monotonic_ns
+        )
+
+    def time_ns(self, sample: int) -> int:
+        """UTC of a sample."""
+        newest = self._newest
+        if newest is None or not self._answers:
+            return self._by_arrival.time_ns(sample)
+        since_ns = round(
+            (sample - newest.sample) * NANOSECONDS / (self._rate_hz * self.rate_factor)
+        )
+        if self._pulses.fresh(self._now_ns):
+            return self._pulses.time_ns(newest.tick) + since_ns
+        host_seconds = self._ticks.host_seconds(newest.tick)
+        assert host_seconds is not None
+        monotonic_ns = round(host_seconds * NANOSECONDS) + since_ns
+        return monotonic_ns + self._by_arrival.utc_less_monotonic_ns
+
+    @property
+    def rate_factor(self) -> float:
+        """By the ticks of the blocks, and the ticks' own rate by pulses or round trips."""
+        if self._newest is None or not self._answers:
+            return self._by_arrival.rate_factor
+        clock = self._pulses if self._pulses.fresh(self._now_ns) else self._ticks
+        return clock.ticks_per_second / self._sample_ticks.ticks / self._rate_hz
+
+    @property
+    def state(self) -> ClockState:
+        """Of the pulses, else of the ticks, else of the arrivals.
+
+        Pulses keep UTC also where the host has lost it since.
+        """
+        state = self._by_arrival.state
+        newest = self._newest
+        if newest is None or not self._answers:
+            return state
+        if self._pulses.fresh(self._now_ns):
+            error_s = self._pulses.error_seconds(self._now_ns)
+            return ClockState("pps", True, state.offset_s, error_s)
+        error_seconds = self._ticks.error_seconds(newest.tick)
+        assert error_seconds is not None
+        return ClockState("ticks", state.synced, state.offset_s, error_seconds)
+
+    def _host_utc_ns(self, tick: int) -> int | None:
+        """What UTC the host takes a tick for; None if it does not know UTC, or has no samples."""
+        host_seconds = self._ticks.host_seconds(tick)
+        if host_seconds is None or self._newest is None or not self._synchronised():
+            return None
+        return round(host_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
+
+    @property
+    def _answers(self) -> bool:
+        """Whether the sensor has answered lately."""
+        since = self._answered_ns
+        return since is not None and self._now_ns - since < STALE_SECONDS * NANOSECONDS

@@ -1,0 +1,293 @@
+"""Where messages leave the node: each one a line in a file, or on standard output."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from ... import EqedgeError
+from ..types import Message
+from .history import tail_of
+from .reserve import Reserve
+
+Fsync = Literal["always", "never"]
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""Lines kept in memory while the disk takes none: thousands of events."""
+NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""What a disk says that takes nothing today, and perhaps tomorrow."""
+
+
+class OutputError(EqedgeError):
+    """An output cannot be opened, or nobody will ever read it."""
+
+
+class Sink(Protocol):
+    """Takes messages, in order; trouble on the way out is counted, never raised."""
+
+    def write(self, message: Message) -> None:
+        """Take one message."""
+
+    def close(self) -> None:
+        """Bring out what can be brought out in bounded time, then let go."""
+
+
+def to_line(message: Message) -> bytes:
+    """Return the message as one line of JSON, without its end of line."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+@dataclass
+class FileCounts:
+    """What happened to the lines.
+
+    Attributes:
+        written: Lines in the file.
+        failed: Attempts that the disk refused.
+        waiting: Lines in memory, to be tried again.
+        lost: Lines given up, the oldest first, because too many waited.
+        torn: Half lines that an earlier run left, cut off at the start.
+    """
+
+    written: int = 0
+    failed: int = 0
+    waiting: int = 0
+    lost: int = 0
+    torn: int = 0
+
+
+class JsonLines:
+    """One message, one line; always whole lines, also after a full disk or a power cut.
+
+    A line that the disk refuses waits in memory, bounded, and is tried again with the next
+    message and by `retry`. A file that was moved away is started anew under its name.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        append: bool,
+        fsync: Fsync = "always",
+        rotate_bytes: int = 0,
+        keep_files: int = 5,
+        on_state: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Open the file.
+
+        Args:
+            path: The file; None is standard output.
+            append: Go on with an existing file; otherwise start a fresh one.
+            fsync: `always`: a line is on the disk when `write` returns, unless the disk refused it.
+            rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates. A
+                folder that takes no new names lets it grow.
+            keep_files: Rotated files kept.
+            on_state: Told, in one line, when the disk stops or starts taking lines.
+
+        Raises:
+            OutputError: It cannot be written. A full or read-only disk is no such case where the
+                file is appended to: lines then wait in memory until the disk takes them.
+        """
+        self.counts = FileCounts()
+        self._path = path
+        self._fsync = fsync == "always"
+        self._rotate_bytes = rotate_bytes
+        self._keep_files = keep_files
+        self._on_state = on_state
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._rest: bytes = b""
+        self._refusing = False
+        self._rotates = True
+        self._file: BinaryIO | None = None
+        self._reserve: Reserve | None = None
+        try:
+            self._open(fresh=not append)
+        except OSError as error:
+            if append and error.errno in NO_ROOM:
+                self._refused(error)
+                return
+            raise OutputError(
+                f"cannot write {path}: {error.strerror}; give a file in a folder that exists and "
+                "that this user may write to"
+            ) from error
+
+    def write(self, message: Message) -> None:
+        """Write one message, or keep it for later.
+
+        Raises:
+            OutputError: Standard output was closed by its reader.
+        """
+        self._keep(to_line(message) + b"\n")
+        self.retry()
+
+    def retry(self) -> None:
+        """Write the lines that wait; call it now and then, since messages may be days apart.
+
+        Raises:
+            OutputError: As `write`.
+        """
+        while self._waiting:
+            try:
+                self._put(self._waiting[0])
+            except OSError as error:
+                self._refused(error)
+                return
+            self._waiting_bytes -= len(self._waiting.popleft())
+            self.counts.waiting = len(self._waiting)
+            self.counts.written += 1
+            if self._refusing:
+                self._refusing = False
+                self._on_state(f"{self._name} takes lines again")
+
+    def close(self) -> None:
+        """Try the waiting lines once more and close the file."""
+        self.retry()
+        if self._waiting:
+            self._on_state(f"{self._name}: {len(self._waiting)} lines could not be written")
+        if self._file is not None and self._path is not None:
+            self._let_go(self._file)
+
+    @property
+    def _name(self) -> str:
+        return "standard output" if self._path is None else str(self._path)
+
+    def _keep(self, line: bytes) -> None:
+        self._waiting.append(line)
+        self._waiting_bytes += len(line)
+        while self._waiting_bytes > MAX_WAITING_BYTES and len(self._waiting) > 1:
+            self._waiting_bytes -= len(self._waiting.popleft())
+            self._rest = b""
+            self.counts.lost += 1
+        self.counts.waiting = len(self._waiting)
+
+    def _refused(self, error: OSError) -> None:
+        self.counts.failed += 1
+        if self._path is None and error.errno == errno.EPIPE:
+            raise OutputError("standard output was closed by its reader") from error
+        if not self._refusing:
+            self._refusing = True
+            self._on_state(f"{self._name} takes no lines: {error.strerror}; they wait in memory")
+
+    def _open(self, *, fresh: bool) -> None:
+        if self._path is None:
+            self._file = sys.stdout.buffer
+            return
+        if fresh:
+            self._file = io.FileIO(self._path, "w")
+        else:
+            self._file = io.FileIO(self._path, "a+")
+            self.counts.torn += _cut_torn_line(self._file)
+            if _is_regular(self._file):
+                self._reserve = Reserve(self._file.fileno())
+                self._reserve.follow(os.fstat(self._file.fileno()).st_size)
+        if self._fsync:
+            _sync_folder(self._path.parent)
+
+    def _put(self, line: bytes) -> None:
+        """Write the line, or leave the file as it was."""
+        if self._path is not None:
+            self._follow_path(len(line))
+        assert self._file is not None
+        if self._path is None or not _is_regular(self._file):
+            # What a pipe took cannot be taken back: go on where it stopped.
+            self._rest = self._rest or line
+            while self._rest:
+                self._rest = self._rest[self._file.write(self._rest) :]
+            self._file.flush()
+            return
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+            if self._fsync:
+                os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise
+        if self._reserve is not None:
+            self._reserve.follow(end + len(line))
+
+    def _follow_path(self, more: int) -> None:
+        """Rotate a file that is full; open a new one where the old one was moved or removed."""
+        assert self._path is not None
+        if self._file is not None:
+            status = os.fstat(self._file.fileno())
+            full = 0 < self._rotate_bytes < status.st_size + more and status.st_size > 0
+            if full and stat.S_ISREG(status.st_mode):
+                self._rotate(self._path)
+            try:
+                if os.path.samestat(status, os.stat(self._path)):
+                    return
+            except FileNotFoundError:
+                pass
+            self._let_go(self._file)
+        self._open(fresh=False)
+
+    def _rotate(self, path: Path) -> None:
+        """Rename the file; where that can't be done it grows on, which is better than no line."""
+        try:
+            _rotate(path, self._keep_files)
+        except OSError as error:
+            if self._rotates:
+                self._on_state(f"{path} cannot be rotated: {error.strerror}; it is written on")
+            self._rotates = False
+        else:
+            self._rotates = True
+
+    def _let_go(self, file: BinaryIO) -> None:
+        if self._reserve is not None:
+            file.truncate(file.seek(0, os.SEEK_END))
+        file.close()
+        self._file = self._reserve = None
+
+
+def _cut_torn_line(file: BinaryIO) -> int:
+    """Cut off a last line without its end, which a power cut leaves; return how many: 0 or 1."""
+    if not _is_regular(file):
+        return 0
+    tail, _ = tail_of(file)
+    if not tail or tail.endswith(b"\n"):
+        return 0
+    file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)
+    return 1
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+def _rotate(path: Path, keep_files: int) -> None:
+    """Rename FILE to FILE.1, FILE.1 to FILE.2 and so on; the oldest goes.
+
+    Only up to the first number that is free: tried again after a failure, it moves nothing twice.
+    """
+    names = [path, *(path.with_name(f"{path.name}.{n}") for n in range(1, keep_files + 1))]
+    free = next((n for n, name in enumerate(names) if n and not name.exists()), keep_files)
+    for number in range(free, 0, -1):
+        names[number - 1].replace(names[number])
+    if keep_files == 0:
+        path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the file's name to the disk too: fsync of a file does not promise its folder entry."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # /dev and /proc know no fsync
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,255 @@
+"""Blocks and triggers -> one miniSEED file an event, from before its first pick to after it."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..assemble import columns_of
+from ..health.metrics import Metrics
+from ..resample import same_rate
+from ..run_counts import Account
+from ..settings.node import SettingsError, SnippetSettings
+from ..types import NANOSECONDS, Block, Message, Probabilities
+from .file import NO_ROOM, OutputError
+
+CONFIRM_SECONDS = 60.0
+"""An event can be told as long after its first pick as a window is long."""
+SUFFIX = ".mseed"
+HALF = ".part"
+LONGEST_CODES = (2, 5, 2)
+"""Letters of network, station and location that miniSEED 2 has room for; version 3 takes more."""
+COUNTS = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One file to be written, in seconds of samples, which no step of a clock moves.
+
+    Attributes:
+        event_id: Its name.
+        pick: The first pick, as seconds of samples since the sensor's start.
+        pick_ns: UTC of it, by the event's newest message.
+        begin: Of the file, as `pick`.
+        end: Of the file, as `pick`.
+        source_ids: FDSN source identifiers of E, N, Z; None where the sensor has no such component.
+        version: Of miniSEED.
+    """
+
+    event_id: str
+    pick: float
+    pick_ns: int
+    begin: float
+    end: float
+    source_ids: tuple[str | None, ...]
+    version: int
+
+    def time_ns(self, seconds: float) -> int:
+        """UTC of a sample taken so many seconds of samples after the sensor's start."""
+        return self.pick_ns + round((seconds - self.pick) * NANOSECONDS)
+
+
+class Snippets:
+    """Keeps the newest samples in memory; cuts out and writes what an event's file needs.
+
+    The samples are the sensor's own, at its own rate. They are cut by their numbers and dated from
+    the event's first pick. A file appears under its event's id once its last sample has come, whole
+    or not at all. Trouble with the disk is told and counted, and costs the file, not the event; the
+    next one is tried all the same.
+
+    Args:
+        folder: For the files; made where it is missing.
+        settings: Lengths and quota.
+        notice: Told one line when the disk stops or starts taking files.
+
+    Raises:
+        SettingsError: pymseed is not installed.
+        OutputError: The folder cannot be made. A full or read-only disk is no such case.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: SnippetSettings,
+        notice: Callable[[str], None],
+    ) -> None:
+        try:
+            import pymseed  # noqa: F401
+        except ImportError as error:
+            raise SettingsError(
+                "snippets.folder is set but pymseed is not installed; pip install 'eqedge[mseed]'"
+            ) from error
+        self.written = self.purged = self.errors = 0
+        self._folder = folder
+        self._settings = settings
+        self._notice = notice
+        self._blocks: deque[Block] = deque()
+        self._kept_seconds = settings.before_seconds + settings.after_seconds + CONFIRM_SECONDS
+        self._wanted: dict[str, _Wanted] = {}
+        self._refusing = self._ready = False
+        try:
+            self._make_ready()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise OutputError(
+                    f"cannot make the folder {folder}: {error.strerror}; choose another for "
+                    "snippets"
+                ) from error
+            self._refused(f"snippets in {folder} cannot be written: {error.strerror}")
+
+    def sampled(self, block: Block) -> None:
+        """Keep a block; write the files whose last sample has come."""
+        self._blocks.append(block)
+        newest = _end(block)
+        for one in [one for one in self._wanted.values() if one.end <= newest]:
+            del self._wanted[one.event_id]
+            self._save(one)
+        while _begin(self._blocks[0]) < newest - self._kept_seconds:
+            self._blocks.popleft()
+
+    def inferred(self, probabilities: Probabilities, lag_seconds: float) -> None:
+        """Do nothing."""
+
+    def tick(self, account: Account) -> None:
+        """Do nothing."""
+
+    def write(self, message: Message) -> None:
+        """Note that an event has begun, or is dated anew."""
+        first = message["picks"][0]
+        pick, pick_ns = first["sample"] / _counted_at(message), first["time_ns"]
+        event_id = message["event_id"]
+        if message["type"] == "new":
+            self._wanted[event_id] = _Wanted(
+                event_id,
+                pick,
+                pick_ns,
+                pick - self._settings.before_seconds,
+                pick + self._settings.after_seconds,
+                _source_ids(message),
+                _version(message),
+            )
+        elif event_id in self._wanted:
+            self._wanted[event_id] = replace(self._wanted[event_id], pick=pick, pick_ns=pick_ns)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Fill in what became of the files."""
+        metrics.snippets_total = self.written
+        metrics.snippets_purged_total = self.purged
+        metrics.snippets_errors_total = self.errors
+
+    def close(self) -> None:
+        """Write the files whose last samples will not come any more."""
+        for one in self._wanted.values():
+            self._save(one)
+        self._wanted.clear()
+
+    def _make_ready(self) -> None:
+        """Make the folder, and remove what a kill left half written."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for half in self._folder.glob(f"*{SUFFIX}{HALF}"):
+            half.unlink()
+        self._ready = True
+
+    def _save(self, wanted: _Wanted) -> None:
+        path = self._folder / f"{wanted.event_id}{SUFFIX}"
+        half = path.with_name(path.name + HALF)
+        try:
+            if not self._ready:
+                self._make_ready()
+            self._pack(wanted, half)
+            os.replace(half, path)
+            self._keep_quota()
+        except (OSError, ValueError, RuntimeError) as error:
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
+            self._refused(f"snippet {path} is not written: {error}; the event is")
+            return
+        if self._refusing:
+            self._refusing = False
+            self._notice(f"snippets in {self._folder} are written again")
+        self.written += 1
+
+    def _refused(self, line: str) -> None:
+        self.errors += 1
+        if not self._refusing:
+            self._refusing = True
+            self._notice(line)
+
+    def _pack(self, wanted: _Wanted, path: Path) -> None:
+        """Write the file, and wait until it is on the disk: under its own name it is whole."""
+        from pymseed import MS3TraceList
+
+        traces = MS3TraceList()
+        for start_ns, rate_hz, counts in self._cut(wanted):
+            for source_id, column in zip(wanted.source_ids, counts.T, strict=True):
+                if source_id is not None:
+                    column = np.ascontiguousarray(column)
+                    traces.add_data(source_id, column, "i", rate_hz, starttime=start_ns)
+        traces.to_file(path, overwrite=True, max_record_length=512, format_version=wanted.version)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _cut(self, wanted: _Wanted) -> Iterator[tuple[int, float, NDArray[np.int32]]]:
+        """Yield UTC, rate and counts of what a file needs: in order, each sample once."""
+        done = wanted.begin
+        for block in sorted(self._blocks, key=_begin):
+            rate_hz, begin = block.rate_hz, _begin(block)
+            first = max(0, round((done - begin) * rate_hz))
+            last = min(len(block.samples), round((wanted.end - begin) * rate_hz))
+            if first < last:
+                counts = np.rint(block.samples[first:last].astype(np.float64))
+                # A saturated 32-bit count lies beyond the largest one once it is a float32.
+                counts = counts.clip(COUNTS.min, COUNTS.max).astype(np.int32)
+                yield wanted.time_ns(begin + first / rate_hz), rate_hz, counts
+                done = begin + last / rate_hz
+
+    def _keep_quota(self) -> None:
+        """Remove the oldest files until the rest is within the quota; the newest one stays."""
+        files = [(path.stat(), path) for path in self._folder.glob(f"*{SUFFIX}")]
+        files.sort(key=lambda entry: entry[0].st_mtime_ns)
+        total = sum(status.st_size for status, _ in files)
+        for status, path in files[:-1]:
+            if total <= self._settings.max_bytes:
+                return
+            path.unlink()
+            total -= status.st_size
+            self.purged += 1
+
+
+def _begin(block: Block) -> float:
+    """Return when its first sample was taken, in seconds of samples since the sensor's start."""
+    return block.first_sample / block.rate_hz
+
+
+def _end(block: Block) -> float:
+    return (block.first_sample + len(block.samples)) / block.rate_hz
+
+
+def _counted_at(message: Message) -> float:
+    """Return the rate at which picks are counted, hertz: the sensor's, unless it was resampled."""
+    sensor_hz: float = message["sensor_rate_hz"]
+    model_hz: float = message["sampling_rate_hz"]
+    return sensor_hz if same_rate(sensor_hz, model_hz) else model_hz
+
+
+def _source_ids(message: Message) -> tuple[str | None, ...]:
+    channels: list[str] = message["channels"]
+    station = f"FDSN:{message['network']}_{message['station']}_{message['location']}"
+    return tuple(
+        None if column is None else f"{station}_{'_'.join(channels[column])}"
+        for column in columns_of(channels) or (None, None, None)
+    )
+
+
+def _version(message: Message) -> int:
+    """Return the version of miniSEED that has room for the codes: 2, which all programs read."""
+    codes = (message["network"], message["station"], message["location"])
+    fits = all(len(code) <= most for code, most in zip(codes, LONGEST_CODES, strict=True))
+    return 2 if fits else 3

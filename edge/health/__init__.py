@@ -1,0 +1,1 @@
+"""What a running node reports about itself: state, metrics, watchdog."""

@@ -1,1 +1,0 @@
-"""Running a node for a year: settings file, health, watchdog, doctor, benchmark."""

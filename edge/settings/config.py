@@ -1,0 +1,145 @@
+"""One TOML file -> Settings; and Settings -> the same file with every setting explained."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .node import Settings, SettingsError
+
+
+def read_config(path: Path) -> Settings:
+    """Read a file; what it does not name keeps its default.
+
+    Raises:
+        SettingsError: It cannot be read, is not TOML, or names what is no setting; the nearest one
+            is suggested.
+    """
+    try:
+        with path.open("rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"config {path}: {error.strerror}; name a TOML file") from error
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+        raise SettingsError(f"config {path}: not TOML ({error})") from error
+    settings: Settings = _build(Settings, tables, f"config {path}", "")
+    return settings
+
+
+def writable_by_others(path: Path) -> bool:
+    """Whether somebody else could change the file, and with it what the node does."""
+    return bool(path.stat().st_mode & 0o022)
+
+
+def reference() -> str:
+    """Return a file with every setting, its default and what it means; commented where unset."""
+    lines = [
+        "# eqedge run --config FILE: every setting with its default.",
+        "# Flags on the command line go first.",
+        "",
+        *_plain_lines(Settings),
+    ]
+    for field in dataclasses.fields(Settings):
+        section, optional = _section(Settings, field.name)
+        if section is not None:
+            mark = "#" if optional else ""
+            lines += ["", f"{mark}[{field.name}]", *_plain_lines(section, commented=optional)]
+    return "\n".join(lines) + "\n"
+
+
+def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
+    """Make one frozen dataclass of one table."""
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise SettingsError(f"{where}: {name} is no setting; did you mean {prefix}{near[0]}?")
+        section, _ = _section(cls, key)
+        if section is not None:
+            if not isinstance(value, dict):
+                raise SettingsError(f"{where}: {name} is a table; write [{name}]")
+            values[key] = _build(section, value, where, f"{name}.")
+        else:
+            values[key] = _checked(value, _kinds(cls, key), where, name)
+    missing = [
+        name
+        for name, field in known.items()
+        if name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise SettingsError(f"{where}: {prefix}{missing[0]} is missing")
+    return cls(**values)
+
+
+def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
+    if type(value) is int and value.bit_length() > 63:
+        raise SettingsError(f"{where}: {name} is too large a number")
+    if float in kinds and type(value) is int:
+        return float(value)
+    if type(value) not in kinds:
+        wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+        raise SettingsError(f"{where}: {name} is {_shown(value)}, expected {wanted}")
+    if isinstance(value, str) and any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
+        raise SettingsError(f"{where}: {name} has a control character in it; leave that out")
+    return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:100]
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number without end"
+
+
+def _kinds(cls: Any, name: str) -> tuple[type, ...]:
+    """Types a setting may have, None among them where it may be unset."""
+    hint = typing.get_type_hints(cls)[name]
+    if typing.get_origin(hint) is typing.Literal:
+        return (str,)  # which strings, the section itself checks
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _section(cls: Any, name: str) -> tuple[Any, bool]:
+    """Return the dataclass a setting holds, if it holds one, and whether it may be absent."""
+    kinds = _kinds(cls, name)
+    section = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+    return section, type(None) in kinds
+
+
+def _plain_lines(cls: Any, *, commented: bool = False) -> list[str]:
+    lines = []
+    meanings = _meanings(cls)
+    for field in dataclasses.fields(cls):
+        if _section(cls, field.name)[0] is not None:
+            continue
+        lines += [f"# {line}".rstrip() for line in meanings.get(field.name, "").splitlines()]
+        default = None if field.default is dataclasses.MISSING else field.default
+        mark = "#" if commented or default is None else ""
+        lines.append(f"{mark}{field.name} = {json.dumps(default) if default is not None else ''}")
+    return lines
+
+
+def _meanings(cls: Any) -> dict[str, str]:
+    """Return the docstring that stands under each field, which Python itself does not keep."""
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    meanings = {}
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            assert isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            meanings[field.target.id] = inspect.cleandoc(str(after.value.value))
+    return meanings

@@ -1,0 +1,192 @@
+"""Settings of a message's way out: file, spool, broker, waveforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from .validation import SettingsError, check, check_host
+
+
+@dataclass(frozen=True)
+class MqttSettings:
+    """Where events are published. User and password never stand in a setting."""
+
+    host: str
+    """Name or address of the broker."""
+    port: int = 1883
+    """TCP port; 8883 is usual with TLS."""
+    topic_prefix: str = "eqedge"
+    """First level, or levels, of every topic: `<prefix>/<network>/<station>/event`."""
+    tls: bool = False
+    """Encrypt, and check the broker's certificate and name; `mqtts://` turns it on."""
+    ca_file: str | None = None
+    """PEM certificates the broker's must descend from; None takes the system's."""
+    certificate_file: str | None = None
+    """PEM certificate the node shows the broker; its key may stand in the same file."""
+    key_file: str | None = None
+    """PEM key of that certificate, without a passphrase."""
+    credentials_file: str | None = None
+    """User name on the first line, password on the second; before EQEDGE_MQTT_USERNAME and
+    EQEDGE_MQTT_PASSWORD of the environment."""
+    allow_insecure: bool = False
+    """Send user name and password also over plain TCP, where anyone on the way reads them."""
+    protocol: str = "5"
+    """MQTT version, 5 or 3.1.1. Only with 5 does a broker say that it refused a message."""
+    keepalive_seconds: int = 30
+    """Silence after which the broker is asked for a sign of life; as long again, and it is lost."""
+    connect_timeout_seconds: float = 10.0
+    """How long one attempt to connect may take."""
+    retry_min_seconds: float = 1.0
+    """Wait before the second attempt to connect; doubles from one to the next, with jitter."""
+    retry_max_seconds: float = 60.0
+    """Longest wait between two attempts."""
+    max_payload_bytes: int = 65_536
+    """A message longer than this is not published, and counted."""
+    historical_seconds: float = 60.0
+    """A message delivered later than this after it was made is marked `historical`."""
+    drain_seconds: float = 5.0
+    """At the end, how long to wait for the broker's acknowledgements."""
+    home_assistant_prefix: str = ""
+    """Announce the node to Home Assistant under this prefix, usually homeassistant; empty: off."""
+
+    def __post_init__(self) -> None:
+        """Refuse topics no broker takes, and numbers that would make a useless or hectic client."""
+        check_host("MQTT host", self.host)
+        check(1 <= self.port <= 65535, f"MQTT port {self.port}: use 1 to 65535")
+        check_topic("MQTT topic prefix", self.topic_prefix)
+        if self.home_assistant_prefix:
+            check_topic("Home Assistant prefix", self.home_assistant_prefix)
+        check(self.protocol in ("5", "3.1.1"), f"MQTT protocol {self.protocol!r}: use 5 or 3.1.1")
+        check(
+            self.tls or not (self.ca_file or self.certificate_file or self.key_file),
+            "MQTT certificates are given but TLS is off: write mqtts:// or tls = true",
+        )
+        check(
+            not self.key_file or bool(self.certificate_file),
+            "MQTT key_file is given without a certificate_file",
+        )
+        for name, low, high in (
+            ("keepalive_seconds", 1, 65535),
+            ("connect_timeout_seconds", 0.1, 300),
+            ("retry_min_seconds", 0.05, 3600),
+            ("retry_max_seconds", self.retry_min_seconds, 86400),
+            ("max_payload_bytes", 1024, 16_777_216),
+            ("historical_seconds", 0, 86400),
+            ("drain_seconds", 0, 600),
+        ):
+            value = getattr(self, name)
+            check(low <= value <= high, f"MQTT {name} {value}: use {low} to {high}")
+
+    @property
+    def address(self) -> str:
+        """The broker as an address, for messages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+    @classmethod
+    def from_url(cls, url: str) -> MqttSettings:
+        """Read `mqtt://host[:port][/prefix]`, or `mqtts://` for TLS.
+
+        Raises:
+            SettingsError: It is no such URL.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise SettingsError("MQTT address: write mqtt://host:1883") from error
+        # Before anything quotes the address: a password must not come out in an error message.
+        check(
+            parts.username is None and parts.password is None,
+            f"MQTT address of {parts.hostname}: no password belongs in an address, where the "
+            "process list shows it; use credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
+        )
+        hint = f"MQTT address {url!r}: write mqtt://host:1883 or mqtts://host:8883"
+        check(parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname), hint)
+        check(not set("?#") & set(url), hint)
+        tls = parts.scheme == "mqtts"
+        return cls(
+            host=str(parts.hostname),
+            port=port if port is not None else 8883 if tls else 1883,
+            topic_prefix=parts.path.strip("/") or cls.topic_prefix,
+            tls=tls,
+        )
+
+
+def check_topic(what: str, topic: str) -> None:
+    """Refuse what cannot be published to, or would land where nobody looks.
+
+    Raises:
+        SettingsError: Wildcards, control characters, empty levels, a leading `$`, or too long.
+    """
+    check(
+        not set("+#") & set(topic)
+        and topic.isprintable()
+        and all(topic.split("/"))
+        and not topic.startswith("$")
+        and len(topic.encode()) <= 200,
+        f"{what} {topic!r}: no wildcards (+ #), no control characters, no empty level, "
+        "no leading $, at most 200 bytes",
+    )
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """How the lines of `output` are kept."""
+
+    fsync: Literal["always", "never"] = "always"
+    """`always`: on the disk before the network is offered it. `never`: when the kernel likes."""
+    rotate_bytes: int = 16_777_216
+    """Before the file grows beyond this it becomes FILE.1; 0 never rotates."""
+    keep_files: int = 5
+    """Rotated files kept; the oldest goes."""
+
+    def __post_init__(self) -> None:
+        """Refuse files too small for a line."""
+        check(self.fsync in ("always", "never"), f"fsync {self.fsync!r}: use always or never")
+        check(
+            self.rotate_bytes == 0 or self.rotate_bytes >= 65_536,
+            f"file rotate_bytes {self.rotate_bytes}: use 0, or 65536 or more",
+        )
+        check(0 <= self.keep_files <= 1000, f"file keep_files {self.keep_files}: use 0 to 1000")
+
+
+@dataclass(frozen=True)
+class SpoolSettings:
+    """What is kept for the broker until it has acknowledged it."""
+
+    max_messages: int = 100_000
+    """Messages kept; beyond, the oldest goes first, and is counted."""
+    max_bytes: int = 67_108_864
+    """Payload kept, in bytes; as above."""
+    fsync: Literal["always", "never"] = "always"
+    """`always`: on the disk before it is offered to the network. `never`: when the kernel likes."""
+
+    def __post_init__(self) -> None:
+        """Refuse a spool that keeps nothing."""
+        check(self.max_messages >= 1, f"spool max_messages {self.max_messages}: use 1 or more")
+        check(self.max_bytes >= 4096, f"spool max_bytes {self.max_bytes}: use 4096 or more")
+        check(self.fsync in ("always", "never"), f"fsync {self.fsync!r}: use always or never")
+
+
+@dataclass(frozen=True)
+class SnippetSettings:
+    """Waveforms of each event, kept as miniSEED; needs `pip install 'eqedge[mseed]'`."""
+
+    folder: str | None = None
+    """Where they go, one file an event; None keeps none."""
+    before_seconds: float = 30.0
+    """From before the first pick."""
+    after_seconds: float = 60.0
+    """To after it."""
+    max_bytes: int = 268_435_456
+    """All files together; beyond, the oldest goes first, and is counted."""
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that memory should not hold."""
+        for name in ("before_seconds", "after_seconds"):
+            value = getattr(self, name)
+            check(0 <= value <= 600, f"snippets {name} {value}: use 0 to 600")
+        check(self.max_bytes >= 65_536, f"snippets max_bytes {self.max_bytes}: use 65536 or more")

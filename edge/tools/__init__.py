@@ -1,0 +1,1 @@
+"""What an operator types beside `eqedge run`; nothing here runs on a live node."""

@@ -1,0 +1,291 @@
+"""What a node costs as a whole: `eqedge run` as a process, fed faster than life; and a replay."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+
+from ... import EqedgeError
+from ...firmware_bridge.packets import Hello
+from ...firmware_bridge.virtual import VirtualSensor
+from ...models.shelf import Model
+from ..daemon import Daemon
+from ..message import Node
+from ..replay.sample import write_sample
+from ..replay.simulation import Simulation
+from ..replay.synthetic import earthquake
+from ..settings.node import Settings, StationSettings
+
+SPEED = 60.0
+"""Times real time at which a node is fed; an hour passes in a minute."""
+PACKET = 25
+RECORD_SECONDS = 240
+REPLAYED_TRACES = 40
+"""Of --speed max: an hour, with the noise between them."""
+PATIENCE_SECONDS = 120.0
+CONFIG = """output = "{folder}/triggers.jsonl"
+model = "{model}"
+[sensor]
+port = "socket://127.0.0.1:{port}"
+speed = {speed}
+[window]
+hop_seconds = {hop}
+max_lag_seconds = 60.0
+[health]
+interval_seconds = 1.0
+json_file = "{folder}/health.json"
+"""
+
+
+class BenchError(EqedgeError):
+    """This machine cannot be measured so."""
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """One node that was fed for a while.
+
+    Attributes:
+        hop_seconds: From window to window.
+        data_seconds: What it scored after that, by its windows.
+        ready_seconds: From its start as a process to its `READY`: model loaded, port open.
+        first_window_ms: From the newest sample of a window to its score, the longest of those in
+            the node's first health record that has any.
+        cpu_percent: Of one core, in real time: CPU time over data time.
+        rss_start_mb: Memory right after the first window.
+        rss_end_mb: Memory at the end.
+    """
+
+    hop_seconds: float
+    data_seconds: float
+    ready_seconds: float
+    first_window_ms: float
+    cpu_percent: float
+    rss_start_mb: float
+    rss_end_mb: float
+
+
+@dataclass(frozen=True)
+class ReplayCost:
+    """One replay at `--speed max`, outputs left out.
+
+    Attributes:
+        data_seconds: What was replayed.
+        windows_per_second: Prepared, scored and searched for picks.
+        times_real_time: Data time over wall time.
+        times_cpu_time: Data time over CPU time: the same on a machine with nothing else to do.
+    """
+
+    data_seconds: float
+    windows_per_second: float
+    times_real_time: float
+    times_cpu_time: float
+
+
+def feed_node(model: str, hop_seconds: float, minutes: float) -> NodeCost:
+    """Start `eqedge run`, play it so many minutes of data, and look at it from outside.
+
+    Args:
+        model: Name or file.
+        hop_seconds: Of the node.
+        minutes: Of data after the first window.
+
+    Raises:
+        BenchError: There is no /proc, or the node does not do its work.
+    """
+    if not Path("/proc/self/statm").exists():
+        raise BenchError("a node is measured through Linux's /proc; use --minutes 0 elsewhere")
+    with tempfile.TemporaryDirectory(prefix="eqedge-bench-") as name, _Player() as player:
+        folder = Path(name)
+        values = {"folder": folder, "model": model, "port": player.port, "speed": SPEED}
+        config = folder / "bench.toml"
+        config.write_text(CONFIG.format(hop=hop_seconds, **values))
+        config.chmod(0o600)
+        with _manager(folder) as manager, (folder / "log").open("wb") as log:
+            begin = time.monotonic()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "eqedge", "run", "--config", str(config)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")},
+            )
+            try:
+                return _watch(process, manager, folder, begin, hop_seconds, minutes)
+            finally:
+                process.kill()
+                process.wait()
+
+
+def replay(model: Model) -> ReplayCost:
+    """Replay synthetic traces as `eqedge run --sim --speed max` does."""
+    with tempfile.TemporaryDirectory(prefix="eqedge-bench-") as name:
+        path = Path(name) / "sample.hdf5"
+        write_sample(path, events=REPLAYED_TRACES, noise_traces=0, seed=1)
+        simulation = Simulation(
+            path,
+            labels=None,
+            traces=None,
+            seed=0,
+            spacing_seconds=30.0,
+            speed=None,
+            rate_hz=model.spec.sampling_rate_hz,
+            stop=Event(),
+        )
+        with simulation:
+            node = Node(StationSettings(), model, secrets.token_hex(4), simulation.locate)
+            daemon = Daemon(Settings(), model, simulation.source, node, _say_nothing)
+            began = time.process_time()
+            account = daemon.run([])
+            cpu_seconds = time.process_time() - began
+    seconds = account.stream.seconds
+    return ReplayCost(
+        data_seconds=seconds,
+        windows_per_second=account.windows_scored / account.wall_seconds,
+        times_real_time=seconds / account.wall_seconds,
+        times_cpu_time=seconds / cpu_seconds,
+    )
+
+
+def _say_nothing(line: str) -> None:
+    """Swallow it."""
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    manager: socket.socket,
+    folder: Path,
+    begin: float,
+    hop_seconds: float,
+    minutes: float,
+) -> NodeCost:
+    received: list[bytes] = []
+
+    def alive() -> None:
+        with suppress(BlockingIOError):
+            while True:  # read as it fills: many a machine's queue holds ten
+                received.append(manager.recv(4096))
+        if process.poll() is not None:
+            said = (folder / "log").read_text(errors="replace").strip().splitlines()
+            raise BenchError(f"the node ended: {said[-1] if said else process.returncode}")
+
+    def ready() -> bool:
+        return any(b"READY=1" in text for text in received)
+
+    def newest() -> dict[str, float]:
+        with suppress(OSError, ValueError):
+            found: dict[str, float] = json.loads((folder / "health.json").read_text())
+            return found
+        return {}
+
+    def windows() -> float:
+        return newest().get("windows_total", 0)
+
+    def just_told() -> tuple[float, float]:
+        """Return windows scored and CPU time, right after a health record."""
+        before = newest()["uptime_seconds"]
+        _wait(lambda: newest().get("uptime_seconds", before) > before, alive)
+        return windows(), _cpu_seconds(process.pid)
+
+    _wait(ready, alive)
+    ready_seconds = time.monotonic() - begin
+    _wait(lambda: windows() > 0, alive)
+    first_window_ms = 1000 * newest()["lag_seconds"]
+    rss_start = _rss_mb(process.pid)
+    scored, cpu = just_told()
+    wanted = 60 * minutes / hop_seconds
+    _wait(lambda: windows() - scored >= wanted, alive, 60 * minutes)
+    last_scored, last_cpu = just_told()
+    # By what was scored: on a busy machine the node is behind what was sent.
+    data_seconds = (last_scored - scored) * hop_seconds
+    return NodeCost(
+        hop_seconds=hop_seconds,
+        data_seconds=round(data_seconds, 1),
+        ready_seconds=round(ready_seconds, 3),
+        first_window_ms=round(first_window_ms, 2),
+        cpu_percent=round(100 * (last_cpu - cpu) / data_seconds, 3),
+        rss_start_mb=round(rss_start, 1),
+        rss_end_mb=round(_rss_mb(process.pid), 1),
+    )
+
+
+def _wait(condition: Callable[[], bool], alive: Callable[[], None], seconds: float = 0.0) -> None:
+    deadline = time.monotonic() + seconds + PATIENCE_SECONDS
+    while not condition():
+        alive()
+        if time.monotonic() > deadline:
+            raise BenchError("the node does not get on; is the machine busy with other things?")
+        time.sleep(0.002)
+
+
+@contextmanager
+def _manager(folder: Path) -> Iterator[socket.socket]:
+    """Listen as systemd does to what a service says."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as ears:
+        ears.bind(str(folder / "notify"))
+        ears.setblocking(False)
+        yield ears
+
+
+def _cpu_seconds(process_id: int) -> float:
+    """User and system time of all threads."""
+    # Behind the name, which may hold blanks: fields 14 and 15 of proc(5).
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _rss_mb(process_id: int) -> float:
+    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class _Player:
+    """A sensor on a TCP port that plays an earthquake every few minutes, faster than life."""
+
+    def __init__(self) -> None:
+        self._over = Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE_SECONDS)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = Thread(target=self._play, daemon=True)
+
+    def __enter__(self) -> _Player:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a caller
+        self._listener.close()
+        self._thread.join()
+
+    def _play(self) -> None:
+        hello = Hello("bench", "bench", 100.0, ("HHE", "HHN", "HHZ"))
+        sensor = VirtualSensor(hello, PACKET)
+        rng = np.random.default_rng(1)
+        samples = round(RECORD_SECONDS * hello.rate_hz)
+        counts = np.rint(earthquake(rng, n_samples=samples).waveform).astype(np.int32)
+        with suppress(OSError):  # the node is gone, or never came
+            connection, _ = self._listener.accept()
+            with connection:
+                connection.sendall(sensor.greet())
+                begin, sent = time.monotonic(), 0
+                while not self._over.is_set():
+                    at = sent % samples
+                    connection.sendall(sensor.push(counts[at : at + PACKET]))
+                    sent += PACKET
+                    ahead = begin + sent / hello.rate_hz / SPEED - time.monotonic()
+                    self._over.wait(max(0.0, ahead))

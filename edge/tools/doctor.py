@@ -1,0 +1,221 @@
+"""The node's surroundings, checked one after another; each failure comes with its remedy."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from threading import Event
+
+from ... import EqedgeError
+from ...firmware_bridge.decoder import Decoder
+from ...firmware_bridge.diagnosis import diagnose
+from ...firmware_bridge.packets import Samples
+from ...firmware_bridge.port import Port, PortError
+from ...models.shelf import Model, open_model
+from ..assemble import Assembler
+from ..dating.arrivals import HostClock, host_synchronised
+from ..delivery.link import Link, LinkLost, read_credentials, tls_context
+from ..detector import Detector
+from ..resample import same_rate
+from ..settings.node import MqttSettings, Settings, StationSettings
+from ..sources import SerialSource, now
+from ..trigger import thresholds_of
+from .finding import Check, failed
+from .places import places
+
+SENSOR_SECONDS = 12.0
+"""How long a sensor is waited for: it introduces itself at least every ten seconds."""
+LISTEN_SECONDS = 3.0
+"""How long its samples are counted."""
+CONNECT_SECONDS = 5.0
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Look at everything the settings name, in the order in which the node needs it.
+
+    Args:
+        settings: As the node would run with.
+    """
+    yield _clock()
+    model: Model | None = None
+    try:
+        model = open_model(settings.model)
+        thresholds_of(settings.trigger, model.spec)
+        Detector(model)
+    except EqedgeError as error:
+        yield failed("model", error)
+    else:
+        yield Check("model", True, f"{model.name}, sha256 {model.sha256[:12]}, loads and matches")
+    yield from places(settings)
+    if settings.sensor.port is not None:
+        yield from _sensor(settings.sensor.port, settings.sensor.baud, model)
+    if settings.mqtt is not None:
+        yield from _broker(settings.mqtt, settings.station)
+
+
+def _clock() -> Check:
+    if host_synchronised():
+        return Check("clock", True, "the kernel's clock is synchronised")
+    return Check(
+        "clock",
+        False,
+        "the kernel does not hold its clock to be synchronised",
+        "enable systemd-timesyncd or chrony, or fit a GPS; events say synced: false until then",
+    )
+
+
+# -- the sensor --------------------------------------------------------------------------------
+
+
+def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
+    """Port, introduction, rate and channels, flow."""
+    port = Port(url, baud)
+    try:
+        port.open()
+    except PortError as error:
+        yield _port_trouble(error)
+        return
+    with closing(port):
+        yield Check("port", True, f"{url} opens and is not in use")
+        decoder = Decoder()
+        rate_hz = model.spec.sampling_rate_hz if model else 100.0
+        assembler = Assembler(rate_hz, lambda hello: HostClock(hello.rate_hz))
+        try:
+            heard = _listen(port, decoder, assembler)
+        except EqedgeError as error:
+            yield failed("sensor", error)
+            return
+    hello = assembler.hello
+    if hello is None:
+        yield Check(
+            "sensor",
+            False,
+            diagnose(decoder, baud) or f"nothing introduced itself in {SENSOR_SECONDS:.0f} s",
+            "check power, wiring, baud rate and firmware; eqedge sensor watch shows more",
+        )
+        return
+    rate = f"{hello.rate_hz:g} Hz"
+    if not same_rate(hello.rate_hz, rate_hz):
+        rate += f" (resampled to {rate_hz:g} Hz)"
+    yield Check(
+        "sensor",
+        True,
+        f"{hello.device_id} ({hello.firmware}), {rate}, {' '.join(hello.channels)}",
+    )
+    expected = hello.rate_hz * LISTEN_SECONDS
+    losses = decoder.losses
+    good = heard > 0.8 * expected and losses.frames_bad <= 0.05 * max(losses.frames_ok, 1)
+    yield Check(
+        "samples",
+        good,
+        f"{heard} in {LISTEN_SECONDS:.0f} s, {losses.frames_bad} damaged frames",
+        "" if good else "check cable, ground and baud rate; eqedge sensor watch shows more",
+    )
+
+
+def _port_trouble(error: PortError) -> Check:
+    """Say what to do where the error itself says only what the system said."""
+    if error.reason != "failed":
+        return failed("port", error)
+    remedy = "is it a sensor's port? look at its name and its cable"
+    if "://" in error.url:
+        remedy = "is what serves the sensor running there, and are host and port right?"
+    return Check("port", False, " ".join(str(error).split()), remedy)
+
+
+def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
+    """Wait for an introduction, then count samples; return how many came."""
+    source = SerialSource(port, Event(), notice=lambda line: None)
+    deadline = time.monotonic() + SENSOR_SECONDS
+    asked = -10.0
+    heard = 0
+    counting_until: float | None = None
+    while time.monotonic() < (counting_until or deadline):
+        if assembler.hello is None and time.monotonic() - asked > 2.0:
+            asked = time.monotonic()
+            source.ask_who()
+        for packet in decoder.feed(port.read(0.2)):
+            assembler.push(packet, now())
+            if isinstance(packet, Samples) and counting_until is not None:
+                heard += len(packet.counts)
+        if assembler.hello is not None and counting_until is None:
+            counting_until = time.monotonic() + LISTEN_SECONDS
+    return heard
+
+
+# -- the broker --------------------------------------------------------------------------------
+
+
+def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]:
+    """Name, TCP, TLS, login, a publication that the broker acknowledges; stops at a failure."""
+    base = f"{settings.topic_prefix}/{station.network}/{station.station}"
+    topic = f"{base}/doctor"
+    ours, theirs = socket.socketpair()
+    link = Link(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
+
+    def resolve() -> str:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        return f"{settings.host} is {found[0][4][0]}"
+
+    def connect() -> str:
+        with socket.create_connection((settings.host, settings.port), CONNECT_SECONDS):
+            return f"port {settings.port} answers"
+
+    def encrypt() -> str:
+        context = tls_context(settings)
+        assert context is not None
+        with (
+            socket.create_connection((settings.host, settings.port), CONNECT_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=settings.host) as safe,
+        ):
+            return f"{safe.version()}, certificate accepted"
+
+    def log_in() -> str:
+        notices: list[str] = []
+        credentials = read_credentials(settings, os.environ, notices.append)
+        link.open(tls_context(settings), credentials, "")
+        who = "with user name and password" if credentials else "without a user name"
+        return "; ".join([f"accepts the node {who}", *notices])
+
+    stages: list[tuple[str, Callable[[], str], str]] = [
+        ("broker: DNS", resolve, "check the host's spelling and the node's DNS"),
+        ("broker: TCP", connect, "is the broker running, and does the firewall let the node in?"),
+        ("broker: TLS", encrypt, "check ca_file, the certificate's name and the node's clock"),
+        ("broker: MQTT", log_in, "check user name and password; the broker's log says more"),
+        (
+            "broker: publish",
+            lambda: _publish(link, topic),
+            f"let the broker's access list allow the node to write to {base}/#",
+        ),
+    ]
+    with ours, theirs:
+        try:
+            for name, stage, remedy in stages:
+                if stage is encrypt and not settings.tls:
+                    continue
+                try:
+                    yield Check(name, True, stage())
+                except (OSError, EqedgeError, LinkLost) as error:
+                    finding = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                    yield Check(name, False, " ".join(finding.split()), remedy)
+                    return
+        finally:
+            link.close()
+
+
+def _publish(link: Link, topic: str) -> str:
+    """Publish one message that nobody keeps, and wait until the broker acknowledges it."""
+    number = link.publish(topic, b"eqedge doctor")
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while time.monotonic() < deadline:
+        for acknowledged, reason in link.take_acknowledgements():
+            if acknowledged == number and reason.is_failure:
+                raise LinkLost(f"the broker refuses {topic}: {reason}")
+            if acknowledged == number:
+                return f"acknowledges {topic}"
+        link.turn(0.1)
+    raise LinkLost("no acknowledgement of a message")

@@ -1,0 +1,49 @@
+"""`eqedge doctor`: what stands between this machine and a working node."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Settings as for eqedge run.",
+)
+@click.option("--serial", metavar="PORT", help="The sensor's port.  [default: the settings']")
+@click.option("--baud", type=int, help="Speed of the serial port.  [default: the settings']")
+@click.option("--model", metavar="NAME|FILE.tflite", help="The model.  [default: the settings']")
+@click.option("--output", metavar="FILE.jsonl", help="Where triggers will be written.")
+@click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
+@click.option("--network", help="FDSN network code, for the topics.  [default: the settings']")
+@click.option("--station", help="Station code, for the topics.  [default: the settings']")
+@click.pass_context
+def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None:
+    """Check clock, model, disk, sensor and broker, one after another, and say what to do.
+
+    Flags go before the settings as for eqedge run. The broker is checked in stages: name, TCP, TLS,
+    login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge. Exits 0 if
+    all is well, 1 otherwise.
+    """
+    from ..settings.flags import settings_of
+    from .doctor import examine
+
+    given = {
+        name: value
+        for name, value in flags.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    failures = 0
+    for check in examine(settings_of(config, given)):
+        click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:16} {check.finding}")
+        if check.remedy:
+            click.echo(f"{'':22} -> {check.remedy}")
+        failures += not check.good
+    sys.exit(1 if failures else 0)

@@ -1,0 +1,65 @@
+"""`eqedge events`: a file of triggers as a table, each event by its last word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from ... import EqedgeError
+from ..types import Message
+
+HEADER = f"{'EVENT (first pick, UTC)':27} {'P':>6} {'S':>6} {'S-P':>7}  {'STATE':6} WHERE"
+
+
+class ListingError(EqedgeError):
+    """The file cannot be listed."""
+
+
+def last_words(lines: Iterable[str], name: str) -> list[Message]:
+    """Return the last message of each event, in the order in which the events began.
+
+    Raises:
+        ListingError: A line is no message of ours.
+    """
+    events: dict[str, Message] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            message = json.loads(line)
+            events[message["event_id"]] = message
+        except (ValueError, KeyError, TypeError) as error:
+            raise ListingError(
+                f"{name}: line {number} is no trigger; give a file written by eqedge run"
+            ) from error
+    return list(events.values())
+
+
+def table(events: Iterable[Message]) -> Iterator[str]:
+    """Yield a line for each event: first pick, probabilities, S minus P, state, where."""
+    yield HEADER
+    for event in events:
+        picks = {pick["phase"]: pick for pick in event["picks"]}
+        shares = [f"{picks[p]['probability']:6.2f}" if p in picks else f"{'-':>6}" for p in "PS"]
+        separation = f"{'-':>7}"
+        if len(picks) == 2:
+            separation = f"{(picks['S']['time_ns'] - picks['P']['time_ns']) / 1e9:6.2f}s"
+        sim = event["picks"][0].get("sim")
+        where = f"{sim['trace_name']} @ {sim['sample']}" if sim else event["trace_id"]
+        yield f"{event['start_time']:27} {' '.join(shares)} {separation}  {event['type']:6} {where}"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def events(file: Path) -> None:
+    """List the events in FILE, a JSON-lines file written by `eqedge run`.
+
+    P and S are the picks' probabilities; state is the event's last message.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise ListingError(f"{file}: {reason}; give a file written by eqedge run") from error
+    click.echo("\n".join(table(last_words(lines, str(file)))))

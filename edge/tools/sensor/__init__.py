@@ -1,0 +1,1 @@
+"""`eqedge sensor`: watch, record, check and simulate a sensor."""

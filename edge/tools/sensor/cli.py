@@ -1,0 +1,289 @@
+"""`eqedge sensor`: look at a sensor, record it, check it, or be one."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .link import Link
+    from .monitor import Monitor
+
+_BAUDS = (115_200, 57_600, 230_400, 921_600, 9_600)
+
+
+@click.group()
+def sensor() -> None:
+    """Look at a sensor, record it, check it, or play one."""
+
+
+def _within(least: float, most: float) -> Any:
+    """A check of an option's number; click's own ranges let NaN pass."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: float) -> float:
+        if not least <= value <= most:
+            raise click.BadParameter(f"{value:g}; use {least:g} to {most:g}")
+        return value
+
+    return checked
+
+
+_LONGEST_SECONDS = 366 * 86_400.0
+_LARGEST_PPM = 100_000.0
+
+_port = click.argument("port")
+_baud = click.option("--baud", default=115_200, show_default=True, help="Speed of a serial port.")
+_seconds = click.option(
+    "--seconds",
+    default=0.0,
+    callback=_within(0, _LONGEST_SECONDS),
+    help="Stop after so long.  [default: until Ctrl-C]",
+)
+
+
+@sensor.command()
+@_port
+@_baud
+@_seconds
+@click.option(
+    "--every",
+    default=1.0,
+    show_default=True,
+    callback=_within(0.1, 3600),
+    help="Seconds between reports.",
+)
+def watch(port: str, baud: int, seconds: float, every: float) -> None:
+    """Show rate, gaps, clock and noise of the sensor on PORT, live.
+
+    PORT is a path (/dev/ttyACM0) or a pyserial URL (socket://host:port).
+    """
+    from .watch import report_lines
+
+    with _opened(port, baud) as open_port, suppress(KeyboardInterrupt):
+        link, monitor = _link(open_port)
+        end = time.monotonic() + seconds if seconds else float("inf")
+        say_at = time.monotonic() + every
+        while time.monotonic() < end:
+            for heard in link.poll(min(0.2, every)):
+                monitor.take(heard)
+            if time.monotonic() >= say_at:
+                say_at += every
+                for line in report_lines(link.decoder, monitor, open_port, baud):
+                    click.echo(line)
+
+
+@sensor.command()
+@_port
+@click.argument("file", type=click.Path(path_type=Path))
+@_baud
+@_seconds
+@click.option("--network", default="XX", show_default=True, help="FDSN network code.")
+@click.option("--station", default="EQEDG", show_default=True, help="Station code.")
+def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
+    """Record the sensor on PORT to FILE: .hdf5 in STEAD's layout, or .mseed.
+
+    A gap or a restart begins a new trace; each is dated by the sensor's tick. A file that exists
+    is not overwritten.
+    """
+    from .recording import Recorder
+    from .recording_files import open_writer
+
+    with _opened(port, baud) as open_port:
+        writer = open_writer(file, network, station)
+        link, monitor = _link(open_port)
+        recorder = Recorder(writer, monitor)
+        end = time.monotonic() + seconds if seconds else float("inf")
+        with closing(writer), suppress(KeyboardInterrupt):
+            while time.monotonic() < end:
+                for heard in link.poll():
+                    monitor.take(heard)
+                    recorder.take(heard)
+    click.echo(f"{recorder.samples} samples in {recorder.runs} traces: {file}")
+    if not recorder.samples:
+        _explain_silence(link, baud)
+
+
+@sensor.command()
+@_port
+@click.option("--baud", type=int, help="Speed of a serial port.  [default: tries the usual ones]")
+@click.option(
+    "--seconds",
+    default=15.0,
+    show_default=True,
+    callback=_within(0, _LONGEST_SECONDS),
+    help="How long to listen.",
+)
+def check(port: str, baud: int | None, seconds: float) -> None:
+    """Tell whether wiring, rate and clock of the sensor on PORT are right.
+
+    Says what is wrong and what to do about it; exits with 1 if anything is.
+    """
+    from .check import examine
+
+    found = baud or _find_baud(port)
+    with _opened(port, found) as open_port:
+        link, monitor = _link(open_port)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for heard in link.poll():
+                monitor.take(heard)
+    findings = examine(link.decoder, monitor, found)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.name:10} {finding.words}")
+    if not all(finding.good for finding in findings):
+        raise SystemExit(1)
+
+
+@sensor.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--pty", is_flag=True, help="Offer a pseudo-terminal (its name is printed).")
+@click.option(
+    "--tcp", type=click.IntRange(0, 65_535), help="Offer this TCP port of this computer; 0: any."
+)
+@click.option("--trace", help="Name of the trace.  [default: the first]")
+@click.option("--speed", default="1", show_default=True, help="Pace, or `max`.")
+@click.option("--drop", default=0.0, callback=_within(0, 1), help="Share of frames that are lost.")
+@click.option(
+    "--corrupt", default=0.0, callback=_within(0, 1), help="Share of bytes with a wrong bit."
+)
+@click.option("--stall", metavar="EVERY:FOR", help="Silent FOR seconds EVERY so many.")
+@click.option("--jump", metavar="EVERY:FOR", help="Miss FOR seconds of data EVERY so many.")
+@click.option(
+    "--drift",
+    default=0.0,
+    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    help="Crystal too fast by so many ppm.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the faults.")
+@click.option("--boot-id", type=int, help="Of the Hello.  [default: random]")
+def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags: Any) -> None:
+    """Be a sensor that measures a trace of FILE (HDF5 in STEAD's layout).
+
+    Waits for a reader, plays the trace once and ends. The faults are for testing what reads it.
+    """
+    import random
+
+    from ....firmware_bridge.packets import Hello
+    from .outlet import Outlet
+    from .player import Player, read_record
+
+    if pty == (tcp is not None):
+        raise click.UsageError("give either --pty or --tcp PORT")
+    faults, speed = _faults(flags), _speed(flags["speed"])
+    played = read_record(file, trace)
+    boot_id = flags["boot_id"] if flags["boot_id"] is not None else random.getrandbits(32)
+    hello = Hello(
+        device_id="simulated",
+        firmware="eqedge simulate",
+        rate_hz=played.rate_hz,
+        channels=played.channels,
+        adc_bits=32,
+        boot_id=boot_id,
+    )
+    with closing(Outlet(tcp)) as outlet, suppress(KeyboardInterrupt):
+        click.echo(outlet.url)
+        outlet.wait_for_reader()
+        Player(hello, played.counts, speed=speed, faults=faults).play(outlet)
+
+
+@sensor.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--trace", help="Name of the trace.  [default: the first]")
+@click.option(
+    "--crystal-ppm",
+    default=0.0,
+    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    help="Crystal of the board too fast by so many ppm.",
+)
+def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
+    """Write a trace of FILE as the waveform that firmware without a converter plays."""
+    from ....firmware_bridge.packets import Hello
+    from .player import read_record
+    from .recording_files import RecordingError
+    from .waveform import waveform_bytes
+
+    played = read_record(file, trace)
+    hello = Hello("waveform", "", played.rate_hz, played.channels, adc_bits=32, boot_id=1)
+    try:
+        output.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))
+    except OSError as error:
+        raise RecordingError(output, error.strerror or str(error)) from error
+    click.echo(f"{played.name}: {len(played.counts)} samples: {output}")
+
+
+def _opened(port: str, baud: int) -> Any:
+    from ....firmware_bridge.port import Port
+
+    return Port(port, baud)
+
+
+def _link(port: Any) -> tuple[Link, Monitor]:
+    from .link import Link
+    from .monitor import Monitor
+
+    return Link(port), Monitor()
+
+
+def _find_baud(port: str) -> int:
+    """The first usual speed at which a packet arrives; the usual one where none does."""
+    if "://" in port:
+        return _BAUDS[0]
+    for baud in _BAUDS:
+        with _opened(port, baud) as open_port:
+            link, _ = _link(open_port)
+            end = time.monotonic() + 3.0  # an Uno resets when opened, and boots for a second
+            while time.monotonic() < end:
+                if link.poll(0.1):
+                    if baud != _BAUDS[0]:
+                        click.echo(f"the sensor speaks at {baud} baud: give --baud {baud}")
+                    return baud
+    return _BAUDS[0]
+
+
+def _explain_silence(link: Link, baud: int) -> None:
+    from ....firmware_bridge.diagnosis import diagnose
+
+    reason = diagnose(link.decoder, baud) or "no samples came: try `eqedge sensor check`"
+    click.echo(reason, err=True)
+    raise SystemExit(1)
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return float("inf")
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < 1e6:
+        raise click.BadParameter(f"{text!r} is neither a positive number nor `max`")
+    return speed
+
+
+def _faults(flags: dict[str, Any]) -> Any:
+    from .faults import Faults
+
+    pairs = {}
+    for name in ("stall", "jump"):
+        every, _, length = (flags[name] or "0:0").partition(":")
+        try:
+            pairs[name] = float(every), float(length)
+        except ValueError:
+            pairs[name] = -1.0, -1.0
+        if not all(0 <= seconds <= _LONGEST_SECONDS for seconds in pairs[name]):
+            raise click.BadParameter(f"--{name} wants EVERY:FOR in seconds, such as 60:5")
+    return Faults(
+        drop=flags["drop"],
+        corrupt=flags["corrupt"],
+        stall_every_seconds=pairs["stall"][0],
+        stall_seconds=pairs["stall"][1],
+        jump_every_seconds=pairs["jump"][0],
+        jump_seconds=pairs["jump"][1],
+        drift_ppm=flags["drift"],
+        seed=flags["seed"],
+    )

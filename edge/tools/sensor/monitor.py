@@ -1,0 +1,139 @@
+"""Heard packets become the figures a person asks a sensor for: rate, gaps, clock, level, noise."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....firmware_bridge.counters import Unwrapper
+from ....firmware_bridge.packets import Hello, Samples, Status, TimeReply
+from ....firmware_bridge.tickclock import TickClock
+from .link import Heard
+
+_FURTHEST = 100.0  # a stated tick rate may be that much off: finding it out is what this is for
+
+
+@dataclass(frozen=True)
+class Report:
+    """How the sensor is doing."""
+
+    hello: Hello | None
+    status: Status | None
+    samples: int
+    """Samples received since the last boot."""
+    missing: int
+    """Samples numbered but not received, between the first and the last."""
+    gaps: int
+    boots: int
+    """Restarts seen."""
+    rate_hz: float | None
+    """Samples a second by the host's clock, or None before there is enough to say."""
+    tick_ppm: float | None
+    """How much too fast the device's crystal runs by the host's clock, parts per million."""
+    tick_ppm_error: float | None
+    """What the round trips leave uncertain of it."""
+    round_trip_seconds: float | None
+    """The line's share of the quickest of the latest time requests."""
+    latency_seconds: float | None
+    """Age of the youngest sample when its packet had arrived."""
+    mean_counts: tuple[float, ...]
+    rms_counts: tuple[float, ...]
+    """Root mean square about the mean over the latest seconds."""
+
+
+class Monitor:
+    """Keeps the latest seconds of one sensor and the round trips of its clock."""
+
+    def __init__(self, window_seconds: float = 10.0) -> None:
+        """Figures of level and noise are over ``window_seconds``."""
+        self._window_seconds = window_seconds
+        self._hello: Hello | None = None
+        self._boots = 0
+        self._restart(None)
+
+    def _restart(self, boot: int | None) -> None:
+        self._boot = boot
+        self._status: Status | None = None
+        self._sample, self._tick = Unwrapper(32), Unwrapper(32)
+        self._received = self._missing = self._gaps = 0
+        self._next_sample: int | None = None
+        self._last_tick = 0
+        self._last_heard = 0.0
+        self._blocks: deque[NDArray[np.int32]] = deque()
+        self._held = 0
+        self._clock: TickClock | None = None
+        self._first_point: tuple[int, int] | None = None
+        self._last_point: tuple[int, int] = (0, 0)
+
+    def take(self, heard: Heard) -> None:
+        """Learns from one packet."""
+        packet = heard.packet
+        if isinstance(packet, Hello):
+            self._hello = packet
+        if isinstance(packet, Hello | Samples | Status | TimeReply) and packet.boot != self._boot:
+            self._boots += self._boot is not None
+            self._restart(packet.boot)
+        if isinstance(packet, Status):
+            self._status = packet
+        elif isinstance(packet, TimeReply) and heard.asked_seconds is not None and self._hello:
+            self._clock = self._clock or TickClock(self._hello.tick_hz, 600, _FURTHEST)
+            self._clock.note(packet, heard.asked_seconds, heard.heard_seconds)
+        elif isinstance(packet, Samples):
+            self._learn_samples(packet, heard.heard_seconds)
+
+    def _learn_samples(self, packet: Samples, heard: float) -> None:
+        first = self._sample(packet.first_sample)
+        if self._next_sample is not None and first != self._next_sample:
+            if first < self._next_sample:
+                return  # late: its place in the figures is past
+            self._missing += first - self._next_sample
+            self._gaps += 1
+        self._next_sample = first + len(packet.counts)
+        self._received += len(packet.counts)
+        self._last_tick, self._last_heard = self._tick(packet.tick), heard
+        self._last_point = (first, self._last_tick)
+        self._first_point = self._first_point or self._last_point
+        self._blocks.append(packet.counts)
+        self._held += len(packet.counts)
+        limit = self._window_seconds * (self._hello.rate_hz if self._hello else 100.0)
+        while self._held - len(self._blocks[0]) > limit:
+            self._held -= len(self._blocks.popleft())
+
+    def recent(self) -> NDArray[np.int32]:
+        """The counts of the latest seconds, shape (samples, channels)."""
+        return np.concatenate(self._blocks) if self._blocks else np.empty((0, 0), np.int32)
+
+    def host_seconds(self, tick: int) -> float | None:
+        """The host's monotonic clock when the (wrapped) tick passed; None before it can be said."""
+        return self._clock.host_seconds(tick) if self._clock else None
+
+    def report(self) -> Report:
+        """The figures as they are now."""
+        recent = self.recent().astype(np.float64)
+        clock, hello = self._clock, self._hello
+        rate = latency = None
+        if clock is not None and hello is not None and self._first_point is not None:
+            samples = self._last_point[0] - self._first_point[0]
+            ticks = self._last_point[1] - self._first_point[1]
+            rate = samples / ticks * clock.ticks_per_second if ticks > 0 else None
+            taken = clock.host_seconds(self._last_tick & 0xFFFF_FFFF)
+            if taken is not None:
+                latency = self._last_heard - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
+        return Report(
+            hello=hello,
+            status=self._status,
+            samples=self._received,
+            missing=self._missing,
+            gaps=self._gaps,
+            boots=self._boots,
+            rate_hz=rate,
+            tick_ppm=clock.drift_ppm if clock else None,
+            tick_ppm_error=clock.drift_error_ppm if clock else None,
+            round_trip_seconds=clock.quickest_seconds if clock else None,
+            latency_seconds=latency,
+            mean_counts=tuple(recent.mean(axis=0)) if recent.size else (),
+            rms_counts=tuple(recent.std(axis=0)) if recent.size else (),
+        )

@@ -1,0 +1,136 @@
+"""The node as a systemd service: which files that takes, with what in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from ... import EqedgeError
+from ..settings.config import read_config
+from ..settings.node import Settings
+
+UNIT = "etc/systemd/system/eqedge.service"
+CONFIG = "etc/eqedge/eqedge.toml"
+PROGRAM_IN_UNIT = "/opt/eqedge/bin/eqedge"
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+"""What the unit's ProtectHome and PrivateTmp hide from the service."""
+NEXT = (
+    "eqedge doctor --config /etc/eqedge/eqedge.toml   # says what is still missing",
+    "systemctl daemon-reload",
+    "systemctl enable --now eqedge                    # nothing runs before this",
+)
+
+
+class ServiceError(EqedgeError):
+    """The service cannot be installed so."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file of the service.
+
+    Attributes:
+        path: Where it goes.
+        text: What stands in it.
+        what_if_there: `kept`, `replaced` or `the same`, or empty where there is none yet.
+    """
+
+    path: Path
+    text: str
+    what_if_there: str = ""
+
+
+def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -> list[Piece]:
+    """Return the files of the service: the unit, and a config where there is none.
+
+    The unit makes a user of its own while it runs (DynamicUser) and the folders it needs, so there
+    is nothing else to make. A unit that is there is replaced, changes belong into a drop-in
+    (`systemctl edit eqedge`); a config that is there is kept.
+
+    Args:
+        program: The `eqedge` that the service shall run.
+        settings: What a new config says of station, sensor and broker.
+        config: A config to take over instead; it is checked.
+        root: Where the system's files begin: `/`, or the folder of an image.
+
+    Raises:
+        ServiceError: The service could not see the program, or would not know its sensor.
+        SettingsError: The config is wrong.
+    """
+    hidden = next((folder for folder in HIDDEN if program.is_relative_to(folder)), None)
+    if hidden is not None:
+        raise ServiceError(
+            f"{program} lies in {hidden}, which a hardened service does not see; install it "
+            "with: python3 -m venv /opt/eqedge && /opt/eqedge/bin/pip install eqedge"
+        )
+    unit = (resources.files(__package__) / "eqedge.service").read_text()
+    unit = unit.replace(PROGRAM_IN_UNIT, str(program))
+    place = root / CONFIG
+    if place.exists():
+        kept = Piece(place, place.read_text(), "kept")
+        read_config(place)
+        return [_piece(root / UNIT, unit), kept]
+    if config is not None:
+        read_config(config)
+        return [_piece(root / UNIT, unit), Piece(place, config.read_text())]
+    if settings.sensor.port is None:
+        raise ServiceError(
+            "the service must know its sensor; give --serial PORT, or a whole --config FILE.toml"
+        )
+    return [_piece(root / UNIT, unit), Piece(place, config_text(settings))]
+
+
+def config_text(settings: Settings) -> str:
+    """Return the least a live node needs, as a config file."""
+    lines = [
+        "# All settings with their defaults: eqedge run --print-config",
+        'output = "/var/lib/eqedge/triggers.jsonl"',
+        "",
+        "[station]",
+        *(f"{name} = {json.dumps(value)}" for name, value in vars(settings.station).items()),
+        "",
+        "[sensor]",
+        f"port = {json.dumps(settings.sensor.port)}",
+        f"baud = {settings.sensor.baud}",
+        "",
+        "[health]",
+        'json_file = "/run/eqedge/health.json"',
+    ]
+    if settings.mqtt is not None:
+        broker = settings.mqtt
+        lines += ["", "[mqtt]", f"host = {json.dumps(broker.host)}", f"port = {broker.port}"]
+        lines += [f"topic_prefix = {json.dumps(broker.topic_prefix)}"]
+        lines += ["tls = true"] if broker.tls else []
+        lines += ["# user name and password: see LoadCredential in the unit"]
+    return "\n".join(lines) + "\n"
+
+
+def install(found: list[Piece]) -> None:
+    """Write them, each whole or not at all.
+
+    Raises:
+        ServiceError: A file cannot be written.
+    """
+    for piece in found:
+        if piece.what_if_there in ("kept", "the same"):
+            continue
+        half = piece.path.with_name(piece.path.name + ".tmp")
+        try:
+            piece.path.parent.mkdir(parents=True, exist_ok=True)
+            half.write_text(piece.text)
+            half.chmod(0o644)
+            os.replace(half, piece.path)
+        except OSError as error:
+            raise ServiceError(
+                f"cannot write {piece.path}: {error.strerror}; run it as root, or with --dry-run "
+                "to see what would be written"
+            ) from error
+
+
+def _piece(path: Path, text: str) -> Piece:
+    if not path.exists():
+        return Piece(path, text)
+    return Piece(path, text, "the same" if path.read_text() == text else "replaced")

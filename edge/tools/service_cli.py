@@ -1,0 +1,77 @@
+"""`eqedge install-service`: the node as a systemd service."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+
+@click.command("install-service", context_settings={"show_default": True})
+@click.option("--serial", metavar="PORT", help="The sensor's port.")
+@click.option("--baud", type=int, help="Speed of the serial port.  [default: 115200]")
+@click.option("--network", help="FDSN network code.  [default: XX]")
+@click.option("--station", help="Station code.  [default: EDGE]")
+@click.option("--location", help="Location code, may be empty.  [default: 00]")
+@click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Take over these settings instead.",
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/"),
+    metavar="FOLDER",
+    help="Where the system's files begin; a folder for the image of a card.",
+)
+@click.option(
+    "--program",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="What the service runs.  [default: the eqedge of this installation]",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
+@click.pass_context
+def install_service(
+    context: click.Context,
+    /,
+    config: Path | None,
+    root: Path,
+    program: Path | None,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Write the hardened systemd unit and, where there is none, a config; start nothing.
+
+    A config that is there is kept, a unit that is there replaced. Needs root, except for --dry-run
+    and a --root of one's own.
+    """
+    from ..settings.flags import settings_of
+    from .service import NEXT, ServiceError, install, pieces
+
+    if not dry_run and os.geteuid() != 0 and root == Path("/"):
+        raise ServiceError(
+            "writing to /etc needs root; use sudo, or --dry-run to see what would be written"
+        )
+    given = {
+        name: value
+        for name, value in flags.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    program = program or Path(sysconfig.get_path("scripts")) / "eqedge"
+    found = pieces(program, settings_of(None, given), config, root)
+    if not dry_run:
+        install(found)
+    for piece in found:
+        said = piece.what_if_there or ("to be written" if dry_run else "written")
+        click.echo(f"{piece.path}: {said}")
+        if dry_run and piece.what_if_there not in ("kept", "the same"):
+            click.echo("".join(f"    {line}\n" for line in piece.text.splitlines()), nl=False)
+    click.echo("next:\n" + "\n".join(f"    {line}" for line in NEXT))

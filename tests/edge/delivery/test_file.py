@@ -1,0 +1,283 @@
+"""Lines in a file: whole ones, through full disks, power cuts, rotation and unwritable places."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from eqedge.edge.delivery.file import JsonLines, OutputError
+
+from tests.support.limits import file_size_limit
+
+
+@contextmanager
+def small_disk(folder, size="64k"):
+    """A file system of its own, as a few kilobytes of memory; skipped where none may be mounted."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def remount(folder, mode):
+    """Make a small disk read-only (`ro`) or writable (`rw`)."""
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
+
+
+def fill(folder):
+    """Leave no byte free; returns the file that takes the space."""
+    path = folder / "fill"
+    with path.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                pass
+    return path
+
+
+def message(number, **more):
+    """Return a message of some length."""
+    base = {"type": "new", "event_id": f"e{number}", "sequence": 0}
+    return {**base, "network": "XX", "station": "EDGE", "text": "é" * 50, **more}
+
+
+def numbers(path):
+    """Return the number of each line; a line that is not JSON raises."""
+    return [int(json.loads(line)["event_id"][1:]) for line in path.read_bytes().splitlines()]
+
+
+def test_a_line_a_message(tmp_path):
+    """What is written is read back, line by line, while the file is still open."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=False)
+    for number in range(3):
+        sink.write(message(number))
+        assert [json.loads(line) for line in path.read_text().splitlines()][-1] == message(number)
+    sink.close()
+    assert numbers(path) == [0, 1, 2]
+    assert sink.counts.written == 3
+
+
+def test_append_goes_on_and_fresh_starts_anew(tmp_path):
+    """An earlier run's lines stay with append, and go without."""
+    path = tmp_path / "triggers.jsonl"
+    for append, expected in ((False, [0]), (True, [0, 1]), (False, [2])):
+        sink = JsonLines(path, append=append)
+        sink.write(message(expected[-1]))
+        sink.close()
+        assert numbers(path) == expected
+
+
+@pytest.mark.parametrize("place", ["missing/triggers.jsonl", "file/triggers.jsonl", "."])
+def test_unwritable_output_is_one_clear_error(tmp_path, place):
+    """A missing folder, a file as a folder, a folder as a file: named, with the remedy."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*; give a file") as caught:
+        JsonLines(tmp_path / place, append=False)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_read_only_disk_at_the_start(tmp_path):
+    """A node goes on, its lines wait; a simulation, which would have nothing to keep, is told."""
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk / "triggers.jsonl"
+        sink = JsonLines(path, append=True)
+        sink.write(message(0))
+        sink.close()
+        remount(disk, "ro")
+        with pytest.raises(OutputError, match="Read-only"):
+            JsonLines(path, append=False)
+        said = []
+        sink = JsonLines(path, append=True, on_state=said.append)
+        sink.write(message(1))
+        assert sink.counts.waiting == 1 and len(said) == 1 and "Read-only" in said[0]
+        remount(disk, "rw")
+        sink.retry()
+        assert numbers(path) == [0, 1] and "again" in said[1]
+        sink.close()
+
+
+def test_the_reserve_is_given_back(tmp_path):
+    """Space taken in advance does not stay behind a file that is closed, or rotated away."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True, rotate_bytes=4096, keep_files=2)
+    for number in range(100):
+        sink.write(message(number))
+    sink.close()
+    for file in (path, tmp_path / "triggers.jsonl.1", tmp_path / "triggers.jsonl.2"):
+        assert file.stat().st_blocks * 512 <= 8192
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append):
+    """On a full disk lines wait; when space is free again all are there, in order, whole."""
+    said = []
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        path = disk / "triggers.jsonl"
+        sink = JsonLines(path, append=append, on_state=said.append)
+        sink.write(message(0))
+        taker = fill(disk)
+        for number in range(1, 250):
+            sink.write(message(number, text="x" * 300))
+            assert path.read_bytes().endswith(b"\n")
+        assert 0 < sink.counts.waiting < 249  # what was reserved, or the last page, had room
+        assert sink.counts.failed > 0
+        assert len(said) == 1 and "No space left" in said[0]
+        taker.unlink()
+        sink.retry()
+        assert sink.counts.waiting == 0
+        assert numbers(path) == list(range(250))
+        assert len(said) == 2 and "again" in said[1]
+        sink.close()
+
+
+def test_a_limit_that_needs_no_privilege_acts_as_a_full_disk(tmp_path):
+    """A file that may not grow: the lines wait, the one cut in half is taken back."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=False)
+    with file_size_limit(1000):
+        for number in range(10):
+            sink.write(message(number))
+        assert sink.counts.waiting > 0 and sink.counts.failed > 0
+        assert numbers(path) == list(range(sink.counts.written))
+    sink.close()
+    assert numbers(path) == list(range(10))
+
+
+def test_memory_for_waiting_lines_is_bounded(tmp_path, monkeypatch):
+    """A disk that stays full costs the oldest lines, counted, not the memory."""
+    monkeypatch.setattr("eqedge.edge.delivery.file.MAX_WAITING_BYTES", 2000)
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=False)
+    with file_size_limit(0):
+        for number in range(100):
+            sink.write(message(number))
+    sink.close()
+    kept = numbers(path)
+    assert kept == list(range(100 - len(kept), 100))
+    assert sink.counts.lost == 100 - len(kept) > 80
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path):
+    """Half a line that a power cut left goes; whole lines before it stay."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_bytes(b'{"event_id":"e0"}\n{"event_id":"e1"}\n{"event_')
+    sink = JsonLines(path, append=True)
+    sink.write(message(2))
+    sink.close()
+    assert numbers(path) == [0, 1, 2]
+    assert sink.counts.torn == 1
+
+
+def test_rotation_keeps_so_many_files_and_every_line_until_then(tmp_path):
+    """Files are renamed when full, the oldest goes, none is larger than the limit."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True, rotate_bytes=1000, keep_files=2)
+    for number in range(40):
+        sink.write(message(number))
+    sink.close()
+    files = [tmp_path / f"triggers.jsonl{suffix}" for suffix in (".2", ".1", "")]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert all(file.stat().st_size <= 1000 for file in files)
+    found = [number for file in files for number in numbers(file)]
+    assert found == list(range(found[0], 40)) and len(found) > 8
+
+
+@contextmanager
+def no_new_names(folder):
+    """Within, this process may write the files of a folder but not name, rename or remove one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # whoever root becomes may not come here by the whole path
+        for file in folder.iterdir():
+            file.chmod(0o666)
+        folder.chmod(0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if is_root:
+                os.seteuid(0)
+            folder.chmod(0o755)
+
+
+def test_a_folder_that_takes_no_new_names_costs_no_line(tmp_path):
+    """The file cannot be rotated: told once, written on, and rotated as soon as it can be."""
+    said, path = [], tmp_path / "triggers.jsonl"
+    path.touch()
+    with no_new_names(tmp_path):
+        sink = JsonLines(
+            Path("triggers.jsonl"), append=True, rotate_bytes=1000, on_state=said.append
+        )
+        for number in range(40):
+            sink.write(message(number))
+        assert numbers(Path("triggers.jsonl")) == list(range(40)) and sink.counts.waiting == 0
+        assert said == ["triggers.jsonl cannot be rotated: Permission denied; it is written on"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        sink.write(message(40))
+    sink.close()
+    assert numbers(tmp_path / "triggers.jsonl.1") == list(range(40)) and numbers(path) == [40]
+    assert sink.counts.failed == 0
+
+
+def test_a_rotation_that_was_cut_short_costs_no_older_file(tmp_path):
+    """Where a number is free the files beyond it stay: tried again and again, none falls off."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_text('{"event_id":"e3"}\n' * 60)
+    (tmp_path / "triggers.jsonl.2").write_text('{"event_id":"e2"}\n')
+    (tmp_path / "triggers.jsonl.3").write_text('{"event_id":"e1"}\n')
+    sink = JsonLines(path, append=True, rotate_bytes=1000, keep_files=3)
+    sink.write(message(4))
+    sink.close()
+    found = [numbers(tmp_path / f"triggers.jsonl{suffix}")[0] for suffix in (".3", ".2", ".1", "")]
+    assert found == [1, 2, 3, 4]
+
+
+def test_a_file_moved_away_is_started_anew(tmp_path):
+    """Logrotate may rename the file, or someone may remove it: the next line makes a new one."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True)
+    sink.write(message(0))
+    path.rename(tmp_path / "old")
+    sink.write(message(1))
+    path.unlink()
+    sink.write(message(2))
+    sink.close()
+    assert numbers(tmp_path / "old") == [0]
+    assert numbers(path) == [2]
+
+
+def test_standard_output_gets_the_lines(monkeypatch):
+    """Without a path, lines go to standard output, which stays open."""
+    out = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", out)
+    sink = JsonLines(None, append=False)
+    sink.write(message(0))
+    sink.close()
+    assert json.loads(out.buffer.getvalue()) == message(0)
+
+
+def test_a_pipe_without_reader_ends_the_run():
+    """`eqedge run | head -1`: nobody will ever read the rest."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
+        sink = JsonLines(None, append=False)
+        with pytest.raises(OutputError, match="closed by its reader"):
+            sink.write(message(0))
+        patch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())

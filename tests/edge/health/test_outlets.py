@@ -1,0 +1,166 @@
+"""Where health is left for others: files, and an HTTP endpoint."""
+
+import http.client
+import json
+import socket
+import struct
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+import pytest
+from eqedge.edge.delivery.file import OutputError
+from eqedge.edge.health import outlets as health_outlets
+from eqedge.edge.health.liveness import State
+from eqedge.edge.health.metrics import Metrics, health_record
+from eqedge.edge.health.outlets import HealthFiles, HealthServer
+from eqedge.edge.settings.node import HealthSettings
+
+from tests.edge.delivery.test_file import remount, small_disk
+from tests.edge.health.test_metrics import LABELS, WELL
+from tests.support.broker import free_port, wait_until
+
+
+def test_files_are_replaced_whole_and_readable(tmp_path):
+    """Each write replaces both files; no half file stays, and others may read them."""
+    files = HealthFiles(
+        HealthSettings(
+            json_file=str(tmp_path / "health.json"), prometheus_file=str(tmp_path / "eqedge.prom")
+        ),
+        print,
+    )
+    for number in range(2):
+        files.write({"number": number}, f"eqedge_x {number}\n")
+    assert json.loads((tmp_path / "health.json").read_text()) == {"number": 1}
+    assert (tmp_path / "eqedge.prom").read_text() == "eqedge_x 1\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["eqedge.prom", "health.json"]
+    assert (tmp_path / "eqedge.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_files_that_cannot_be_written_are_told_and_counted(tmp_path):
+    """A missing folder or a read-only disk costs the file, not the node; each is told once."""
+    told = []
+    missing = tmp_path / "missing"
+    files = HealthFiles(HealthSettings(json_file=str(missing / "health.json")), told.append)
+    for _ in range(3):
+        files.write({}, "")
+    assert files.errors == 3
+    missing.mkdir()
+    files.write({}, "")
+    assert [f"{missing}/health.json" in line for line in told] == [True, True]
+    assert "No such file" in told[0] and "written again" in told[1]
+    with small_disk(tmp_path / "disk") as disk:
+        settings = HealthSettings(prometheus_file=str(disk / "eqedge.prom"))
+        files = HealthFiles(settings, told.append)
+        files.write({}, "eqedge_x 1\n")
+        remount(disk, "ro")
+        files.write({}, "eqedge_x 2\n")
+        assert files.errors == 1
+        assert "Read-only" in told[2]
+        assert (disk / "eqedge.prom").read_text() == "eqedge_x 1\n"
+
+
+@pytest.fixture
+def server():
+    """An endpoint on a free loopback port."""
+    made = HealthServer("127.0.0.1", 0)
+    yield made
+    made.close()
+
+
+def get(server, path):
+    """Return status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, body
+
+
+def test_endpoint(server):
+    """Metrics and health are served as last published; unhealthy is 503, the rest 404."""
+    assert get(server, "/health")[0] == 503
+    server.publish(health_record(LABELS, "", Metrics(), WELL), "eqedge_x 1\n")
+    assert get(server, "/metrics") == (200, "eqedge_x 1\n")
+    status, body = get(server, "/health")
+    assert status == 200 and json.loads(body)["state"] == "healthy"
+    assert get(server, "/../etc/passwd")[0] == 404
+    bad = replace(WELL, samples=State.FAILED)
+    server.publish(health_record(LABELS, "", Metrics(), bad), "")
+    assert get(server, "/health")[0] == 503
+
+
+def test_slow_clients_do_not_block_the_endpoint(server):
+    """Twice as many as may be at a time, each silent or slow; the oldest go, one is answered."""
+    with ExitStack() as slow:
+        for number in range(2 * health_outlets.MOST_CLIENTS):
+            client = slow.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.sendall(b"GET /health HTTP/1.1\r\n" if number % 2 else b"")
+        assert get(server, "/metrics")[0] == 200
+        assert get(server, "/health")[0] == 503
+        assert 0 < len(server._server._deadlines) <= health_outlets.MOST_CLIENTS
+
+
+def test_a_client_has_a_time_for_its_whole_request(server, monkeypatch):
+    """A byte now and then keeps no thread for ever."""
+    monkeypatch.setattr(health_outlets, "REQUEST_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.settimeout(0.05)
+
+        def cut_off():
+            client.sendall(b"G")
+            with suppress(TimeoutError):
+                return client.recv(100) == b""
+            return False
+
+        with suppress(ConnectionError):  # which is to be cut off, too
+            wait_until(cut_off, "a slow client is cut off", 8)
+
+
+def test_the_end_waits_for_no_client():
+    """A client in the middle of its request does not hold up the end of the node."""
+    made = HealthServer("127.0.0.1", 0)
+    with socket.create_connection(("127.0.0.1", made.port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        assert get(made, "/metrics")[0] == 200  # so the slow one is being served
+        made.close()
+        client.settimeout(0.05)
+        with pytest.raises(TimeoutError):  # still served when the server had closed
+            client.recv(1)
+
+
+def test_a_client_that_goes_away_is_no_news(server, capfd):
+    """Reset in the middle of an answer: nothing on standard error."""
+    server.publish({"state": "healthy"}, "eqedge_x 1\n" * 500_000)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            client.recv(1)
+    wait_until(lambda: not server._server._deadlines, "all clients are let go")
+    assert capfd.readouterr().err == ""
+
+
+def test_an_endpoint_that_cannot_listen_is_one_line(server):
+    """A port that is taken, named with the remedy."""
+    with pytest.raises(OutputError, match=f"127.0.0.1:{server.port}.*choose another port"):
+        HealthServer("127.0.0.1", server.port)
+
+
+def test_an_endpoint_on_ipv6():
+    """`::1` is an address like any other."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    made = HealthServer("::1", 0)
+    with socket.create_connection(("::1", made.port)) as client:
+        client.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert b"503" in client.recv(100)
+    made.close()
+
+
+def test_nothing_listens_by_default():
+    """The endpoint is off, and on loopback where it is on."""
+    assert HealthSettings().http_port is None
+    assert HealthSettings(http_port=free_port()).http_host == "127.0.0.1"

@@ -1,0 +1,101 @@
+"""The TOML file: complete, checked, explained."""
+
+import dataclasses
+import tomllib
+
+import pytest
+from eqedge.edge.settings.config import read_config, reference, writable_by_others
+from eqedge.edge.settings.node import MqttSettings, Settings, SettingsError
+
+
+def write(tmp_path, text):
+    """Write a config file."""
+    path = tmp_path / "eqedge.toml"
+    path.write_text(text)
+    return path
+
+
+def test_an_empty_file_is_the_defaults(tmp_path):
+    """A file that names nothing changes nothing."""
+    assert read_config(write(tmp_path, "")) == Settings()
+
+
+def test_the_reference_reads_back_as_the_defaults(tmp_path):
+    """What --print-config prints is a valid file that says what holds anyway."""
+    assert read_config(write(tmp_path, reference())) == Settings()
+
+
+def test_the_reference_names_and_explains_every_setting():
+    """No setting is missing from the reference, and none stands there without a meaning."""
+    lines = reference().splitlines()
+    sections = [Settings, MqttSettings]
+    sections += [
+        type(getattr(Settings(), field.name))
+        for field in dataclasses.fields(Settings)
+        if dataclasses.is_dataclass(getattr(Settings(), field.name))
+    ]
+    for cls in sections:
+        for field in dataclasses.fields(cls):
+            places = [
+                n for n, line in enumerate(lines) if line.lstrip("#").startswith(f"{field.name} =")
+            ]
+            if not places:
+                assert any(line.strip("#") == f"[{field.name}]" for line in lines), field.name
+            else:
+                assert all(lines[n - 1].startswith("# ") for n in places), field.name
+
+
+def test_the_commented_sections_read_too(tmp_path):
+    """Taking the comment marks off the MQTT section gives settings that only lack the host."""
+    text = reference()
+    section = text[text.index("#[mqtt]") :].split("\n\n")[0]
+    lines = [line[1:] for line in section.splitlines() if not line.startswith("# ")]
+    bare = "\n".join(line for line in lines if not line.rstrip().endswith("="))
+    with pytest.raises(SettingsError, match=r"mqtt\.host is missing"):
+        read_config(write(tmp_path, bare))
+    named = bare.replace("[mqtt]", '[mqtt]\nhost = "broker"')
+    assert tomllib.loads(named)["mqtt"]["host"] == "broker"
+    assert read_config(write(tmp_path, named)).mqtt == MqttSettings("broker")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[trigger]\nP_treshold = 0.5", r"P_treshold is no setting; .*trigger\.P_threshold"),
+        ("modell = 'x'", "modell is no setting; did you mean model"),
+        ("[window]\nhop_seconds = '1'", r"window\.hop_seconds is '1', expected float"),
+        ("window = 3", r"window is a table; write \[window\]"),
+        ("[window]\nhop_seconds = 0", "hop 0.0 s: use 0.05 to 60"),
+        ("[station]\nstation = '../x'", "station code"),
+        ('output = "a\\u0000b"', "output has a control character"),
+        ('model = "a\\u0000b"', "model has a control character"),
+        ('[sensor]\nport = "a\\u0000b"', r"sensor\.port has a control character"),
+        ('[health]\njson_file = "a\\nb"', r"health\.json_file has a control character"),
+        ('[mqtt]\nhost = "bob:secret@h"', "MQTT host must be a name or an address alone"),
+        ("a b", "not TOML"),
+        (f"a = {'9' * 5000}", "not TOML"),
+        (f"a = {'[' * 5000}", "not TOML"),
+        (f"window.hop_seconds = 0x{'f' * 5000}", "hop_seconds is too large a number"),
+        (f"health.http_port = 1{'0' * 400}", "http_port is too large a number"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    """Each mistake gives one line that names the setting and the remedy."""
+    with pytest.raises(SettingsError, match=message) as caught:
+        read_config(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """A path that is no file gives the reason."""
+    with pytest.raises(SettingsError, match="No such file"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_a_file_that_others_may_write_is_noticed(tmp_path):
+    """The node can warn of a config file that somebody else may change."""
+    path = write(tmp_path, "")
+    path.chmod(0o600)
+    assert not writable_by_others(path)
+    path.chmod(0o666)
+    assert writable_by_others(path)

@@ -1,0 +1,133 @@
+"""Heard packets to figures: rate, gaps, resets, clock, level."""
+
+import numpy as np
+import pytest
+from eqedge.edge.tools.sensor.check import examine
+from eqedge.edge.tools.sensor.link import Heard
+from eqedge.edge.tools.sensor.monitor import Monitor
+from eqedge.edge.tools.sensor.watch import sparkline
+from eqedge.firmware_bridge.decoder import Decoder
+from eqedge.firmware_bridge.framing import frame
+from eqedge.firmware_bridge.packets import Hello, Samples, Status, TimeReply
+
+FAST = 1.0 + 150e-6
+START_TICK = 2**32 - 5_000_000  # the tick wraps after five seconds
+
+
+def listen(hello, seconds, monitor=None, decoder=None, lose=(), level=1000.0, seed=1):
+    """Lets a monitor hear a sensor whose crystal is 150 ppm fast; packets in ``lose`` are lost.
+
+    Replies take 2 to 30 ms, packets arrive 20 ms after their last sample.
+    """
+    rng = np.random.default_rng(seed)
+    monitor, decoder = monitor or Monitor(), decoder or Decoder()
+    monitor.take(Heard(hello, 0.0))
+    for number in range(int(seconds * 4)):
+        begin = 50.0 + number * 0.25 / FAST
+        if number % 4 == 0:
+            there, back = rng.uniform(0.001, 0.015, 2)
+            tick = START_TICK + round((begin + there - 50.0) * FAST * 1e6)
+            reply = TimeReply(number, tick % 2**32, tick % 2**32, boot=hello.boot)
+            monitor.take(Heard(reply, begin + there + back, asked_seconds=begin))
+        if number in lose:
+            continue
+        counts = rng.normal(500.0, level, (25, len(hello.channels))).astype(np.int32)
+        packet = Samples(
+            number, number * 25, (START_TICK + number * 250_000) % 2**32, counts, hello.boot
+        )
+        for heard in decoder.feed(frame(packet.to_bytes())):
+            monitor.take(Heard(heard, begin + 0.24 / FAST + 0.020))
+    return monitor
+
+
+def test_rate_clock_latency_and_level(hello):
+    """Sixty seconds tell the rate, the crystal's error within its uncertainty, and the noise."""
+    report = listen(hello, 60).report()
+    assert report.tick_ppm == pytest.approx(150.0, abs=report.tick_ppm_error)
+    assert report.tick_ppm_error < 150.0
+    assert report.rate_hz == pytest.approx(100.0 * FAST, rel=200e-6)
+    assert report.round_trip_seconds < 0.015
+    assert report.latency_seconds == pytest.approx(0.020, abs=0.010)
+    assert report.mean_counts == pytest.approx([500.0] * 3, abs=150.0)
+    assert report.rms_counts == pytest.approx([1000.0] * 3, rel=0.1)
+    assert (report.missing, report.gaps, report.boots) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("stated_hz", [200_000, 8_000_000])
+def test_a_wrongly_stated_tick_is_found_out(hello, stated_hz):
+    """Firmware that says another tick rate than its timer has: the true one is measured."""
+    fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
+    report = listen(Hello(**{**fields, "tick_hz": stated_hz}), 20).report()
+    assert report.tick_ppm == pytest.approx((FAST * 1e6 / stated_hz - 1) * 1e6, rel=0.001)
+    assert report.rate_hz == pytest.approx(100.0, rel=0.001)
+
+
+def test_gaps_and_resets_are_counted(hello):
+    """Lost packets are gaps; a new boot begins the figures anew and is counted."""
+    monitor = listen(hello, 10, lose=(5, 6, 20))
+    report = monitor.report()
+    assert (report.missing, report.gaps) == (75, 2)
+    fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
+    listen(Hello(**{**fields, "boot_id": hello.boot_id + 1}), 3, monitor)
+    report = monitor.report()
+    assert (report.missing, report.gaps, report.boots, report.samples) == (0, 0, 1, 300)
+
+
+def test_memory_is_bounded(hello):
+    """Ten minutes leave no more than the window and the latest round trips."""
+    monitor = listen(hello, 600)
+    assert len(monitor.recent()) <= 1025
+    assert monitor.report().samples == 60_000
+
+
+def findings(monitor, decoder):
+    """Names of the findings that are not good, and all words."""
+    found = examine(decoder, monitor)
+    return {f.name for f in found if not f.good}, " ".join(f.words for f in found)
+
+
+def test_a_good_sensor_passes_the_check(hello):
+    """Nothing to complain about."""
+    decoder = Decoder()
+    assert findings(listen(hello, 12, decoder=decoder), decoder)[0] == set()
+
+
+def test_the_check_finds_what_is_wrong(hello):
+    """A dead channel, full-scale counts, a silent converter, lost packets, a one-way line."""
+    decoder = Decoder()
+    dead = listen(hello, 12, decoder=decoder, level=0.0)
+    bad, words = findings(dead, decoder)
+    assert bad == {"HNE", "HNN", "HNZ"} and "not connected" in words
+
+    fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
+    coarse = Hello(**{**fields, "adc_bits": 10})
+    decoder = Decoder()
+    bad, words = findings(listen(coarse, 12, decoder=decoder, level=5000.0), decoder)
+    assert bad == {"HNE", "HNN", "HNZ"} and "full scale" in words
+
+    decoder = Decoder()
+    monitor = listen(hello, 12, decoder=decoder, lose=(9,))
+    monitor.take(Heard(Status(0, 0, adc_faults=7, adc_ok=False, boot=hello.boot), 70.0))
+    bad, words = findings(monitor, decoder)
+    assert bad == {"gaps", "converter"} and "25 of 1200 samples missing" in words
+
+    decoder, monitor = Decoder(), Monitor()
+    for packet in decoder.feed(frame(hello.to_bytes())):
+        monitor.take(Heard(packet, 1.0))
+    bad, words = findings(monitor, decoder)
+    assert bad == {"rate", "clock"} and "RX wired to TX" in words
+
+
+def test_the_check_of_silence():
+    """No bytes at all: cable and power are what to look at."""
+    bad, words = findings(Monitor(), Decoder())
+    assert bad == {"packets"} and "powered" in words
+
+
+def test_sparklines():
+    """Flat is blank, a burst is dark where it is, nothing is nothing."""
+    assert sparkline(np.zeros(100), 10) == " " * 10
+    assert sparkline(np.empty(0), 10) == ""
+    burst = np.zeros(100)
+    burst[55] = 9.0
+    assert sparkline(burst, 10) == "     @    "

@@ -1,0 +1,186 @@
+"""The systemd unit, as systemd's own analysis sees it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from eqedge import EqedgeError
+from eqedge.edge.settings.config import read_config
+from eqedge.edge.settings.node import MqttSettings
+from eqedge.edge.tools.service import CONFIG, ServiceError
+from eqedge.edge.tools.service import UNIT as UNIT_PLACE
+from eqedge.edge.tools.service_cli import install_service
+
+UNIT = resources.files("eqedge.edge.tools") / "eqedge.service"
+
+
+def settings():
+    """Return the unit's assignments; lists for those given more than once."""
+    found = {}
+    for line in UNIT.read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def analyze(*words):
+    """Run systemd-analyze, or skip."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed: apt-get install systemd")
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+
+
+def test_verify_finds_nothing_wrong(tmp_path):
+    """`systemd-analyze verify` is silent once the program exists."""
+    path = tmp_path / "eqedge.service"
+    path.write_text(UNIT.read_text().replace("/opt/eqedge/bin/eqedge", sys.executable))
+    result = analyze("verify", "--man=no", str(path))
+    assert result.returncode == 0, result.stderr
+    assert "eqedge.service" not in result.stderr
+
+
+def test_exposure_is_low():
+    """`systemd-analyze security` rates it 1.6 at most: OK in its words."""
+    with resources.as_file(UNIT) as path:
+        result = analyze("security", "--offline=yes", "--no-pager", str(path))
+    if "Unknown" in result.stderr or "unrecognized" in result.stderr:
+        pytest.skip("this systemd-analyze knows no --offline")
+    score = re.search(r"Overall exposure level for eqedge.service: ([0-9.]+)", result.stdout)
+    assert score, result.stderr
+    assert float(score[1]) <= 1.6
+
+
+def test_it_notifies_is_watched_and_always_restarted():
+    """Type=notify, a watchdog, and no limit to the number of restarts."""
+    unit = settings()
+    assert unit["Type"] == ["notify"] and unit["WatchdogSec"] == ["60"]
+    assert unit["Restart"] == ["always"] and unit["StartLimitIntervalSec"] == ["0"]
+    assert unit["WantedBy"] == ["multi-user.target"]
+
+
+def test_it_does_not_wait_for_a_network():
+    """A node without a network detects all the same."""
+    assert settings()["After"] == ["network.target"] and "Wants" not in settings()
+
+
+def test_it_is_hardened():
+    """The settings that the analysis may forgive are there by name."""
+    unit = settings()
+    for name in ("NoNewPrivileges", "DynamicUser", "ProtectHome", "MemoryDenyWriteExecute"):
+        assert unit[name] == ["yes"]
+    assert unit["ProtectSystem"] == ["strict"]
+    assert unit["CapabilityBoundingSet"] == [""]
+    assert unit["DevicePolicy"] == ["closed"]
+    # It would hide the boot id, and every restart would mark fresh messages as historical.
+    assert "ProcSubset" not in unit
+
+
+# -- eqedge install-service --------------------------------------------------------------------
+
+PROGRAM = "/opt/eqedge/bin/eqedge"
+
+
+def install(root, *flags):
+    """Install into a folder instead of the system; return what the program would."""
+    words = ["--root", str(root), "--program", PROGRAM, *map(str, flags)]
+    result = CliRunner().invoke(install_service, words)
+    error = result.exception
+    assert error is None or isinstance(error, EqedgeError), result
+    told = "" if error is None else f"{error}\n"
+    return SimpleNamespace(returncode=2 if error else 0, stdout=result.stdout, stderr=told)
+
+
+def test_it_writes_unit_and_config_and_starts_nothing(tmp_path):
+    """Two files, a config the node accepts, and the commands that are left to the operator."""
+    flags = ("--serial", "/dev/ttyACM0", "--network", "AM", "--station", "R1234")
+    result = install(tmp_path, *flags, "--mqtt", "mqtts://broker:8884/hill")
+    assert result.returncode == 0, result.stderr
+    config = read_config(tmp_path / CONFIG)
+    assert (config.station.network, config.station.station) == ("AM", "R1234")
+    assert (config.sensor.port, config.output) == ("/dev/ttyACM0", "/var/lib/eqedge/triggers.jsonl")
+    assert config.mqtt == MqttSettings("broker", 8884, "hill", tls=True)
+    assert f"ExecStart={PROGRAM} run" in (tmp_path / UNIT_PLACE).read_text()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(files) == sorted([tmp_path / CONFIG, tmp_path / UNIT_PLACE])
+    assert "systemctl enable --now eqedge" in result.stdout
+
+
+def test_a_config_that_is_there_is_kept_and_a_unit_replaced(tmp_path):
+    """Also by other flags; an update of the package brings a new unit."""
+    install(tmp_path, "--serial", "/dev/ttyACM0")
+    before = (tmp_path / CONFIG).read_text()
+    (tmp_path / UNIT_PLACE).write_text("[Unit]\n")
+    result = install(tmp_path, "--serial", "/dev/ttyUSB7")
+    assert (tmp_path / CONFIG).read_text() == before
+    assert "eqedge.toml: kept" in result.stdout and "eqedge.service: replaced" in result.stdout
+    assert "eqedge.service: the same" in install(tmp_path).stdout
+
+
+def test_a_config_of_ones_own_is_taken_over(tmp_path):
+    """If it is one; otherwise nothing is written."""
+    own = tmp_path / "own.toml"
+    own.write_text("[sensor]\nprot = '/dev/ttyS0'\n")
+    result = install(tmp_path, "--config", own)
+    assert result.returncode == 2 and "did you mean sensor.port" in result.stderr
+    assert not (tmp_path / UNIT_PLACE).exists()
+    own.write_text("[sensor]\nport = '/dev/ttyS0'\n")
+    assert install(tmp_path, "--config", own).returncode == 0
+    assert (tmp_path / CONFIG).read_text() == own.read_text()
+
+
+def test_a_dry_run_writes_nothing(eqedge, tmp_path):
+    """It prints both files; as a command of the program."""
+    flags = ("--root", tmp_path, "--program", PROGRAM, "--serial", "/dev/ttyACM0", "--dry-run")
+    result = eqedge("install-service", *flags)
+    assert result.returncode == 0
+    assert "    Type=notify" in result.stdout and '    port = "/dev/ttyACM0"' in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ((), "the service must know its sensor; give --serial PORT"),
+        (("--serial", "x", "--station", "../x"), "station code '../x'"),
+        (("--serial", "x", "--program", "/home/me/venv/bin/eqedge"), "lies in /home, which"),
+    ],
+)
+def test_what_would_not_work_is_refused(tmp_path, flags, words):
+    """In one line, with nothing written."""
+    result = install(tmp_path, *flags)
+    assert result.returncode == 2 and words in result.stderr
+    assert result.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_without_root_it_is_one_line(monkeypatch):
+    """Named with the remedy, before anything is looked at."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = CliRunner().invoke(install_service, ["--serial", "/dev/ttyACM0"])
+    assert isinstance(result.exception, ServiceError)
+    assert "needs root; use sudo, or --dry-run" in str(result.exception)
+
+
+def test_a_folder_that_takes_nothing_is_one_line(tmp_path):
+    """A file where the folder should be."""
+    (tmp_path / "etc").write_text("")
+    result = install(tmp_path, "--serial", "x")
+    assert result.returncode == 2 and "cannot write" in result.stderr, result.stderr
+
+
+def test_the_installed_unit_passes_systemds_analysis(tmp_path):
+    """As it is written, for a program that exists; as little exposed as the one shipped."""
+    program = shutil.which("true", path="/usr/bin")
+    install(tmp_path, "--serial", "/dev/ttyACM0", "--program", program)
+    unit = str(tmp_path / UNIT_PLACE)
+    verified = analyze("verify", "--man=no", unit)
+    assert verified.returncode == 0 and "eqedge.service" not in verified.stderr, verified.stderr
+    result = analyze("security", "--offline=yes", "--no-pager", "--threshold=16", unit)
+    assert result.returncode == 0, result.stdout[-300:]

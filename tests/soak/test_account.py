@@ -1,0 +1,146 @@
+"""What the soak's account says of earthquakes and messages, and what its line says it broke."""
+
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from eqedge.firmware_bridge.decoder import Decoder
+from eqedge.firmware_bridge.packets import Samples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.soak import sensor
+from tests.soak.account import AFTER_SECONDS, WARM_SECONDS, Account, Quake
+from tests.soak.sensor import PACKET, RATE, Break, Sensor
+
+QUAKE = Quake(p=100_000, s=100_500, sent_ns=7_000_000_000)
+LONG_AGO_NS = -(10**18)
+
+
+def told(sample: int, phase: str = "P", event: str = "a", sequence: int = 0) -> dict:
+    """A message with one pick, dated beyond belief."""
+    pick = {"phase": phase, "sample": sample, "time_ns": LONG_AGO_NS}
+    return {"event_id": event, "sequence": sequence, "type": "end", "picks": [pick]}
+
+
+def account_of(lines: list[dict], arrived: list[dict], breaks: list[Break]) -> Account:
+    """The account of a soak with one earthquake."""
+    account = Account(hours=1.0, speed=100.0, seed=1)
+    account.count_messages(lines, arrived)
+    account.count_quakes([QUAKE], breaks, lines, arrived)
+    return account
+
+
+@given(off=st.integers(-200, 200), phase=st.sampled_from("PS"))
+def test_an_earthquake_is_known_by_its_sample(off, phase):
+    """A pick within half a second of its arrival is right, at whatever date; no other is."""
+    arrival = QUAKE.p if phase == "P" else QUAKE.s
+    account = account_of([], [told(arrival + off, phase)], [])
+    assert account.missed == (abs(off) > RATE // 2)
+    assert account.expected == 1 and account.expected_in_file == 0
+    assert account.is_bad == bool(account.missed)
+
+
+def test_a_pick_of_the_other_phase_does_not_count():
+    """An S where the P was is wrong."""
+    assert account_of([told(QUAKE.p, "S")], [], []).missed == 1
+
+
+@pytest.mark.parametrize(
+    ("sample", "is_excused"),
+    [
+        (QUAKE.p - WARM_SECONDS * RATE - 1, False),
+        (QUAKE.p - WARM_SECONDS * RATE, True),
+        (QUAKE.s + AFTER_SECONDS * RATE, True),
+        (QUAKE.s + AFTER_SECONDS * RATE + 1, False),
+    ],
+)
+def test_only_a_break_near_by_excuses(sample, is_excused):
+    """One that was not heard is missed, unless the stream broke between these two samples."""
+    account = account_of([], [], [Break(sample, "kill")])
+    assert account.missed == account.expected == (not is_excused)
+    assert account.excused == account.excused_unheard == ({"kill": 1} if is_excused else {})
+
+
+def test_excused_but_heard():
+    """What was heard all the same is counted so."""
+    account = account_of([told(QUAKE.p)], [told(QUAKE.p)], [Break(QUAKE.p, "unplug")])
+    assert (account.excused, account.excused_unheard) == ({"unplug": 1}, {"unplug": 0})
+    assert not account.is_bad
+
+
+def test_a_line_that_never_arrived_is_lost():
+    """The earthquake is in the file, but its message is not at the broker."""
+    account = account_of([told(QUAKE.p), told(QUAKE.p, sequence=1)], [told(QUAKE.p)], [])
+    assert account.lost == 1 and account.missed == 0 and account.is_bad
+
+
+def test_dates_are_told_apart():
+    """The account says how late the date was, in seconds of the clock on the wall."""
+    message = told(QUAKE.p)
+    message["picks"][0]["time_ns"] = QUAKE.sent_ns + 250_000_000_000
+    account = Account(hours=1.0, speed=100.0, seed=1)
+    account.count_quakes([QUAKE], [], [message], [])
+    assert account.dated_late_seconds == (2.5, 2.5, 2.5)
+
+
+@contextmanager
+def called(player: Sensor) -> Iterator[socket.socket]:
+    """A reader of the sensor's port."""
+    with socket.create_connection(("127.0.0.1", player.port)) as reader:
+        while not player.is_called():
+            pass
+        yield reader
+
+
+def play(player: Sensor, reader: socket.socket, first: int, packets: int) -> list[int]:
+    """Play packets from a sample on; return the numbers of the samples that came."""
+    counts = np.zeros((PACKET, 3), dtype=np.int32)
+    decoder, came = Decoder(), []
+    reader.setblocking(False)
+    for at in range(first, first + packets * PACKET, PACKET):
+        player.send(counts, at)
+        try:
+            data = reader.recv(65_536)
+        except BlockingIOError:
+            continue
+        for packet in decoder.feed(data):
+            if isinstance(packet, Samples):
+                came += range(packet.first_sample, packet.first_sample + len(packet.counts))
+    return came
+
+
+def test_the_line_breaks_where_it_says(monkeypatch):
+    """Every gap too long to be bridged is a break that the account knows of, and no other is."""
+    monkeypatch.setattr(sensor, "BYTES_WRONG", 3e-3)
+    player = Sensor(random.Random(5))
+    player.plug_in()
+    with called(player) as reader:
+        came = np.unique(play(player, reader, 0, 6_000))
+    player.unplug()
+    ends = came[1:][np.diff(came) > sensor.BRIDGED_SECONDS * RATE + 1]
+    said = np.array([b.sample for b in player.breaks])
+    last = said[np.append(np.diff(said) > PACKET, True)] + PACKET
+    assert len(ends) > 100
+    assert list(ends) == list(last[last <= came[-1]])
+    assert {b.reason for b in player.breaks} == {"line"}
+
+
+def test_samples_are_counted_on_while_nobody_reads():
+    """After a reader hung up a sample still has the player's number; only unplugging excuses."""
+    player = Sensor(random.Random(5))
+    player.plug_in()
+    with called(player) as reader:
+        play(player, reader, 0, 10)
+    nothing, gone = np.zeros((PACKET, 3), dtype=np.int32), range(10 * PACKET, 20 * PACKET, PACKET)
+    for at in gone:
+        player.send(nothing, at)
+    with called(player) as reader:
+        came = play(player, reader, 20 * PACKET, 10)
+    assert came and set(came) <= set(range(20 * PACKET, 30 * PACKET))
+    player.unplug()
+    player.send(nothing, 30 * PACKET)
+    assert player.breaks == [Break(30 * PACKET, "unplug")]
