@@ -78,7 +78,8 @@ def test_a_live_node_does_not_carry_hdf5():
     """Only a simulation reads files; on a small board that is a seventh of its memory."""
     program = "import sys, eqedge.__main__; from eqedge.edge import daemon, sources; "
     program += "from eqedge.edge.delivery import outputs, waveforms; "
-    program += "from eqedge.edge.health import liveness, monitor; from eqedge.edge.settings import flags; "
+    program += "from eqedge.edge.health import liveness, monitor; "
+    program += "from eqedge.edge.settings import flags; "
     program += "sys.exit('h5py' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
