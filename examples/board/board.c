@@ -65,7 +65,9 @@ int main(void)
         }
         for (; (int32_t)(board_tick() - next) >= 0; next += TICK_HZ / RATE_HZ) { /* interrupt: sample */
             double phase = 6.283185307 * (next % TICK_HZ) / TICK_HZ;
-            int32_t counts[] = {(int32_t)(1000 * sin(phase)), (int32_t)(1000 * cos(phase)), 0};
+            int32_t east = (int32_t)(1000 * sin(phase)), north = (int32_t)(1000 * cos(phase));
+            int32_t counts[BOARD_CHANNELS] = {east, north, east + north};
+
             sampler_take(next, counts);
         }
         while (device_step())
