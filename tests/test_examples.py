@@ -22,8 +22,8 @@ from eqedge.firmware_bridge.packets import (
     Verb,
 )
 
-from .support.broker import Broker
 from .conftest import ROOT
+from .support.broker import Broker
 
 EXAMPLES = ROOT / "examples"
 FIRMWARE = ROOT / "firmware_bridge" / "firmware"
