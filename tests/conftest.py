@@ -55,7 +55,7 @@ def write_stead(tmp_path: Path) -> Callable[..., Path]:
 def eqedge() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a runner of the command line as a process of its own."""
 
-    def run(*arguments: str | Path, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "eqedge", *map(str, arguments)],
             capture_output=True,

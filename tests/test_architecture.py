@@ -33,7 +33,7 @@ def bare(*arguments):
         [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -81,7 +81,7 @@ def test_a_live_node_does_not_carry_hdf5():
     program += "from eqedge.edge.health import liveness, monitor; "
     program += "from eqedge.edge.settings import flags; "
     program += "sys.exit('h5py' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=300, check=False).returncode == 0
 
 
 def test_import_contracts():
@@ -91,7 +91,7 @@ def test_import_contracts():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -28,7 +28,7 @@ def demo(tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "o.jsonl"
     command = [sys.executable, "-m", "eqedge", "run", "--sim", DEMO_FILE, "--speed", "max"]
     result = subprocess.run(
-        [*command, "--output", output], capture_output=True, text=True, timeout=120, check=False
+        [*command, "--output", output], capture_output=True, text=True, timeout=300, check=False
     )
     assert result.returncode == 0, result.stderr
     return [json.loads(line) for line in output.read_text().splitlines()], result.stderr

@@ -14,11 +14,13 @@ import urllib.request
 
 import numpy as np
 import pytest
+from eqedge.edge.detector import Detector
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
+from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
-from tests.support.broker import broker, free_port, wait_until  # noqa: F401
+from tests.support.broker import PATIENCE_SECONDS, broker, free_port, wait_until  # noqa: F401
 
 
 class Sensor:
@@ -65,19 +67,19 @@ class Sensor:
         self._over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_SECONDS)
 
 
 class Manager:
-    """What systemd is to a service: hears what it says, with the time of each word."""
+    """What systemd is to a service: receives its notifications, in the order they were sent."""
 
     def __init__(self, folder, watchdog_seconds=1.0):
         self.words = []
-        path = folder / "notify"
+        self._path = path = str(folder / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
+        self._socket.bind(path)
         self.environment = {
-            "NOTIFY_SOCKET": str(path),
+            "NOTIFY_SOCKET": path,
             "WATCHDOG_USEC": str(round(watchdog_seconds * 1e6)),
         }
         threading.Thread(target=self._hear, daemon=True).start()
@@ -90,6 +92,17 @@ class Manager:
     def times(self, word):
         """When a word was said."""
         return [when for when, text in self.words if word in text]
+
+    def after(self, word):
+        """All texts received after the first with this word in it."""
+        texts = [text for _, text in self.words]
+        return texts[next(at for at, text in enumerate(texts) if word in text) + 1 :]
+
+    def mark(self, word):
+        """Put a word among the notifications: what comes before it was sent before."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(word.encode(), self._path)
+        wait_until(lambda: self.times(word), f"{word} arrives")
 
 
 @pytest.fixture
@@ -128,16 +141,8 @@ def health(tmp_path):
 
 
 def live_config(tmp_path, sensor, **more):
-    """Return a config with short patience."""
-    lines = {
-        "interval_seconds": 1,
-        "samples_silence_seconds": 1,
-        "retry_seconds": 1,
-        "retries": 2,
-        "give_up_seconds": 1,
-        "json_file": f'"{tmp_path}/health.json"',
-        **more,
-    }
+    """Return a config with a health record each second."""
+    lines = {"interval_seconds": 1, "json_file": f'"{tmp_path}/health.json"', **more}
     body = "\n".join(f"{name} = {value}" for name, value in lines.items())
     return f"""output = "{tmp_path}/o.jsonl"
 [sensor]
@@ -149,6 +154,15 @@ station = "HILL"
 """
 
 
+IMPATIENT = {
+    "samples_silence_seconds": 2,
+    "retry_seconds": 1,
+    "retries": 2,
+    "give_up_seconds": 1,
+}
+"""Settings of a node that soon calls a sensor silent."""
+
+
 # -- the config file ---------------------------------------------------------------------------
 
 
@@ -157,7 +171,7 @@ def test_flags_go_before_the_file(node, tmp_path):
     config = f'output = "{tmp_path}/file.jsonl"\n[station]\nnetwork = "AM"\nstation = "HILL"\n'
     flags = ("--sim", DEMO_FILE, "--traces", "2", "--speed", "max", "--station", "DALE")
     process = node(config, *flags, "--output", tmp_path / "flag.jsonl")
-    assert process.wait(60) == 0, said(tmp_path)
+    assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
     assert not (tmp_path / "file.jsonl").exists()
     messages = [json.loads(line) for line in (tmp_path / "flag.jsonl").read_text().splitlines()]
     assert {(m["network"], m["station"]) for m in messages} == {("AM", "DALE")}
@@ -171,7 +185,7 @@ def test_a_config_that_others_may_change_is_told(node, tmp_path):
         path.chmod(0o666)
         wait_until(lambda: "can be changed by other users" in said(tmp_path), "the warning")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert f"chmod go-w {path}" in said(tmp_path)
 
 
@@ -190,18 +204,20 @@ def test_print_config_is_a_config(eqedge, tmp_path):
 
 def test_a_healthy_node_says_so_everywhere(node, tmp_path, broker):  # noqa: F811
     """File, Prometheus text, HTTP, broker and systemd, from one record a second."""
-    manager, port = Manager(tmp_path), free_port()
+    manager, port = Manager(tmp_path, watchdog_seconds=6.0), free_port()
     with Sensor() as sensor, broker.listen("eqedge/#") as heard:
         prom = f'"{tmp_path}/eqedge.prom"'
         config = live_config(tmp_path, sensor, http_port=port, prometheus_file=prom)
         process = node(config, "--mqtt", broker.url, environment=manager.environment)
         heard.wait_for(lambda got: any(r["windows_total"] > 2 for r in got.json("health")))
         wait_until(lambda: health(tmp_path).get("windows_total", 0) > 2, "the file follows")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS
+        ) as answer:
             assert json.load(answer)["state"] == "healthy"
-        wait_until(lambda: len(manager.times("WATCHDOG=1")) > 5, "the watchdog is fed")
+        wait_until(lambda: len(manager.times("WATCHDOG=1")) > 3, "the watchdog is fed")
         process.terminate()
-        assert process.wait(20) == 0, said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
     record = health(tmp_path)
     assert record["station"] == "HILL"
     assert record["mqtt_connected"] is True and record["samples_lost_total"] == 0
@@ -211,7 +227,7 @@ def test_a_healthy_node_says_so_everywhere(node, tmp_path, broker):  # noqa: F81
         in (tmp_path / "eqedge.prom").read_text()
     )
     meals = manager.times("WATCHDOG=1")
-    assert np.diff(meals).max() < 1.0
+    assert np.diff(meals).max() < 6.0
     assert manager.times("READY=1")[0] <= meals[0]
     assert manager.times("STOPPING=1")[-1] >= meals[-1]
 
@@ -219,7 +235,7 @@ def test_a_healthy_node_says_so_everywhere(node, tmp_path, broker):  # noqa: F81
 def test_a_frozen_sensor_is_called_again(node, tmp_path):
     """No samples: alarmed, then the port is opened anew, and all is well again."""
     with Sensor() as sensor:
-        process = node(live_config(tmp_path, sensor, retries=9))
+        process = node(live_config(tmp_path, sensor, **IMPATIENT | {"retries": 99}))
         wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
         sensor.frozen.set()
         wait_until(lambda: "samples: alarmed" in said(tmp_path), "the alarm")
@@ -230,26 +246,38 @@ def test_a_frozen_sensor_is_called_again(node, tmp_path):
         wait_until(lambda: health(tmp_path)["state"] == "healthy", "the record follows")
         assert health(tmp_path)["source_reopened_total"] >= 1
         process.terminate()
-        assert process.wait(20) == 0, said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
 
 
-def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path, broker):  # noqa: F811
-    """After the attempts the watchdog is fed no more; without a systemd the node ends itself."""
+def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path):
+    """After the attempts the watchdog is fed no more, and whoever asks by HTTP gets 503."""
     manager = Manager(tmp_path)
     port = free_port()
-    with Sensor() as sensor, broker.listen("eqedge/XX/HILL/status") as heard:
-        config = live_config(tmp_path, sensor, http_port=port)
-        process = node(config, "--mqtt", broker.url, environment=manager.environment)
+    with Sensor() as sensor:
+        impatient = IMPATIENT | {"give_up_seconds": 3600}
+        config = live_config(tmp_path, sensor, http_port=port, **impatient)
+        process = node(config, environment=manager.environment)
         wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
         sensor.frozen.set()
-        wait_until(lambda: "samples: escalated" in said(tmp_path), "escalation")
-        escalated = time.monotonic()
+        wait_until(lambda: manager.times("STATUS=escalated"), "escalation")
         with pytest.raises(urllib.error.HTTPError, match="503"):
-            wait_until(lambda: health(tmp_path)["state"] == "escalated", "the record", 1.5)
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
-        assert process.wait(20) == 70, said(tmp_path)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS)
+        wait_until(lambda: len(manager.times("STATUS=escalated")) > 3, "the watchdog's time passes")
+        assert health(tmp_path)["state"] == "escalated"
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
+    assert manager.times("WATCHDOG=1")
+    assert "WATCHDOG=1" not in manager.after("STATUS=escalated")
+
+
+def test_a_node_that_nobody_restarts_ends_itself(node, tmp_path, broker):  # noqa: F811
+    """Without a systemd that ends it, a node with a frozen sensor does, and is offline."""
+    with Sensor() as sensor, broker.listen("eqedge/XX/HILL/status") as heard:
+        process = node(live_config(tmp_path, sensor, **IMPATIENT), "--mqtt", broker.url)
+        wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
+        sensor.frozen.set()
+        assert process.wait(PATIENCE_SECONDS) == 70, said(tmp_path)
         heard.wait_for(lambda got: got.texts("status") == ["online", "offline"])
-    assert manager.times("WATCHDOG=1")[-1] <= escalated
     assert health(tmp_path)["state"] == "failed"
     assert "samples stood still and nothing helped" in said(tmp_path)
     assert "Traceback" not in said(tmp_path)
@@ -260,7 +288,7 @@ def test_a_node_that_cannot_start_is_offline(node, tmp_path, broker):  # noqa: F
     with broker.listen("eqedge/XX/HILL/status") as heard:
         config = f'output = "{tmp_path}/o.jsonl"\n[station]\nstation = "HILL"\n'
         process = node(config, "--serial", "/dev/ttyNONE", "--mqtt", broker.url)
-        assert process.wait(20) == 2, said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 2, said(tmp_path)
         heard.wait_for(lambda got: got.texts("status") == ["online", "offline"])
     assert "Traceback" not in said(tmp_path)
 
@@ -273,12 +301,12 @@ def test_a_stuck_output_starves_the_watchdog(node, tmp_path, broker):  # noqa: F
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
     flags = ("--sim", DEMO_FILE, "--speed", "max", "--output", pipe, "--mqtt", broker.url)
-    process = node("[health]\nhang_seconds = 4", *flags, environment=manager.environment)
-    assert process.wait(30) == 1
+    process = node("[health]\nhang_seconds = 6", *flags, environment=manager.environment)
+    assert process.wait(PATIENCE_SECONDS) == 1
     ended = time.monotonic()
     os.close(reader)
     assert ended - manager.times("WATCHDOG=1")[-1] > 3
-    assert "Timeout (0:00:04)!" in said(tmp_path)
+    assert "Timeout (0:00:06)!" in said(tmp_path)
     assert "sinks.py" in said(tmp_path)
 
 
@@ -289,28 +317,50 @@ def test_a_stopped_process_is_silent(node, tmp_path):
         process = node(live_config(tmp_path, sensor), environment=manager.environment)
         wait_until(lambda: len(manager.times("WATCHDOG=1")) > 2, "the watchdog is fed")
         process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        manager.mark("STOPPED")
         stopped = time.monotonic()
         wait_until(lambda: time.monotonic() - stopped > 1.5, "twice the watchdog's time")
-        assert not [when for when in manager.times("WATCHDOG=1") if when > stopped + 0.2]
+        manager.mark("GOES ON")
+        assert manager.after("STOPPED")[0] == "GOES ON"
         process.send_signal(signal.SIGCONT)
-        wait_until(lambda: manager.times("WATCHDOG=1")[-1] > stopped + 1.5, "it is fed again")
+        wait_until(lambda: "WATCHDOG=1" in manager.after("GOES ON"), "it is fed again")
         process.terminate()
-        assert process.wait(20) == 0, said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
 
 
 # -- overload ----------------------------------------------------------------------------------
 
 
+HOP_SECONDS, OVERLOAD = 0.05, 20
+
+
+def seconds_a_window():
+    """Return how long this machine, as busy as it is now, takes to score a window."""
+    model = open_model(DEFAULT_MODEL)
+    detector, values = Detector(model), np.zeros((model.spec.window_samples, 3), np.float32)
+    begin = time.perf_counter()
+    for _ in range(50):
+        detector(values)
+    return (time.perf_counter() - begin) / 50
+
+
 def test_overload_is_bounded_and_counted(node, tmp_path):
-    """A speed that no machine keeps up with: windows are left out, lag stays, events are found."""
+    """At twenty times the speed this machine can do: windows are left out, the lag stays small.
+
+    Were all of the 22,000 windows scored, the last would be late by nineteen twentieths of the time
+    they take; late by a tenth of that is allowed.
+    """
+    seconds = seconds_a_window()
     config = f"""[window]
-hop_seconds = 0.05
+hop_seconds = {HOP_SECONDS}
 max_lag_seconds = 0.3
 [health]
 interval_seconds = 1
 json_file = "{tmp_path}/health.json"
 """
-    flags = ("--sim", DEMO_FILE, "--speed", "600", "--output", tmp_path / "o.jsonl")
+    speed = round(OVERLOAD * HOP_SECONDS / seconds)
+    flags = ("--sim", DEMO_FILE, "--speed", speed, "--output", tmp_path / "o.jsonl")
     process = node(config, *flags)
     lags = []
 
@@ -318,10 +368,10 @@ json_file = "{tmp_path}/health.json"
         lags.append(health(tmp_path).get("lag_seconds") or 0.0)
         return process.poll() is not None
 
-    wait_until(look, "the run ends", 60)
+    wait_until(look, "the run ends", 600)
     assert process.returncode == 0, said(tmp_path)
     record = health(tmp_path)
     assert record["windows_skipped_total"] > 100
     assert record["windows_total"] + record["windows_skipped_total"] <= 22_000
-    assert max(lags) < 3.0
+    assert max(lags) < 0.3 + 2_000 * seconds
     assert "events   0 of" not in said(tmp_path)

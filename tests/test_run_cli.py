@@ -20,7 +20,7 @@ from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
-from tests.support.broker import free_port, wait_until
+from tests.support.broker import PATIENCE_SECONDS, free_port, wait_until
 
 ENZ = ("HHE", "HHN", "HHZ")
 
@@ -342,7 +342,7 @@ def test_a_reader_that_goes_away(start):
     assert process.stdout.readline().startswith('{"schema":1')
     process.stdout.close()
     err = process.stderr.read()
-    assert process.wait(20) == 2
+    assert process.wait(PATIENCE_SECONDS) == 2
     assert "standard output was closed by its reader" in err
     assert "Traceback" not in err
     assert "BrokenPipeError" not in err
@@ -360,8 +360,8 @@ def test_a_signal_ends_a_live_run_at_once(start, tmp_path, number):
     time.sleep(0.1)
     begin = time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - begin < 5
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert time.monotonic() - begin < 60, "the whole would last twenty minutes"
     assert process.returncode == 0, err
     assert "played 0 traces" in err
     assert "Traceback" not in err
@@ -373,7 +373,7 @@ def test_a_signal_brings_out_what_is_left(start, tmp_path):
     process = start("run", "--sim", DEMO_FILE, "--speed", "60", "--output", output)
     wait_until(lambda: output.exists() and '"new"' in output.read_text(), "an event is announced")
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, err
     messages = lines_of(output)
     begun = {m["event_id"] for m in messages if m["type"] == "new"}
@@ -389,7 +389,7 @@ def test_a_second_signal_ends_it_without_waiting(start, tmp_path):
     process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode in (0, 128 + signal.SIGTERM)
 
 
@@ -418,21 +418,23 @@ def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, start, tmp_p
         traces = [file.read(name) for name in file.names]
     timeline = Timeline(traces, 100.0, spacing_seconds=30.0, lead_seconds=60.0, seed=5)
     sensor = VirtualSensor(Hello("tcp", "test", 100.0, ENZ), samples_per_packet=50)
-    by_port = tmp_path / "port.jsonl"
+    by_port, config = tmp_path / "port.jsonl", tmp_path / "node.toml"
+    config.write_text("[window]\nmax_lag_seconds = 3600\n")  # a busy machine leaves no window out
+    config.chmod(0o600)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         args = (listener, sensor, timeline.stretches())
         server = threading.Thread(target=serve, args=args, daemon=True)
         server.start()
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
-        process = start("run", "--serial", port, "--output", by_port)
+        process = start("run", "--config", config, "--serial", port, "--output", by_port)
         expected = lines_of(by_sim)
         wait_until(
             lambda: by_port.exists() and len(by_port.read_text().splitlines()) >= len(expected),
             "the events came",
         )
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
-        server.join(5)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        server.join(PATIENCE_SECONDS)
     assert process.returncode == 0, err
     assert "s of data, " in err
     messages = lines_of(by_port)
@@ -451,7 +453,7 @@ def test_a_live_node_appends(start, tmp_path):
         process = start("run", "--serial", port, "--output", output)
         connection, _ = listener.accept()
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
         connection.close()
     assert process.returncode == 0, err
     assert output.read_text() == '{"earlier":true}\n'
@@ -463,7 +465,7 @@ def test_a_sensor_of_another_rate(start):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, sensor), daemon=True).start()
         process = start("run", "--serial", f"socket://127.0.0.1:{listener.getsockname()[1]}")
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     line = refusal(subprocess.CompletedProcess([], process.returncode, out, err))
     assert "sensor slow-7: 5 Hz cannot be turned into the model's 100 Hz; set the sensor's" in line
 
@@ -481,7 +483,7 @@ def test_a_pty_is_a_port(start, tmp_path):
         os.write(ours, sensor.push(rng.integers(-99, 99, (100, 3)).astype(np.int32)))
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0, err

@@ -220,7 +220,7 @@ def test_the_command_as_a_process(weights, records, tmp_path, eqedge):
     done = eqedge(
         "convert", "--weights", weights, "--arch", "leqnet-gru", "--calibration", records,
         "--output", tmp_path / "out", "--precision", "float32", "--name", "mine", "--force",
-        timeout=300,
+        timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mine_float32.tflite" in done.stdout and "verifying: done" in done.stderr

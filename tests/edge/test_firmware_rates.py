@@ -23,7 +23,7 @@ def program(tmp_path_factory):
     """The firmware built for this machine."""
     out = tmp_path_factory.mktemp("firmware")
     made = subprocess.run(
-        ["make", "-C", FIRMWARE, f"OUT={out}", "host"], capture_output=True, text=True, timeout=120
+        ["make", "-C", FIRMWARE, f"OUT={out}", "host"], capture_output=True, text=True, timeout=600
     )
     assert made.returncode == 0, made.stdout + made.stderr
     return out / "sensor"

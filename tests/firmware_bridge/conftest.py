@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+
 @pytest.fixture
 def tick_rate_bounds():
     """Bounds a device's tick rate by time requests, rigorously, however late any of them were.
@@ -39,7 +40,7 @@ def make_firmware(tmp_path_factory):
 
     def make(*targets):
         command = ["make", "-C", ROOT / "firmware_bridge/firmware", f"OUT={out}", *targets]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return out
 
@@ -70,7 +71,7 @@ class Board:
                 *("-monitor", f"unix:{self._monitor},server=on,wait=off"),
             ]
         )
-        until = time.monotonic() + 10  # until it listens; a connection would start the firmware
+        until = time.monotonic() + 120  # until it listens; a connection would start the firmware
         while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
             assert time.monotonic() < until and self._process.poll() is None, "no QEMU"
             time.sleep(0.02)
@@ -98,7 +99,7 @@ class Board:
         """Resets the board as its button would."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self._monitor))
-            monitor.settimeout(30)
+            monitor.settimeout(120)
             for order in (b"system_reset\n", b"info status\n"):
                 answer = b""
                 while not answer.endswith(b"(qemu) "):

@@ -66,7 +66,7 @@ class Cable(threading.Thread):
     def end(self):
         """Stops forwarding."""
         self._ended = True
-        self.join(5)
+        self.join(120)
         self._server.close()
 
     def run(self):
@@ -174,7 +174,7 @@ class Station:
         """Ends daemon and cable; returns the daemon's words."""
         self.daemon.terminate()
         try:
-            _, words = self.daemon.communicate(timeout=20)
+            _, words = self.daemon.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             self.daemon.kill()
             _, words = self.daemon.communicate()
@@ -184,11 +184,11 @@ class Station:
 
 @pytest.fixture(scope="module")
 def stations(cortexm_for_module, tmp_path_factory):
-    """Runs both stations until each has announced a P, or for two minutes."""
+    """Runs both stations until each has announced a P, or for five minutes."""
     folder = tmp_path_factory.mktemp("stations")
     calm = Station(cortexm_for_module, folder, boot_id=100, crystal_ppm=0.0)
     rough = Station(cortexm_for_module, folder, boot_id=200, crystal_ppm=200.0)
-    until = time.monotonic() + 60  # the daemon is slow to come up when busy
+    until = time.monotonic() + 120  # the daemon is slow to come up when busy
     while not rough.cable.decoder.losses.frames_ok:
         assert time.monotonic() < until, "no frame came from the board"
         time.sleep(0.05)
@@ -199,7 +199,7 @@ def stations(cortexm_for_module, tmp_path_factory):
         (10.0, rough.board.press_reset),
         (14.0, rough.cable.cut),
     ]
-    while time.monotonic() < began + 130:
+    while time.monotonic() < began + 300:
         if plan and time.monotonic() > began + plan[0][0]:
             plan.pop(0)[1]()
         if not plan and calm.p_times() and rough.p_times():

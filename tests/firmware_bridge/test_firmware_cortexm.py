@@ -38,7 +38,7 @@ def board_hello():
     )
 
 
-def identified(port, decoder, hello, seconds=10.0):
+def identified(port, decoder, hello, seconds=120.0):
     """Asks who is there until the Hello comes; returns all packets read."""
     packets, until = [], time.monotonic() + seconds
     while not any(isinstance(p, Hello) for p in packets) and time.monotonic() < until:
@@ -53,7 +53,7 @@ def ask_time(port, decoder, packets):
     for request in range(100, 120):
         asked = time.monotonic()
         port.write(frame(TimeRequest(request).to_bytes()))
-        while time.monotonic() < asked + 0.25:
+        while time.monotonic() < asked + 5.0:
             came = decoder.feed(port.read(0.1))
             packets += came
             heard = time.monotonic()
@@ -75,7 +75,7 @@ def test_samples_match_the_waveform_and_the_clock(cortexm, board_hello, waves):
     with Port(board.url) as port:
         decoder = Decoder()
         packets = identified(port, decoder, board_hello)
-        until, trips = time.monotonic() + 20, []
+        until, trips = time.monotonic() + 120, []
         while len(trips) < 15 or min(heard - asked for asked, heard, *_ in trips) > 0.030:
             assert time.monotonic() < until, trips
             trips.append(ask_time(port, decoder, packets))
@@ -108,7 +108,7 @@ def test_a_crystal_2_percent_off_is_seen_in_the_ticks(
     with Port(board.url) as port:
         decoder = Decoder()
         identified(port, decoder, board_hello)
-        trips, until, low, high = [], time.monotonic() + 30, 0.0, 2.0
+        trips, until, low, high = [], time.monotonic() + 120, 0.0, 2.0
         while not 1.014 < low <= high < 1.026 and time.monotonic() < until:
             trips.append(ask_time(port, decoder, []))
             low, high = (rate / TICK_HZ for rate in tick_rate_bounds(trips))
@@ -123,7 +123,7 @@ def test_button_and_command_reset_the_board(cortexm, board_hello, waves):
         decoder = Decoder()
         identified(port, decoder, board_hello)
         board.press_reset()
-        packets, until = [], time.monotonic() + 30
+        packets, until = [], time.monotonic() + 120
         while not any(isinstance(p, Hello) and p.boot_id == 0x5EED_0002 for p in packets):
             assert time.monotonic() < until
             packets += decoder.feed(port.read(0.1))
@@ -144,7 +144,7 @@ def test_a_thousand_samples_without_a_loss(cortexm, board_hello, waves):
     counts = waves(1100)
     board = cortexm(waveform_bytes(hello, counts))
     with Port(board.url) as port:
-        decoder, packets, until = Decoder(), [], time.monotonic() + 15
+        decoder, packets, until = Decoder(), [], time.monotonic() + 120
         while max((p.first_sample for p in packets if isinstance(p, Samples)), default=0) < 1000:
             assert time.monotonic() < until
             packets += decoder.feed(port.read(0.1))

@@ -72,7 +72,7 @@ def host_hello():
     )
 
 
-def read_until(port, decoder, enough, seconds=10.0):
+def read_until(port, decoder, enough, seconds=120.0):
     """Collects packets until ``enough(packets)``."""
     packets, until = [], time.monotonic() + seconds
     while not enough(packets) and time.monotonic() < until:
@@ -102,11 +102,11 @@ def test_the_firmware_and_the_virtual_sensor_send_the_same_bytes(start, host_hel
     with Port(url) as port:
         stream = b""
         while len(stream) < len(expected):
-            data = port.read(5.0)
+            data = port.read(60.0)
             assert data, (len(stream), port.last_fault)
             stream += data
     assert stream == expected
-    assert process.wait(5) == 0
+    assert process.wait(120) == 0
 
 
 @pytest.mark.parametrize("rate_hz", [62.5, 250.0])
@@ -120,7 +120,7 @@ def test_other_rates(start, waves, rate_hz):
     with Port(url) as port:
         stream = b""
         while len(stream) < len(expected):
-            data = port.read(5.0)
+            data = port.read(60.0)
             assert data
             stream += data
     assert stream == expected
@@ -131,11 +131,11 @@ def test_in_real_time_ticks_follow_the_crystal(start, host_hello, waves, tick_ra
 
     Requests are sent until they bound the rate to 2 %, however slow the machine is.
     """
-    _, url = start(host_hello, waves(8000), "--pty", "--speed", "2", crystal_ppm=50_000.0)
+    _, url = start(host_hello, waves(24_000), "--pty", "--speed", "2", crystal_ppm=50_000.0)
     with Port(url) as port:
         decoder, trips, low, high = Decoder(), [], 0.0, math.inf
         read_until(port, decoder, has(Samples))
-        until = time.monotonic() + 30
+        until = time.monotonic() + 100
         while not 2.06e6 < low <= high < 2.14e6 and time.monotonic() < until:
             asked = time.monotonic()
             port.write(frame(TimeRequest(len(trips)).to_bytes()))
@@ -151,7 +151,7 @@ def test_in_real_time_ticks_follow_the_crystal(start, host_hello, waves, tick_ra
 
 def test_commands_are_obeyed(start, host_hello, waves):
     """Identify, stop, start, an impossible rate, and a reboot with a new boot_id."""
-    _, url = start(host_hello, waves(30_000), "--pty", "--speed", "10")
+    _, url = start(host_hello, waves(120_000), "--pty", "--speed", "10")
     with Port(url) as port:
         decoder = Decoder()
         read_until(port, decoder, has(Samples))
@@ -196,7 +196,7 @@ def missing_before(packets, number):
 
 def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
     """Samples that found no room are missing by number, and each Status says how many."""
-    counts = waves(200_000)
+    counts = waves(600_000)
     _, url = start(host_hello, counts, "--pty", "--speed", "100")
 
     def told(packets):
@@ -224,7 +224,7 @@ def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
 
 def test_a_cut_tcp_line_is_taken_up_again(start, host_hello, waves):
     """After the reader hung up, the next one hears the stream go on, without a new boot."""
-    _, url = start(host_hello, waves(30_000), "--tcp", "0", "--speed", "5")
+    _, url = start(host_hello, waves(60_000), "--tcp", "0", "--speed", "5")
     with Port(url) as port:
         first = read_until(port, Decoder(), has(Samples))
     with Port(url) as port:

@@ -12,15 +12,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.broker import wait_until
+from tests.support.broker import PATIENCE_SECONDS, wait_until
 
 from .disk import Disk
 
 NO_PORT = 2
 """Exit code where the port is not there at the start."""
 LOOK_SECONDS = 0.5
-PATIENCE_SECONDS = 120.0
-"""On the wall, for a node that starts or lags on a busy machine."""
 
 
 class Node:
@@ -60,7 +58,7 @@ port = {broker_port}
 retry_min_seconds = 0.1
 retry_max_seconds = 1.0
 keepalive_seconds = 5
-drain_seconds = 20.0
+drain_seconds = 60.0
 [file]
 rotate_bytes = 262144
 keep_files = 1000
@@ -140,13 +138,13 @@ json_file = "{self._health}"
             # the first of two may have been on its way
             return len(self.records) >= seen + 2 and self.records[-1]["output_waiting_lines"] == 0
 
-        wait_until(has_written, "the node writes what waited", PATIENCE_SECONDS)
+        wait_until(has_written, "the node writes what waited")
 
     def end(self) -> None:
         """Stop it as an operator does, once the broker has everything."""
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_SECONDS)
 
     def messages(self) -> list[dict]:
         """All lines, the oldest file first."""

@@ -19,15 +19,13 @@ from tests.support.broker import Broker, free_port, wait_until
 
 from .account import Account, Quake, key
 from .disk import Disk
-from .node import PATIENCE_SECONDS, Node
+from .node import Node
 from .plan import Fault, plan
 from .quakes import CELL_SECONDS, Cells
 from .sensor import PACKET, RATE, Break, Sensor
 
 STEP_SECONDS = 3600.0
 """By which the node's clock is set wrong, and half a cell of data: none then looks like another."""
-SECONDS_TO_SETTLE = 20.0
-"""On the wall, after the last sample, for the broker to have everything."""
 Step = Callable[[int], None]
 
 
@@ -72,7 +70,7 @@ class Soak:
             self._play()
             self._node.end()
             with suppress(AssertionError):
-                heard.wait_for(lambda got: not self._missing(got.json("event")), SECONDS_TO_SETTLE)
+                heard.wait_for(lambda got: not self._missing(got.json("event")))
             self._count(heard.json("event"))
         self._broker.stop()
         self._disk.close()
@@ -81,7 +79,7 @@ class Soak:
 
     def _play(self) -> None:
         # the first samples of a run that starts with the program would only wait for it
-        wait_until(self._is_ready, "the node opens the port", PATIENCE_SECONDS)
+        wait_until(self._is_ready, "the node opens the port")
         steps = list(self._steps())
         cells = self._cells(round(self._hours * 3600 / CELL_SECONDS))
         begin = time.monotonic()
@@ -95,7 +93,7 @@ class Soak:
                     time.sleep(ahead)
                 while steps and steps[0][0] <= sample / RATE:
                     steps.pop(0)[1](sample)
-                wait_until(self._is_ready, "the node reads", PATIENCE_SECONDS)
+                wait_until(self._is_ready, "the node reads")
                 self._sensor.send(counts[at : at + PACKET], sample)
                 if sample <= quake.p < sample + PACKET:
                     quake.sent_ns = self._told(time.time_ns())

@@ -13,7 +13,7 @@ from eqedge.edge.settings.node import WindowSettings
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
-from tests.support.broker import free_port
+from tests.support.broker import PATIENCE_SECONDS, free_port
 
 RATE = 100
 PACKET = 25
@@ -108,7 +108,7 @@ class Sensor:
 
     def _put(self, data: bytes) -> None:
         assert self._connection is not None
-        self._connection.settimeout(10)
+        self._connection.settimeout(PATIENCE_SECONDS)
         self._connection.sendall(data)
         self._connection.setblocking(False)
 

@@ -32,7 +32,8 @@ from typing import Any, Self
 
 import pytest
 
-DEADLINE_SECONDS = 15.0
+PATIENCE_SECONDS = 120.0
+"""How long a test waits for what must come; generous, since a busy machine is not a failure."""
 SESSION = "reserved"
 
 
@@ -52,7 +53,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], Any], what: str = "", seconds: float = DEADLINE_SECONDS
+    condition: Callable[[], Any], what: str = "", seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Return as soon as the condition holds; fail with `what` when it does not in time."""
     deadline = time.monotonic() + seconds
@@ -139,7 +140,7 @@ class Broker:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
     def log(self) -> str:
@@ -155,7 +156,7 @@ class Broker:
         self.start()
         session = ["-c", "-i", SESSION, "-q", "1", "-t", topic]
         command = [find("mosquitto_sub"), "-p", str(self.receive_port), "-E", *session]
-        subprocess.run(command, check=True, timeout=10)
+        subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
         self.stop()
         return self
 
@@ -175,7 +176,7 @@ class Broker:
             "-s",
             *retained,
         ]
-        subprocess.run(command, input=payload, check=True, timeout=10)
+        subprocess.run(command, input=payload, check=True, timeout=PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -216,7 +217,7 @@ class Listener:
         return [text for topic, _, text in self.messages if topic.endswith(f"/{kind}")]
 
     def wait_for(
-        self, condition: Callable[[Listener], Any], seconds: float = DEADLINE_SECONDS
+        self, condition: Callable[[Listener], Any], seconds: float = PATIENCE_SECONDS
     ) -> None:
         """Wait until the condition holds of this listener."""
         deadline = time.monotonic() + seconds
@@ -229,7 +230,7 @@ class Listener:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._lines:
             assert time.monotonic() < deadline, "mosquitto_sub does not receive"
             self._broker.publish(self._ready_topic, b"ready", retain=True)
@@ -250,8 +251,8 @@ class Listener:
     ) -> None:
         """End it."""
         self._process.kill()
-        self._process.wait(10)
-        self._thread.join(5)
+        self._process.wait(PATIENCE_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
 
 
 @pytest.fixture

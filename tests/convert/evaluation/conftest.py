@@ -21,7 +21,7 @@ def played(tmp_path_factory):
     result = subprocess.run(
         [sys.executable, "-m", "eqedge", "run", "--sim", data, "--speed", "max", "--output",
          triggers],
-        capture_output=True, text=True, timeout=300, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     return data, triggers, result.stderr
 

@@ -94,7 +94,7 @@ def test_without_matplotlib(tmp_path, kind):
         arguments += [str(DEMO_FILE), "--output", str(tmp_path / "a.png")]
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT_MATPLOTLIB, *arguments],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     if kind == "--help":
         assert result.returncode == 0 and "precision-recall" in result.stdout

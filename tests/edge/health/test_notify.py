@@ -19,7 +19,7 @@ def manager(request, tmp_path):
     name = str(tmp_path / "notify") if request.param == "path" else f"@eqedge-{uuid.uuid4()}"
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
         receiver.bind("\0" + name[1:] if name.startswith("@") else name)
-        receiver.settimeout(5)
+        receiver.settimeout(120)
         yield receiver, name
 
 

@@ -49,7 +49,7 @@ def served(rate_hz: float, *, noise: bytes = b""):
         thread.start()
         yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
         over.set()
-        thread.join(5)
+        thread.join(120)
 
 
 def test_a_working_node_passes(tmp_path):
