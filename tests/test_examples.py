@@ -97,10 +97,10 @@ def test_the_board_streams_and_answers(board):
             process.stdin.flush()
         read_until(lambda: len(of(Hello)) == 2 and isinstance(packets[-1], Samples))
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
         process.stdout.close()
     first, second = of(Hello)
     assert (first.device_id, first.rate_hz, first.channels) == (
