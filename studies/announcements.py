@@ -1,19 +1,19 @@
-"""How soon, how often falsely and how steadily the daemon announces, by hop and preset.
+"""Measure how soon, how often falsely and how steadily the daemon announces, by hop and preset.
 
     python -m studies.announcements --stead held.hdf5 --continuous continuous.hdf5 --only MPM
 
 Each stream goes through the device's own windows, network, stack and associator; nothing is timed.
-Of a file of STEAD's layout, laid out as `--sim` lays it:
+Figures of a file in STEAD's layout, played in the order of `--sim`:
 
-- announced: share of the labelled P that a message names, within 0.5 s of the label, by the time
-  so much signal has come after it;
-- false: events whose first pick lies in a noise record, or on a record more than a second before
-  its labelled P, an hour of such noise. The noise between records is made, and not counted.
+- announced: share of the labelled P for which a message has a pick within 0.5 s of the label, by
+  seconds of signal after the P;
+- false: events per hour of noise whose first pick lies in a noise record, or more than a second
+  before the labelled P of an earthquake record. The synthetic noise between records is not counted.
 
-Of continuous records, whose earthquakes nobody labelled:
+Figure of continuous records, which have no labels:
 
-- unconfirmed: announcements an hour whose P the network does not pick, within 0.5 s, in the window
-  that has 30 s of signal after it.
+- unconfirmed: announced P per hour that the network does not pick within 0.5 s in the window that
+  has 30 s of signal after them.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ AGES_SECONDS = (0.5, 1.0, 2.0, 3.0)
 
 
 @dataclass
-class Told:
-    """What one preset said of one stream at one hop."""
+class Announced:
+    """What one preset announced in one stream at one hop."""
 
     messages: list[tuple[int, Trigger]] = field(default_factory=list)
-    """Each with the end of the window that brought it."""
+    """Each with the end sample of the window that produced it."""
     announced: list[Pick] = field(default_factory=list)
     unconfirmed: int = 0
 
 
 def play(
     blocks: Iterable[np.ndarray], model: Model, hop_seconds: float, presets: dict[str, Thresholds]
-) -> dict[str, Told]:
-    """Run counts, (n, 3) at a time, through the chain; the network looks once for all presets."""
+) -> dict[str, Announced]:
+    """Run counts, (n, 3) at a time, through the chain; the network runs once for all presets."""
     rate = model.spec.sampling_rate_hz
     detector, stack = Detector(model), Stack(model.spec.window_samples, rate)
     associators = {
         name: Associator(TriggerSettings(), thresholds, rate, str)
         for name, thresholds in presets.items()
     }
-    told = {name: Told() for name in presets}
+    results = {name: Announced() for name in presets}
     waiting = {name: list[Pick]() for name in presets}
     for window in windows(blocks, model, hop_seconds):
         values = detector(prepare(window.samples, model.spec))[-len(window.samples) :]
@@ -73,12 +73,12 @@ def play(
         for name, associator in associators.items():
             for trigger in associator.push(stacked):
                 bare = replace(window, samples=window.samples[:0])  # the rest would fill memory
-                told[name].messages.append((window.end_sample, replace(trigger, window=bare)))
+                results[name].messages.append((window.end_sample, replace(trigger, window=bare)))
                 if trigger.type == "new" and trigger.picks[0].phase == "P":
-                    told[name].announced.append(trigger.picks[0])
+                    results[name].announced.append(trigger.picks[0])
                     waiting[name].append(trigger.picks[0])
-            told[name].unconfirmed += _judge(waiting[name], window, values, presets[name], rate)
-    return told
+            results[name].unconfirmed += _judge(waiting[name], window, values, presets[name], rate)
+    return results
 
 
 def windows(blocks: Iterable[np.ndarray], model: Model, hop_seconds: float) -> Iterator[Window]:
@@ -98,16 +98,16 @@ def windows(blocks: Iterable[np.ndarray], model: Model, hop_seconds: float) -> I
 def _judge(
     waiting: list[Pick], window: Window, values: np.ndarray, thresholds: Thresholds, rate: float
 ) -> int:
-    """Count those announced picks that have their full view now, and are not seen in it."""
-    ripe = [p for p in waiting if window.end_sample - p.sample >= FULL_VIEW_SECONDS * rate]
-    if not ripe:
+    """Count the announced picks whose window has 30 s after them now and does not confirm them."""
+    complete = [p for p in waiting if window.end_sample - p.sample >= FULL_VIEW_SECONDS * rate]
+    if not complete:
         return 0
-    waiting[:] = [p for p in waiting if p not in ripe]
+    waiting[:] = [p for p in waiting if p not in complete]
     seen = [
         window.first_sample + k.sample for k in find_peaks(values[:, 1], thresholds.P_threshold)
     ]
     near = TOLERANCE_SECONDS * rate
-    return sum(all(abs(p.sample - sample) > near for sample in seen) for p in ripe)
+    return sum(all(abs(p.sample - sample) > near for sample in seen) for p in complete)
 
 
 def announced_shares(
@@ -152,11 +152,11 @@ def of_stead(path: Path, model: Model, hop: float, presets: dict[str, Thresholds
     rate = model.spec.sampling_rate_hz
     options = {"labels": None, "traces": None, "seed": 0, "spacing_seconds": 30.0, "speed": None}
     with Simulation(path, **options, rate_hz=rate, stop=Event()) as simulation:
-        told = play(simulation.timeline.stretches(), model, hop, presets)
+        results = play(simulation.timeline.stretches(), model, hop, presets)
         placements = simulation.timeline.placements
-    for name, said in told.items():
-        shares = announced_shares(placements, said.messages, rate)
-        false, hours = false_per_hour(placements, said.messages, rate)
+    for name, result in results.items():
+        shares = announced_shares(placements, result.messages, rate)
+        false, hours = false_per_hour(placements, result.messages, rate)
         cells = " | ".join(f"{share:.2f}" for share in shares)
         yield f"| {path.name} | {hop:g} | {name} | {cells} | {false:.1f} ({hours:.2f} h) | |"
 
@@ -174,9 +174,9 @@ def of_continuous(
             if only in name:
                 rows = file[name][()]
                 hours += len(rows) / model.spec.sampling_rate_hz / 3600
-                for preset, said in play([rows], model, hop, presets).items():
-                    sums[preset][0] += len(said.announced)
-                    sums[preset][1] += said.unconfirmed
+                for preset, result in play([rows], model, hop, presets).items():
+                    sums[preset][0] += len(result.announced)
+                    sums[preset][1] += result.unconfirmed
     for preset, (announced, unconfirmed) in sums.items():
         yield (
             f"| {path.name} {only} | {hop:g} | {preset} | | | | | | | {unconfirmed / hours:.1f} of "

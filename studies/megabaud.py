@@ -56,7 +56,7 @@ class Account:
     """Of those that came out of the line, what the port did not deliver."""
     frames_sent: int = 0
     frames_whole: int = 0
-    """Arrived as they were sent, from zero to zero; this is told by bytes alone."""
+    """Arrived unchanged, from one zero byte to the next; compared byte by byte."""
     frames_read: int = 0
     """Became packets."""
     frames_misread: int = 0
@@ -90,7 +90,7 @@ class Account:
             "nothing was damaged": self.pieces_broken == 0 or self.whole_after_broken == 0,
             "memory grew by more than 1 MB": self.memory_growth_kb > 1024,
         }
-        return [words for words, is_so in wrong.items() if is_so]
+        return [name for name, is_wrong in wrong.items() if is_wrong]
 
 
 class Line:
@@ -177,7 +177,7 @@ class Reader:
     """The other end of the line: decodes, compares, watches its memory."""
 
     def __init__(self, line: Line, account: Account) -> None:
-        """Compares with what ``line`` says arrived whole."""
+        """Compare with what `line` recorded as arrived whole."""
         self.decoder = Decoder()
         self._line = line
         self._account = account
@@ -196,7 +196,7 @@ class Reader:
                 self._last = packet.first_sample
 
     def close(self) -> None:
-        """Note what the decoder and the sample numbers say was lost."""
+        """Record what was lost, by the decoder's count and by the sample numbers."""
         self._account.pieces_refused = self.decoder.losses.frames_bad
         self._account.packets_counted_lost = self.decoder.losses.sequence_lost
         if self._first is not None:
@@ -260,18 +260,18 @@ def watch_memory(account: Account, settled: bool) -> None:
 
 
 def main() -> int:
-    """Run as the arguments say, print the account, return the exit code."""
+    """Run, print the account and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--damage", type=float, default=0.01, help="share of bytes")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        account = run(Path(folder), asked.seconds, asked.damage, asked.seed)
+        account = run(Path(folder), options.seconds, options.damage, options.seed)
     for field in fields(account):
         value = getattr(account, field.name)
-        told = f"{value:.1f}" if isinstance(value, float) else f"{value}"
-        print(f"{field.name:25} {told:>12}")
+        text = f"{value:.1f}" if isinstance(value, float) else f"{value}"
+        print(f"{field.name:25} {text:>12}")
     faults = account.faults()
     print("; ".join(faults) or "all well")
     return 1 if faults else 0

@@ -1,11 +1,11 @@
-"""How many false events an hour real noise brings: field records that PyPI's package sprit carries.
+"""Count false events per hour in real noise: the field records inside PyPI's package sprit.
 
     pip download --no-deps sprit==3.14.1
     python -m studies.quiet sprit-3.14.1-py3-none-any.whl
     python -m studies.quiet sprit-3.14.1-py3-none-any.whl --write noise_train_stead.hdf5
 
 The package (MIT) carries 5.5 hours of microtremor in miniSEED: a Raspberry Shake 3D at six sites
-and Tromino seismometers, 128 Hz, at seven, set down by hand in daytime. No earthquake is known in
+and Tromino seismometers, 128 Hz, at seven, set up by hand in daytime. No earthquake is known in
 it, so each event counts as false. A record is a stream of its own, brought to the model's rate,
 window by window as on a node. The second command writes what the shipped weights were trained on.
 """
@@ -39,17 +39,17 @@ from studies.announcements import play
 INSTRUMENTS = {"AM": "Raspberry Shake 3D", "TR": "Tromino"}
 HELD_OUT = "all, stations held out of training"
 RECORD_SECONDS, STEP_SECONDS = 64, 32
-"""Of records to train on: a window and what shifts it."""
+"""Length and spacing of the training records: a window plus room to shift it."""
 SUFFIX = ".mseed"
 BLOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class FieldRecord:
-    """What one file holds.
+    """Three components of one file.
 
     Attributes:
-        network: SEED network code; it tells the instrument.
+        network: SEED network code; here it identifies the instrument.
         station: SEED station code.
         samples: (n, 3) E, N, Z.
         rate_hz: Samples a second.
@@ -62,10 +62,10 @@ class FieldRecord:
 
 
 def field_records(wheel: Path) -> Iterator[FieldRecord]:
-    """Read the wheel's miniSEED files, each once though it lies there under two names.
+    """Read the wheel's miniSEED files; each is in the wheel under two names and is read once.
 
     Raises:
-        EqedgeError: This is no wheel, or none with miniSEED files.
+        EqedgeError: The file is not a wheel, or the wheel has no miniSEED file.
     """
     seen: set[str] = set()
     try:
@@ -115,7 +115,7 @@ def read_record(content: bytes) -> FieldRecord:
 
 
 def at_rate(record: FieldRecord, rate_hz: float) -> NDArray[np.float32]:
-    """Bring a record to the model's rate, as a node does with its sensor."""
+    """Resample a record to the model's rate, as a node does."""
     resampler, rows = Resampler(rate_hz), record.samples - record.samples.mean(axis=0)
     step = round(BLOCK_SECONDS * record.rate_hz)
     made: list[NDArray[np.float32]] = []
@@ -134,7 +134,7 @@ def at_rate(record: FieldRecord, rate_hz: float) -> NDArray[np.float32]:
 
 @dataclass
 class Count:
-    """Events of one instrument by one preset, by the picks that they end with."""
+    """Events of one instrument and preset, by the phases of their last message."""
 
     seconds: float = 0.0
     p_and_s: int = 0
@@ -147,7 +147,7 @@ class Count:
         return self.p_and_s + self.p_alone + self.s_alone
 
     def rate(self) -> str:
-        """Events an hour with 95 % of Poisson's."""
+        """Format events per hour with the 95 % Poisson interval."""
         hours = self.seconds / 3600
         low = chi2.ppf(0.025, 2 * self.events) / 2 if self.events else 0.0
         high = chi2.ppf(0.975, 2 * self.events + 2) / 2
@@ -164,14 +164,14 @@ def count(
     for record in field_records(wheel):
         rows = at_rate(record, rate)
         instrument = INSTRUMENTS.get(record.network, record.network)
-        for preset, told in play([rows], model, hop_seconds, presets).items():
+        for preset, result in play([rows], model, hop_seconds, presets).items():
             rows_of = [instrument, "all"]
             if held_out(station_key(record.network, record.station)):
                 rows_of.append(HELD_OUT)
             for key in ((row, preset) for row in rows_of):
                 sums = counts.setdefault(key, Count())
                 sums.seconds += len(rows) / rate
-                last = {trigger.event_id: trigger for _, trigger in told.messages}
+                last = {trigger.event_id: trigger for _, trigger in result.messages}
                 for trigger in last.values():
                     phases = {pick.phase for pick in trigger.picks}
                     sums.p_and_s += len(phases) == 2
@@ -183,7 +183,7 @@ def count(
 def write(wheel: Path, path: Path, rate_hz: float) -> int:
     """Write the records as noise in STEAD's layout for `eqedge train --data`; return how many.
 
-    They overlap by half, so that each stretch is a record's beginning somewhere.
+    Records overlap by half.
     """
     length, step = round(RECORD_SECONDS * rate_hz), round(STEP_SECONDS * rate_hz)
     written = 0
@@ -205,7 +205,7 @@ def write(wheel: Path, path: Path, rate_hz: float) -> int:
 
 
 def main() -> None:
-    """Print the table, or write what to train on."""
+    """Print the table, or write the training noise."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--model", default=DEFAULT_MODEL)

@@ -110,9 +110,7 @@ def write(folder: Path, traces: int) -> Path:
     return path
 
 
-def _record(
-    file: h5py.File, number: int, rng: np.random.Generator
-) -> tuple[int, int, int] | None:
+def _record(file: h5py.File, number: int, rng: np.random.Generator) -> tuple[int, int, int] | None:
     """Write one record; return its P, S and end."""
     quiet = number % QUIET_EVERY == 0
     record = noise(rng) if quiet else earthquake(rng, p_arrival_sample=int(rng.integers(500, 900)))

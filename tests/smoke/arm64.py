@@ -52,7 +52,7 @@ class Ran:
     Attributes:
         seconds: It took.
         rss_mb: Most memory it held, emulator included.
-        output: What it said on standard output.
+        output: Its standard output.
     """
 
     seconds: float
@@ -62,14 +62,14 @@ class Ran:
 
 @dataclass(frozen=True)
 class Pick:
-    """One pick of a run's last word on an event."""
+    """One pick of an event's last message."""
 
     sample: int
     probability: float
 
 
 def main() -> int:
-    """Build, run, compare; say what was measured."""
+    """Build, run, compare; print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("build/arm64"))
     parser.add_argument("--model", help="shipped; by default the one a node runs")
@@ -91,7 +91,7 @@ def fetch_tools(cache: Path) -> Path:
     """Unpack Debian's tools into the cache: installed, they would change this machine."""
     tools = cache / "tools"
     if not tools.is_dir():
-        say(f"fetching {', '.join(TOOLS)}")
+        report(f"fetching {', '.join(TOOLS)}")
         with tempfile.TemporaryDirectory() as folder:
             try:
                 run(["apt-get", "download", "-q", *TOOLS], cwd=folder)
@@ -114,7 +114,7 @@ def build_root(cache: Path, tools: Path) -> Path:
     root = cache / "root"
     if root.is_dir():
         return root
-    say(f"building Debian {SUITE} for arm64 in {root}: some minutes, once")
+    report(f"building Debian {SUITE} for arm64 in {root}: some minutes, once")
     partial = cache / "root.part"
     shutil.rmtree(partial, ignore_errors=True)
     environment = HOME | {"DEBOOTSTRAP_DIR": str(tools / "usr/share/debootstrap")}
@@ -128,7 +128,7 @@ def build_root(cache: Path, tools: Path) -> Path:
     if proc.is_symlink():  # debootstrap in a container: a bind would follow it in a circle
         proc.unlink()
         proc.mkdir()
-    # proot runs every program of the root through qemu, so nothing has to be told to the kernel
+    # proot runs every program of the root through qemu, so the kernel needs no configuration
     with tempfile.TemporaryDirectory() as scratch:
         environment = HOME | {
             "DEBOOTSTRAP_DIR": "/debootstrap",
@@ -140,7 +140,7 @@ def build_root(cache: Path, tools: Path) -> Path:
         run([*second, "/bin/sh", "/debootstrap/debootstrap", "--second-stage"], env=environment)
     shutil.copy2(emulator(tools), partial / "usr/bin")
     partial.rename(root)
-    say(f"built in {time.monotonic() - started:.0f} s, {megabytes(root):.0f} MB")
+    report(f"built in {time.monotonic() - started:.0f} s, {megabytes(root):.0f} MB")
     return root
 
 
@@ -164,7 +164,7 @@ def install_node(cache: Path, root: Path) -> None:
         wanted = Path("pyproject.toml").read_text()
         note = cache / "dependencies"
         if not node.is_dir() or not note.exists() or note.read_text() != wanted:
-            say("installing the node and its dependencies from arm64 wheels")
+            report("installing the node and its dependencies from arm64 wheels")
             shutil.rmtree(node, ignore_errors=True)
             run([*install, "--target", str(node), str(wheel)])
             note.write_text(wanted)
@@ -178,26 +178,26 @@ def compare(root: Path, model: list[str]) -> int:
     exchange = root / "io"
     exchange.mkdir(exist_ok=True)
     shutil.copy2(SAMPLE, exchange / "demo.hdf5")
-    say(f"node: {megabytes(root / 'node'):.0f} MB installed, of these")
+    report(f"node: {megabytes(root / 'node'):.0f} MB installed, of these")
     for package in sorted(root.glob("node/*/"), key=megabytes, reverse=True)[:6]:
         print(f"    {megabytes(package):6.1f} MB  {package.name}")
     there = ["/usr/bin/python3", "-m", "eqedge"]
     print(emulated(root, [*there, "--version", "-v"]).output.rstrip())
-    asked = ["run", *model, "--speed", "max", "--sim"]
+    options = ["run", *model, "--speed", "max", "--sim"]
     idle = emulated(root, ["/usr/bin/python3", "-c", "import platform; print(platform.machine())"])
     if idle.output.strip() != "aarch64":
         raise Failed(f"the root is {idle.output.strip()}, not aarch64; remove it and build again")
-    say(f"eqedge run --sim {SAMPLE} on arm64, {CPU} under qemu: a minute or two")
-    arm = emulated(root, [*there, *asked, "/io/demo.hdf5", "--output", "/io/arm.jsonl"])
+    report(f"eqedge run --sim {SAMPLE} on arm64, {CPU} under qemu: a minute or two")
+    arm = emulated(root, [*there, *options, "/io/demo.hdf5", "--output", "/io/arm.jsonl"])
     here = exchange / "here.jsonl"
     x86 = measured(
-        [sys.executable, "-m", "eqedge", *asked, str(SAMPLE), "--output", str(here)], None
+        [sys.executable, "-m", "eqedge", *options, str(SAMPLE), "--output", str(here)], None
     )
-    say(
+    report(
         f"peak RSS: arm64 {arm.rss_mb:.0f} MB with the emulator (a Python that does nothing: "
         f"{idle.rss_mb:.0f} MB), {platform.machine()} {x86.rss_mb:.0f} MB"
     )
-    say(f"time: arm64 {arm.seconds:.0f} s, emulated; {platform.machine()} {x86.seconds:.0f} s")
+    report(f"time: arm64 {arm.seconds:.0f} s, emulated; {platform.machine()} {x86.seconds:.0f} s")
     return verdict(read_picks(exchange / "arm.jsonl"), read_picks(here))
 
 
@@ -207,19 +207,19 @@ def verdict(arm: dict[tuple[str, str], Pick], here: dict[tuple[str, str], Pick])
     only = sorted(arm.keys() ^ here.keys())
     shift = max((abs(arm[key].sample - here[key].sample) for key in both), default=0)
     error = max((abs(arm[key].probability - here[key].probability) for key in both), default=0.0)
-    say(
+    report(
         f"picks: {len(both)} of both, {len(only)} of one alone; they differ by {shift} samples and "
         f"{error:.3f} in probability at most (tolerance {MOST_SAMPLES}, {MOST_PROBABILITY})"
     )
     for trace, phase in only:
         print(f"    only {'arm64' if (trace, phase) in arm else 'here'}: {phase} of {trace}")
     same = bool(both) and not only and shift <= MOST_SAMPLES and error <= MOST_PROBABILITY
-    say("the same" if same else "NOT the same")
+    report("the same" if same else "NOT the same")
     return 0 if same else 1
 
 
 def read_picks(path: Path) -> dict[tuple[str, str], Pick]:
-    """Read the last word on each event: its picks by trace and phase."""
+    """Read the last message of each event: its picks by trace and phase."""
     picks = {}
     for line in path.read_text().splitlines():
         event = json.loads(line)
@@ -259,8 +259,8 @@ def run(command: list[str], **options: object) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options
     )
     if done.returncode:
-        said = "\n    ".join(done.stdout.splitlines()[-8:])
-        raise Failed(f"{' '.join(command[:4])} ended with {done.returncode}:\n    {said}")
+        tail = "\n    ".join(done.stdout.splitlines()[-8:])
+        raise Failed(f"{' '.join(command[:4])} ended with {done.returncode}:\n    {tail}")
 
 
 def emulator(tools: Path) -> Path:
@@ -273,7 +273,7 @@ def megabytes(folder: Path) -> float:
     return sum(f.lstat().st_blocks * 512 for f in folder.rglob("*")) / 1e6
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """One line of progress."""
     print(f"== {text}", flush=True)
 

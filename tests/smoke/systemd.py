@@ -70,18 +70,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("build/systemd"))
     parser.add_argument("--accel", default="tcg", help="kvm is faster where it works")
-    asked = parser.parse_args()
-    cache = asked.cache.resolve()
+    options = parser.parse_args()
+    cache = options.cache.resolve()
     try:
         if os.geteuid() != 0:
             raise Failed("mmdebstrap and chroot want root: use sudo")
         base = build_root(cache)
         with tempfile.TemporaryDirectory() as name:
-            prove(base, Path(name), asked.accel)
+            prove(base, Path(name), options.accel)
     except (Failed, AssertionError, OSError, subprocess.CalledProcessError) as error:
         print(f"systemd-smoke: {error}", file=sys.stderr)
         return 1
-    say("all of it held")
+    note("all of it held")
     return 0
 
 
@@ -89,7 +89,7 @@ def build_root(cache: Path) -> Path:
     """Build Debian with systemd and a kernel, once."""
     base = cache / "root.tar"
     if not base.exists():
-        say(f"building Debian {SUITE} with systemd and a kernel in {base}: two minutes, once")
+        note(f"building Debian {SUITE} with systemd and a kernel in {base}: two minutes, once")
         cache.mkdir(parents=True, exist_ok=True)
         partial = cache / "partial.tar"
         # in a mount namespace of its own, which ends with what was mounted
@@ -107,24 +107,24 @@ def prove(base: Path, folder: Path, accel: str) -> None:
     machine = Machine(folder, disk, *kernel, record, accel)
     with machine.boot("cut") as reports:
         ready = next(reports)
-        say(f"first boot: {told(ready)}")
+        note(f"first boot: {described(ready)}")
         held = next(r["lines"] for r in reports if r["lines"] >= LINES_BEFORE_THE_CUT)
-    say(f"power cut with {held} lines in the file and no broker")
+    note(f"power cut with {held} lines in the file and no broker")
     with ExitStack() as stack:
         stack.enter_context(broker)
         received = stack.enter_context(broker.listen("eqedge/#"))
         reports = stack.enter_context(machine.boot("stay"))
-        say(f"second boot, with a broker: {told(next(reports))}")
+        note(f"second boot, with a broker: {described(next(reports))}")
         judge({report["what"]: report for report in reports}, received, held)
 
 
 def judge(reports: dict[str, dict[str, Any]], received: Listener, held: int) -> None:
-    """Hold what the second boot told against what must be."""
+    """Compare the reports of the second boot with what must hold."""
     if "stopped" not in reports:
         raise Failed(f"the machine gave up: {json.dumps(reports.get('gave up'), indent=1)}")
     service, stopped = reports["service"], reports["stopped"]
-    say(f"runs as user {service['uid']}, groups {', '.join(filter(None, service['groups']))}")
-    say(service["exposure"].strip())
+    note(f"runs as user {service['uid']}, groups {', '.join(filter(None, service['groups']))}")
+    note(service["exposure"].strip())
     require(service["uid"] >= 61184, "a dynamic user's number")
     require("dialout" in service["groups"], "the group of serial ports")
     require(service["capabilities"] == 0 and service["no_new_privileges"] == 1, "no privileges")
@@ -132,20 +132,22 @@ def judge(reports: dict[str, dict[str, Any]], received: Listener, held: int) -> 
     require(service["writable"] == WRITABLE, f"a read-only system: {service['writable']}")
     for what, how in (("frozen", "SIGSTOP"), ("killed", "SIGKILL")):
         report = reports[what]
-        say(f"{how}: another one ready after {report['seconds']} s, {report['restarts']} restarts")
+        note(f"{how}: another one ready after {report['seconds']} s, {report['restarts']} restarts")
     require(reports["frozen"]["restarts"] == "1", "one restart by the watchdog")
     require(reports["killed"]["restarts"] == "2", "one more after SIGKILL")
     state = stopped["state"]
     require((state["ActiveState"], state["Result"]) == ("inactive", "success"), f"a stop: {state}")
-    say(f"systemctl stop: {stopped['seconds']} s, result {state['Result']}")
+    note(f"systemctl stop: {stopped['seconds']} s, result {state['Result']}")
     in_file = [json.loads(line) for line in stopped["lines"]]
     events = [message for message in in_file if message["type"] in ("new", "update", "end")]
     at_broker = received.json("event") + received.json("pick")
     keys = {key(message) for message in at_broker}
     lost = [message for message in events if key(message) not in keys]
     late = sum(bool(message.get("historical")) for message in received.json("event"))
-    say(f"{len(in_file)} lines in the file, {held} of them before the power cut")
-    say(f"{len(events)} messages on events, {len(lost)} not at the broker, {late} historical there")
+    note(f"{len(in_file)} lines in the file, {held} of them before the power cut")
+    note(
+        f"{len(events)} messages on events, {len(lost)} not at the broker, {late} historical there"
+    )
     require(not lost, "every message at the broker")
     require(late > 0, "messages of before the cut marked historical")
     require(received.texts("status")[-1] == "stopped", "the status of a stopped node")
@@ -161,7 +163,7 @@ def build_disk(base: Path, folder: Path, broker_port: int) -> tuple[Path, tuple[
     root, wheels = folder / "root", folder / "root/wheels"
     root.mkdir()
     run(["tar", "-xf", str(base), "-C", str(root)])
-    say("installing the node from its wheel into /opt/eqedge")
+    note("installing the node from its wheel into /opt/eqedge")
     tree = folder / "tree"
     listed = run(["git", "ls-files", "-co", "--exclude-standard"]).splitlines()
     for name in filter(os.path.isfile, listed):
@@ -182,7 +184,7 @@ def build_disk(base: Path, folder: Path, broker_port: int) -> tuple[Path, tuple[
     run([*inside, "/opt/eqedge/bin/eqedge", "install-service", "--config", "/config.toml"])
     shutil.copy2(GUEST, root)
     (root / "etc/systemd/system/proof.service").write_text(PROOF_UNIT)
-    # the network: one interface, asked for by DHCP
+    # the network: one interface, configured by DHCP
     network = root / "etc/systemd/network/any.network"
     network.write_text("[Match]\nName=e*\n[Network]\nDHCP=yes\n")
     run([*inside, "systemctl", "enable", "eqedge", "proof", "systemd-networkd"])
@@ -209,7 +211,7 @@ class Machine:
     """A disk to boot from, and a record that a sensor plays into it.
 
     Attributes:
-        folder: For what it says.
+        folder: Receives its console output.
         disk: Image with the node on it.
         kernel: Of the disk's system.
         initrd: The kernel's.
@@ -281,7 +283,7 @@ def follow(path: Path, machine: subprocess.Popen[bytes]) -> Iterator[dict[str, A
         time.sleep(0.05)
 
 
-def told(ready: dict[str, Any]) -> str:
+def described(ready: dict[str, Any]) -> str:
     """One line about a boot."""
     if ready["what"] != "ready":
         raise Failed(f"the service did not start: {json.dumps(ready, indent=1)}")
@@ -296,17 +298,17 @@ def require(condition: bool, what: str) -> None:
 
 
 def run(command: list[str]) -> str:
-    """Run a command; return what it said, or say it."""
+    """Run a command; return its output, or raise with its end."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
-        said = "\n    ".join(done.stdout.splitlines()[-8:])
-        raise Failed(f"{' '.join(command[:5])} ended with {done.returncode}:\n    {said}")
+        tail = "\n    ".join(done.stdout.splitlines()[-8:])
+        raise Failed(f"{' '.join(command[:5])} ended with {done.returncode}:\n    {tail}")
     return done.stdout
 
 
-def say(text: str) -> None:
+def note(text: str) -> None:
     """One line of progress."""
     print(f"== {text}", flush=True)
 

@@ -1,4 +1,4 @@
-"""What runs inside the machine of `make systemd-smoke`: ask systemd, break the service, report.
+"""What runs inside the machine of `make systemd-smoke`: query systemd, break the service, report.
 
 Debian's own Python runs it, without packages. Reports are lines of JSON on a serial port.
 """
@@ -23,19 +23,19 @@ def report(what, **facts):
         port.write(json.dumps({"what": what, **facts}) + "\n")
 
 
-def said(*command):
+def output_of(*command):
     """Standard output of a command, whatever its end."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def state():
     """What systemd knows of the service."""
-    lines = said("systemctl", "show", "eqedge", "--property", ",".join(SHOWN)).splitlines()
+    lines = output_of("systemctl", "show", "eqedge", "--property", ",".join(SHOWN)).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
 def wait_for(condition, seconds):
-    """Return how long it took; say what did not come."""
+    """Return how long it took; report what did not happen."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > seconds:
@@ -46,12 +46,14 @@ def wait_for(condition, seconds):
 
 
 def journal():
-    """The service's last words."""
-    return said("journalctl", "-u", "eqedge", "-o", "cat", "-n", "60", "--no-pager").splitlines()
+    """The service's last log lines."""
+    return output_of(
+        "journalctl", "-u", "eqedge", "-o", "cat", "-n", "60", "--no-pager"
+    ).splitlines()
 
 
 def is_active():
-    """Whether the service has said READY."""
+    """Whether the service has sent READY."""
     return state()["ActiveState"] == "active"
 
 
@@ -64,13 +66,13 @@ def messages():
 
 
 def until_cut():
-    """Wait for events, and tell of each line once it is in the file; the harness pulls the plug."""
-    told = 0
+    """Wait for events, and report each line once it is in the file; the harness pulls the plug."""
+    reported = 0
     while True:
         lines = messages()
-        if len(lines) > told:
-            told = len(lines)
-            report("lines", lines=told)
+        if len(lines) > reported:
+            reported = len(lines)
+            report("lines", lines=reported)
         time.sleep(0.05)
 
 
@@ -90,7 +92,7 @@ def writable(pid):
     """Which of some files even root could write in the service's own view of the system."""
     inside = ("nsenter", "--target", pid, "--mount", "--", "sh", "-c")
     tried = " ".join(ASKED_FILES)
-    return said(*inside, f"for f in {tried}; do touch $f && echo $f && rm $f; done").split()
+    return output_of(*inside, f"for f in {tried}; do touch $f && echo $f && rm $f; done").split()
 
 
 def stay():
@@ -103,18 +105,18 @@ def stay():
         "service",
         state=state(),
         uid=int(user),
-        groups=[said("getent", "group", group).split(":")[0] for group in groups],
+        groups=[output_of("getent", "group", group).split(":")[0] for group in groups],
         capabilities=int(fields["CapEff"], 16),
         no_new_privileges=int(fields["NoNewPrivs"]),
         writable=writable(pid),
-        folder=said("stat", "-L", "-c", "%a %u", "/var/lib/eqedge"),
-        exposure=said("systemd-analyze", "security", "eqedge", "--no-pager").splitlines()[-1],
+        folder=output_of("stat", "-L", "-c", "%a %u", "/var/lib/eqedge"),
+        exposure=output_of("systemd-analyze", "security", "eqedge", "--no-pager").splitlines()[-1],
     )
     wait_for(health, 60)
     report("frozen", **broken_by(signal.SIGSTOP))
     report("killed", **broken_by(signal.SIGKILL))
     began = time.monotonic()
-    said("systemctl", "stop", "eqedge")
+    output_of("systemctl", "stop", "eqedge")
     seconds = round(time.monotonic() - began, 1)
     report("stopped", seconds=seconds, state=state(), journal=journal(), lines=messages())
 
@@ -135,7 +137,7 @@ def main():
     if "eqedge.part=cut" in Path("/proc/cmdline").read_text():
         until_cut()
     stay()
-    said("systemctl", "--no-block", "poweroff")
+    output_of("systemctl", "--no-block", "poweroff")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ HERE = {("A_EV", "P"): Pick(800, 0.9), ("A_EV", "S"): Pick(1200, 0.6)}
 
 
 def test_rounding_is_the_same(capsys):
-    """Within the tolerance two runs agree, and the differences are told."""
+    """Within the tolerance two runs agree, and the differences are printed."""
     there = {("A_EV", "P"): Pick(801, 0.89), ("A_EV", "S"): Pick(1200 - MOST_SAMPLES, 0.6)}
     assert verdict(there, HERE) == 0
     assert (

@@ -47,7 +47,7 @@ class Received:
 
 
 def test_all_well_passes(capsys):
-    """With every demand met nothing is raised, and what was measured is told."""
+    """With every demand met nothing is raised, and the measurements are printed."""
     judge(REPORTS, Received(), 1)
     assert "2 messages on events, 0 not at the broker, 1 historical" in capsys.readouterr().out
 

@@ -3,5 +3,5 @@
     python -m tests.soak --hours 24 --speed 100 --seed 1
 
 plays earthquakes to a real `eqedge run --config` over TCP, faster than life, with a real mosquitto
-behind it. The plan of faults follows from the seed. The account must say that nothing was lost.
+behind it. The plan of faults follows from the seed. The account must show that nothing was lost.
 """

@@ -14,7 +14,7 @@ from .sensor import RATE, Break
 WARM_SECONDS = 75
 """Unbroken before P: a window of 60 s must fill, and a new node learn what the sensor is."""
 AFTER_SECONDS = 45
-"""Unbroken after S: what a kill takes with it is up to 16 s old, and the event must be told."""
+"""Unbroken after S: a kill loses up to 16 s of data, and the event must still be reported."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Quake:
     Attributes:
         p: Sample of its P, by the sensor's count.
         s: Sample of its S.
-        sent_ns: What the node's clock said when P was sent; None where it was set soon after.
+        sent_ns: Time of the node's clock when P was sent; None if the clock was set soon after.
     """
 
     p: int
@@ -35,7 +35,7 @@ class Quake:
         """Whether a message has a right pick of it.
 
         A pick carries its sample's number, which the sensor counts on through kills and unplugging:
-        it tells one earthquake from the next however late a busy machine dates it.
+        it separates one earthquake from the next however late a busy machine dates it.
         """
         return any(self.is_right(pick) for pick in message["picks"])
 
@@ -45,14 +45,14 @@ class Quake:
         return abs(pick["sample"] - arrival) <= TOLERANCE_SECONDS * RATE
 
     def excuse(self, breaks: list[Break]) -> str | None:
-        """Return what broke the stream too near to it; None where it must be heard."""
+        """Return what broke the stream too near to it; None if the node must report it."""
         first, last = self.p - WARM_SECONDS * RATE, self.s + AFTER_SECONDS * RATE
         at = bisect_left(breaks, first, key=lambda b: b.sample)
         near = at < len(breaks) and breaks[at].sample <= last
         return breaks[at].reason if near else None
 
     def dated_late_seconds(self, messages: list[dict], speed: float) -> float | None:
-        """How much later than sent P is dated, on the wall; None where nobody can say."""
+        """Seconds by which P is dated later than it was sent; None if that cannot be determined."""
         dates = [
             pick["time_ns"]
             for message in messages
@@ -137,21 +137,21 @@ class Account:
         """Look for each earthquake in the file and at the broker; return what came of each."""
         in_file, at_broker = _by_quake(quakes, lines), _by_quake(quakes, arrived)
         excused: Counter[str] = Counter()
-        unheard: Counter[str] = Counter()
+        unreported: Counter[str] = Counter()
         fates, late = [], []
         self.played = len(quakes)
         for number, quake in enumerate(quakes):
             reason = quake.excuse(breaks)
-            told = [*in_file[number], *at_broker[number]]
-            seconds = quake.dated_late_seconds(told, self.speed)
+            reported = [*in_file[number], *at_broker[number]]
+            seconds = quake.dated_late_seconds(reported, self.speed)
             if reason is not None:
                 excused[reason] += 1
-                unheard[reason] += not told
+                unreported[reason] += not reported
             else:
                 self.expected += 1
                 self.expected_in_file += bool(in_file[number])
                 self.expected_at_broker += bool(at_broker[number])
-                self.missed += not told
+                self.missed += not reported
                 late += [] if seconds is None else [seconds]
             fates.append(
                 {
@@ -163,7 +163,7 @@ class Account:
                     "dated_late_seconds": seconds,
                 }
             )
-        self.excused, self.excused_unheard = dict(excused), dict(unheard)
+        self.excused, self.excused_unheard = dict(excused), dict(unreported)
         self.dated_late_seconds = _quantiles(late, [0.0, 0.5, 1.0])
         return fates
 
@@ -184,7 +184,7 @@ class Account:
 
 
 def key(message: dict) -> tuple[str, int]:
-    """What a receiver tells messages apart by."""
+    """The key by which a receiver distinguishes messages."""
     return message["event_id"], message["sequence"]
 
 

@@ -49,7 +49,7 @@ class Disk:
             _mount("-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder))
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it is, for the account."""
         return "tmpfs" if self.is_real else "limits that stand for a disk"
 
@@ -89,8 +89,8 @@ class Disk:
             subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
-def _mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True)
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
 
 
 def _limit_files(process: int, size: int) -> None:

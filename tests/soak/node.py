@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.5
 
 
 class Node:
-    """The process, what it writes, and what it says of its health.
+    """The process, what it writes, and its health record.
 
     Args:
         folder: For its config, log and health record.

@@ -1,7 +1,7 @@
-"""Earthquakes for a soak: such that a node picks clearly when nothing is wrong.
+"""Make earthquakes for a soak that a node picks clearly when nothing is wrong.
 
-One that the network alone misses would tell nothing of the node, so each is first shown to a chain
-in this process, over a line without faults and over some with single frames lost and bridged.
+An earthquake that the network misses would prove nothing about the node. Each is first played to a
+chain in this process, over a line without faults and over some with single frames lost and bridged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .sensor import PACKET, RATE
 CELL_SECONDS = 240
 """One earthquake in each."""
 CLEAR = 0.5
-"""Probability that both picks must reach; the node asks for 0.3."""
+"""Probability that both picks must reach; the node needs 0.3."""
 BAD_LINES = 4
 """Times that each is shown with frames missing."""
 FRAMES_BRIDGED = 0.0175
@@ -104,12 +104,12 @@ class Chain:
         self._model = open_model(self._settings.model)
 
     def messages(self, counts: np.ndarray) -> list[Message]:
-        """Return what it says of counts (samples, 3); samples are numbered from 0."""
+        """Return the messages for counts (samples, 3); samples are numbered from 0."""
         source = SimSource(_Stretch(counts), float(RATE), 0, None, Event())
         node = Node(self._settings.station, self._model, boot_id="")
-        told = _Told()
-        Daemon(self._settings, self._model, source, node, lambda line: None).run([told])
-        return told.messages
+        sink = _Messages()
+        Daemon(self._settings, self._model, source, node, lambda line: None).run([sink])
+        return sink.messages
 
 
 def is_clear(quake: Quake, messages: list[Message]) -> bool:
@@ -122,7 +122,7 @@ def is_clear(quake: Quake, messages: list[Message]) -> bool:
 
 
 @dataclass
-class _Told:
+class _Messages:
     """A sink that keeps messages."""
 
     messages: list[Message] = field(default_factory=list)

@@ -58,7 +58,7 @@ class Soak:
         self._ahead_seconds = 0.0
         self._quakes: list[Quake] = []
         counted = dict(Counter(fault.kind for fault in self._faults))
-        self._account = Account(hours, speed, seed, self._disk.words, counted)
+        self._account = Account(hours, speed, seed, self._disk.description, counted)
 
     def run(self) -> Account:
         """Play, disturb, count."""
@@ -66,12 +66,12 @@ class Soak:
         self._broker.start()
         self._sensor.plug_in()
         self._node.start()
-        with self._broker.collect() as heard:
+        with self._broker.collect() as received:
             self._play()
             self._node.end()
             with suppress(AssertionError):
-                heard.wait_for(lambda got: not self._missing(got.json("event")))
-            self._count(heard.json("event"))
+                received.wait_for(lambda got: not self._missing(got.json("event")))
+            self._count(received.json("event"))
         self._broker.stop()
         self._disk.close()
         self._account.wall_seconds = round(time.monotonic() - began, 1)
@@ -96,13 +96,13 @@ class Soak:
                 wait_until(self._is_ready, "the node reads")
                 self._sensor.send(counts[at : at + PACKET], sample)
                 if sample <= quake.p < sample + PACKET:
-                    quake.sent_ns = self._told(time.time_ns())
+                    quake.sent_ns = self._node_time_ns(time.time_ns())
 
     def _is_ready(self) -> bool:
         self._node.look_after()
         return self._sensor.is_read()
 
-    def _told(self, utc_ns: int) -> int:
+    def _node_time_ns(self, utc_ns: int) -> int:
         """What time the node's clock makes of the machine's."""
         return replayed_ns(utc_ns + round(self._ahead_seconds * 1e9), self._speed)
 

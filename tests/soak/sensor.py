@@ -71,10 +71,10 @@ class Sensor:
         packet = self._spoil(self._sensor.push(counts), at)
         try:
             with suppress(BlockingIOError):
-                asked = self._connection.recv(4096)
-                if not asked:
+                request = self._connection.recv(4096)
+                if not request:
                     raise ConnectionResetError
-                self._put(self._sensor.receive(asked))
+                self._put(self._sensor.receive(request))
             self._put(packet)
         except OSError:
             # Whoever kills the node notes the break; one that hangs up by itself has no excuse.
@@ -101,9 +101,9 @@ class Sensor:
             theirs = f"0100007F:{self._connection.getpeername()[1]:04X}"
             ours = f"0100007F:{self.port:04X}"
             for line in Path("/proc/net/tcp").read_text().splitlines():
-                words = line.split()
-                if words[1:3] == [theirs, ours]:
-                    return int(words[4].split(":")[1], 16)
+                fields = line.split()
+                if fields[1:3] == [theirs, ours]:
+                    return int(fields[4].split(":")[1], 16)
         return 0
 
     def _put(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the soak's account says of earthquakes and messages, and what its line says it broke."""
+"""The soak's account of earthquakes and messages, and the breaks that its line records."""
 
 import random
 import socket
@@ -20,7 +20,7 @@ QUAKE = Quake(p=100_000, s=100_500, sent_ns=7_000_000_000)
 LONG_AGO_NS = -(10**18)
 
 
-def told(sample: int, phase: str = "P", event: str = "a", sequence: int = 0) -> dict:
+def message_of(sample: int, phase: str = "P", event: str = "a", sequence: int = 0) -> dict:
     """A message with one pick, dated beyond belief."""
     pick = {"phase": phase, "sample": sample, "time_ns": LONG_AGO_NS}
     return {"event_id": event, "sequence": sequence, "type": "end", "picks": [pick]}
@@ -38,7 +38,7 @@ def account_of(lines: list[dict], arrived: list[dict], breaks: list[Break]) -> A
 def test_an_earthquake_is_known_by_its_sample(off, phase):
     """A pick within half a second of its arrival is right, at whatever date; no other is."""
     arrival = QUAKE.p if phase == "P" else QUAKE.s
-    account = account_of([], [told(arrival + off, phase)], [])
+    account = account_of([], [message_of(arrival + off, phase)], [])
     assert account.missed == (abs(off) > RATE // 2)
     assert account.expected == 1 and account.expected_in_file == 0
     assert account.is_bad == bool(account.missed)
@@ -46,7 +46,7 @@ def test_an_earthquake_is_known_by_its_sample(off, phase):
 
 def test_a_pick_of_the_other_phase_does_not_count():
     """An S where the P was is wrong."""
-    assert account_of([told(QUAKE.p, "S")], [], []).missed == 1
+    assert account_of([message_of(QUAKE.p, "S")], [], []).missed == 1
 
 
 @pytest.mark.parametrize(
@@ -59,28 +59,30 @@ def test_a_pick_of_the_other_phase_does_not_count():
     ],
 )
 def test_only_a_break_near_by_excuses(sample, is_excused):
-    """One that was not heard is missed, unless the stream broke between these two samples."""
+    """An earthquake without a message is missed, unless the stream broke within these samples."""
     account = account_of([], [], [Break(sample, "kill")])
     assert account.missed == account.expected == (not is_excused)
     assert account.excused == account.excused_unheard == ({"kill": 1} if is_excused else {})
 
 
 def test_excused_but_heard():
-    """What was heard all the same is counted so."""
-    account = account_of([told(QUAKE.p)], [told(QUAKE.p)], [Break(QUAKE.p, "unplug")])
+    """An excused earthquake that was reported all the same counts as found."""
+    account = account_of([message_of(QUAKE.p)], [message_of(QUAKE.p)], [Break(QUAKE.p, "unplug")])
     assert (account.excused, account.excused_unheard) == ({"unplug": 1}, {"unplug": 0})
     assert not account.is_bad
 
 
 def test_a_line_that_never_arrived_is_lost():
     """The earthquake is in the file, but its message is not at the broker."""
-    account = account_of([told(QUAKE.p), told(QUAKE.p, sequence=1)], [told(QUAKE.p)], [])
+    account = account_of(
+        [message_of(QUAKE.p), message_of(QUAKE.p, sequence=1)], [message_of(QUAKE.p)], []
+    )
     assert account.lost == 1 and account.missed == 0 and account.is_bad
 
 
 def test_dates_are_told_apart():
-    """The account says how late the date was, in seconds of the clock on the wall."""
-    message = told(QUAKE.p)
+    """The account states how late the date was, in seconds of the clock on the wall."""
+    message = message_of(QUAKE.p)
     message["picks"][0]["time_ns"] = QUAKE.sent_ns + 250_000_000_000
     account = Account(hours=1.0, speed=100.0, seed=1)
     account.count_quakes([QUAKE], [], [message], [])
@@ -122,8 +124,8 @@ def test_the_line_breaks_where_it_says(monkeypatch):
         came = np.unique(play(player, reader, 0, 6_000))
     player.unplug()
     ends = came[1:][np.diff(came) > sensor.BRIDGED_SECONDS * RATE + 1]
-    said = np.array([b.sample for b in player.breaks])
-    last = said[np.append(np.diff(said) > PACKET, True)] + PACKET
+    recorded = np.array([b.sample for b in player.breaks])
+    last = recorded[np.append(np.diff(recorded) > PACKET, True)] + PACKET
     assert len(ends) > 100
     assert list(ends) == list(last[last <= came[-1]])
     assert {b.reason for b in player.breaks} == {"line"}

@@ -19,8 +19,8 @@ def test_an_hour_of_everything_loses_nothing(tmp_path):
     different.
     """
     find("mosquitto")
-    words = {"hours": HOURS, "speed": SPEED, "seed": SEED, "every": EVERY}
-    flags = [str(word) for name, value in words.items() for word in (f"--{name}", value)]
+    options = {"hours": HOURS, "speed": SPEED, "seed": SEED, "every": EVERY}
+    flags = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
     account_file = tmp_path / "account.json"
     result = subprocess.run(
         [sys.executable, "-m", "tests.soak", *flags, "--json", account_file],

@@ -11,29 +11,29 @@ from studies.budget import lines, pack_differences
 
 
 def rows(text):
-    """Rows of the budget's tables: the words of each, and its figures."""
+    """Rows of the budget's tables: the label of each, and its figures."""
     found = re.findall(r"^\| (\d+ Hz \| \w+) \| (.*) \|$", text, re.M)
-    return {words: [float(n) for n in re.findall(r"\d+", figures)] for words, figures in found}
+    return {label: [float(n) for n in re.findall(r"\d+", figures)] for label, figures in found}
 
 
 def test_the_documents_tables_are_of_today(root):
     """Each row stands in the document with these figures, to 1 %."""
     printed = rows("\n".join(lines()))
-    said = rows((root / "firmware_bridge/PROTOCOL.md").read_text())
-    assert len(printed) == 12 and printed.keys() == said.keys()
-    for words, figures in printed.items():
-        assert figures == pytest.approx(said[words], rel=0.01, abs=0.5), words
+    documented = rows((root / "firmware_bridge/PROTOCOL.md").read_text())
+    assert len(printed) == 12 and printed.keys() == documented.keys()
+    for label, figures in printed.items():
+        assert figures == pytest.approx(documented[label], rel=0.01, abs=0.5), label
 
 
 def test_what_is_said_of_beacons_and_requests(root, vectors):
     """Lengths of Hello, Status, time request and reply are those of the vectors."""
     length = {v["name"]: len(v["frame"]) // 2 for v in vectors["good"]}
-    said = re.search(
+    documented = re.search(
         r"Hello \((\d+) bytes\) and Status \((\d+)\) every ten seconds add (\d+) bytes a second; "
         r"a time request and reply\neach second (\d+) and (\d+)\.",
         (root / "firmware_bridge/PROTOCOL.md").read_text(),
     )
-    hello, status, beacons, request, reply = map(int, said.groups())
+    hello, status, beacons, request, reply = map(int, documented.groups())
     assert (hello, status) == (length["hello"], length["status"])
     assert beacons == round((hello + status) / 10)
     assert (request, reply) == (length["time-request"], length["time-reply"])

@@ -62,7 +62,7 @@ def test_a_record_is_cut_to_what_all_components_have(tmp_path, rng):
 
 @pytest.mark.parametrize("components", ["EN", "Z", ""])
 def test_a_record_without_all_components_is_refused(tmp_path, rng, components):
-    """What is no three-component record is told, not padded."""
+    """A record without three components is refused, not padded."""
     columns = {component: rng.normal(0, 100, 1000) for component in components}
     content = miniseed(tmp_path, columns) if columns else b""
     with pytest.raises(EqedgeError, match="needs E, N and Z"):
