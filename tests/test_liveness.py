@@ -307,7 +307,7 @@ def test_a_stuck_output_starves_the_watchdog(node, tmp_path, broker):  # noqa: F
     os.close(reader)
     assert ended - manager.times("WATCHDOG=1")[-1] > 3
     assert "Timeout (0:00:06)!" in said(tmp_path)
-    assert "sinks.py" in said(tmp_path)
+    assert "delivery/file.py" in said(tmp_path)
 
 
 def test_a_stopped_process_is_silent(node, tmp_path):
