@@ -75,9 +75,7 @@ def main(data, broken, output):
     two = replicas_on(found.names)
     student = Student(SETTINGS, 77, two)
     loop.resume(Path(broken), student, IDENTITY)
-    finished = loop.train(
-        student, 4e-3, stream, LoopSettings(steps=STEPS), Path(output), IDENTITY
-    )
+    finished = loop.train(student, 4e-3, stream, LoopSettings(steps=STEPS), Path(output), IDENTITY)
     seen = {
         "told": found.told,
         "refused": repr(refused.exception),

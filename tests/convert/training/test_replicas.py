@@ -69,8 +69,9 @@ def test_the_average_computes_on_one_device(two):
 def test_a_batch_that_does_not_divide_is_refused(two):
     """Before anything is read, with what would do."""
     seen, _ = two
-    assert "BatchError('--batch 3: cannot be shared equally by 2 devices; give 2 or 4, or" in (
-        seen["refused"]
+    assert (
+        "BatchError('--batch 3: cannot be shared equally by 2 devices; give 2 or 4, or"
+        in seen["refused"]
     )
     with pytest.raises(BatchError, match=r"--batch 2: .* by 4 devices; give 4, or fewer"):
         Device("tensorflow", True, names=("a", "b", "c", "d")).check_batch(2)
