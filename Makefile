@@ -1,7 +1,9 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each installs what it needs and says so.
+# `make test PYTHON=python3.12` tries another Python, in virtual environments of its own.
 PYTHON ?= python3
-VENV   ?= .venv
-NODE   ?= .venv-node
+OWN    := $(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+VENV   ?= .venv$(OWN)
+NODE   ?= .venv-node$(OWN)
 BIN    := $(VENV)/bin
 # root needs no sudo, and a container often has none
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -11,13 +13,14 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check test bench soak arm64-smoke systemd-smoke clean
+.PHONY: help demo setup apt check format test bench soak arm64-smoke systemd-smoke clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
-	@echo 'make test    set everything up, check the code, run all tests'
+	@echo 'make test    set everything up, check the code, run all tests, on all processors'
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
-	@echo 'make check   ruff, mypy --strict, import-linter'
+	@echo 'make check   ruff, its formatter, mypy --strict, import-linter'
+	@echo 'make format  format the code'
 	@echo 'make bench   what each stage and a whole node cost on this machine (90 s)'
 	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
 	@echo 'make arm64-smoke  the node on Debian arm64 under qemu-user: same picks, size, memory (as root)'
@@ -55,11 +58,16 @@ apt:
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 test: setup check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 bench: $(NODE)/.installed
 	$(NODE)/bin/eqedge bench
@@ -79,5 +87,5 @@ systemd-smoke: setup
 	$(BIN)/python -m tests.smoke.systemd --accel $(ACCEL)
 
 clean:
-	rm -rf $(VENV) $(NODE) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
