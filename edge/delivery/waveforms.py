@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..assemble import columns_of
 from ..health.metrics import Metrics
+from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
 from ..run_counts import Account
 from ..settings.node import SettingsError, SnippetSettings
@@ -24,8 +25,6 @@ CONFIRM_SECONDS = 60.0
 """An event can be told as long after its first pick as a window is long."""
 SUFFIX = ".mseed"
 HALF = ".part"
-LONGEST_CODES = (2, 5, 2)
-"""Letters of network, station and location that miniSEED 2 has room for; version 3 takes more."""
 COUNTS = np.iinfo(np.int32)
 
 
@@ -81,11 +80,9 @@ class Snippets:
         notice: Callable[[str], None],
     ) -> None:
         try:
-            import pymseed  # noqa: F401
-        except ImportError as error:
-            raise SettingsError(
-                "snippets.folder is set but pymseed is not installed; pip install 'eqedge[mseed]'"
-            ) from error
+            require_library()
+        except MiniSeedError as error:
+            raise SettingsError(f"snippets.folder is set but {error}") from error
         self.written = self.purged = self.errors = 0
         self._folder = folder
         self._settings = settings
@@ -133,7 +130,7 @@ class Snippets:
                 pick - self._settings.before_seconds,
                 pick + self._settings.after_seconds,
                 _source_ids(message),
-                _version(message),
+                version_for(*_codes(message)),
             )
         elif event_id in self._wanted:
             self._wanted[event_id] = replace(self._wanted[event_id], pick=pick, pick_ns=pick_ns)
@@ -184,16 +181,14 @@ class Snippets:
 
     def _pack(self, wanted: _Wanted, path: Path) -> None:
         """Write the file, and wait until it is on the disk: under its own name it is whole."""
-        from pymseed import MS3TraceList
-
-        traces = MS3TraceList()
+        packer = Packer(wanted.version, compress=True)
         for start_ns, rate_hz, counts in self._cut(wanted):
-            for source_id, column in zip(wanted.source_ids, counts.T, strict=True):
-                if source_id is not None:
-                    column = np.ascontiguousarray(column)
-                    traces.add_data(source_id, column, "i", rate_hz, starttime=start_ns)
-        traces.to_file(path, overwrite=True, max_record_length=512, format_version=wanted.version)
-        with path.open("rb") as file:
+            for source, column in zip(wanted.source_ids, counts.T, strict=True):
+                if source is not None:
+                    packer.add(source, column, start_ns=start_ns, rate_hz=rate_hz)
+        with path.open("wb") as file:
+            file.writelines(packer.all_records())
+            file.flush()
             os.fsync(file.fileno())
 
     def _cut(self, wanted: _Wanted) -> Iterator[tuple[int, float, NDArray[np.int32]]]:
@@ -239,17 +234,13 @@ def _counted_at(message: Message) -> float:
     return sensor_hz if same_rate(sensor_hz, model_hz) else model_hz
 
 
+def _codes(message: Message) -> tuple[str, str, str]:
+    return message["network"], message["station"], message["location"]
+
+
 def _source_ids(message: Message) -> tuple[str | None, ...]:
     channels: list[str] = message["channels"]
-    station = f"FDSN:{message['network']}_{message['station']}_{message['location']}"
     return tuple(
-        None if column is None else f"{station}_{'_'.join(channels[column])}"
+        None if column is None else source_id(*_codes(message), channels[column])
         for column in columns_of(channels) or (None, None, None)
     )
-
-
-def _version(message: Message) -> int:
-    """Return the version of miniSEED that has room for the codes: 2, which all programs read."""
-    codes = (message["network"], message["station"], message["location"])
-    fits = all(len(code) <= most for code, most in zip(codes, LONGEST_CODES, strict=True))
-    return 2 if fits else 3
