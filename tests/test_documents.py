@@ -1,0 +1,70 @@
+"""Files, links, modules and the version that the documents name exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+ROOMS = ("convert", "docs", "edge", "examples", "firmware_bridge", "models", "studies", "tests")
+PATHS = {
+    str(path.relative_to(ROOT))
+    for room in ROOMS
+    for path in (ROOT / room).rglob("*")
+    if "__pycache__" not in path.parts
+} | {"__init__.py", "__main__.py"}
+PAGES = sorted(name for name in PATHS if name.endswith(".md"))
+PAGES += ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+HOMES = "", "edge", "convert/data", "convert/training", "convert/microcontroller", "firmware_bridge"
+"""Where a page may mean a module that it names by its file alone."""
+
+
+def lines(page):
+    """Yield (number, text) of the lines of a page."""
+    yield from enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), start=1)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    """A relative link or picture is a file of the repository, beside the page."""
+    for number, line in lines(page):
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", line):
+            assert ((ROOT / page).parent / target).exists(), f"{page}:{number}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_exists(page):
+    """What looks like a path into the repository, or like a source file, is one."""
+    path = re.compile(rf"(?<![\w/.<-])((?:{'|'.join(ROOMS)})/[\w./-]*\w|[\w-]+\.py)(?![\w*])")
+    for number, line in lines(page):
+        for name in path.findall(line):
+            homes = [str(Path(home) / name) for home in (*HOMES, Path(page).parent)]
+            assert {*PATHS, *ROOMS}.intersection(homes), f"{page}:{number}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_is_run_exists(page):
+    """`python -m NAME` names a module of the repository."""
+    for number, line in lines(page):
+        for name in re.findall(r"python3? -m ((?:eqedge|studies|tests)[\w.]*)", line):
+            file = name.removeprefix("eqedge.").replace(".", "/")
+            exists = f"{file}.py" in PATHS or f"{file}/__main__.py" in PATHS
+            assert exists or name == "studies.NAME", f"{page}:{number}: {name}"
+
+
+def test_the_index_lists_every_page():
+    """`docs/README.md` names each page of `docs/`, and `docs/decisions/README.md` each decision."""
+    for folder in ("docs", "docs/decisions"):
+        index = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+        for page in (ROOT / folder).glob("*.md"):
+            assert page.name == "README.md" or f"({page.name})" in index, page
+
+
+def test_the_changelog_has_the_version():
+    """The newest release in it is pyproject's, which nothing else states."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", headings[1])
