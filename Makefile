@@ -13,11 +13,12 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check format test bench soak arm64-smoke systemd-smoke clean
+.PHONY: help demo setup apt check format test test-fast bench soak arm64-smoke systemd-smoke clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
 	@echo 'make test    set everything up, check the code, run all tests, on all processors'
+	@echo 'make test-fast  the tests that take less than a minute: no TensorFlow, firmware build or broker'
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
 	@echo 'make check   ruff, its formatter, mypy --strict, import-linter'
 	@echo 'make format  format the code'
@@ -67,7 +68,10 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 test: setup check
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow'
 
 bench: $(NODE)/.installed
 	$(NODE)/bin/eqedge bench

@@ -13,6 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.support import selection
+from tests.support.broker import broker  # noqa: F401  (fixture)
+from tests.support.firmware import make_firmware  # noqa: F401  (fixture)
 from tests.support.wire import (  # noqa: F401  (fixtures)
     hello,
     packet_from,
@@ -27,6 +30,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep TensorFlow out of fast tests."""
+    if selection.is_fast(config):
+        selection.forbid_tensorflow()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    selection.mark_slow(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let helpers know which test needs them."""
+    selection.started(item)
 
 
 @pytest.fixture

@@ -114,6 +114,7 @@ def test_times_say_the_same(demo):
                 assert pick["time_ns"] == expected
 
 
+@pytest.mark.slow
 def test_the_same_run_says_the_same(eqedge, demo, tmp_path):
     """Twice the same command gives the same events; only the boot and the latencies differ."""
     result = eqedge("run", "--sim", DEMO_FILE, "--speed", "max")
@@ -152,6 +153,7 @@ def test_events_reach_a_broker(eqedge, broker, tmp_path):  # noqa: F811
     assert info["model"]["sha256"] == lines[0]["model"]["sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not STEAD.exists(), reason="development data is not beside the checkout")
 def test_real_stead_traces(eqedge, tmp_path):

@@ -8,12 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pytest
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
 from tests.support.broker import PATIENCE_SECONDS, Broker, find, free_port, wait_until
 
 from .test_liveness import Sensor, health, live_config, node, said  # noqa: F401
+
+pytestmark = pytest.mark.slow  # nodes that run for seconds
 
 SECRET = "Xq7-nobody-may-read-this"
 

@@ -22,6 +22,8 @@ from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, broker, free_port, wait_until  # noqa: F401
 
+pytestmark = pytest.mark.slow  # nodes that run for seconds
+
 
 class Sensor:
     """A sensor on a TCP port that delivers a packet every few milliseconds until it is frozen."""

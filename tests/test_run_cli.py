@@ -22,6 +22,8 @@ from eqedge.models.shelf import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, free_port, wait_until
 
+pytestmark = pytest.mark.slow  # each starts a program
+
 ENZ = ("HHE", "HHN", "HHZ")
 
 

@@ -16,6 +16,8 @@ from tests.support.broker import PATIENCE_SECONDS, broker, wait_until  # noqa: F
 
 from .test_liveness import Manager, Sensor, health, live_config, node, said  # noqa: F401
 
+pytestmark = pytest.mark.slow  # nodes that run for seconds
+
 ENDLESS = Path(__file__).parent / "vectors" / "endless.tflite"
 
 

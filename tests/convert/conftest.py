@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from eqedge.convert.graph.networks import Variant, build_network
@@ -20,6 +19,8 @@ SMALL = Variant(cnn_blocks=1, lstm_blocks=1)
 
 def randomised(name: str, variant: Variant):
     """Build a network whose every weight, batch statistics included, is away from its default."""
+    import keras  # not above: the tests beside that need no TensorFlow are fast
+
     keras.utils.set_random_seed(11)
     rng = np.random.default_rng(11)
     network = build_network(name, variant)

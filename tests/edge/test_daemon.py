@@ -305,6 +305,7 @@ def test_sensors_of_other_rates_give_the_same_picks(model, stream, undisturbed, 
     deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(size=st.integers(1, 255), rate=st.sampled_from([62.5, 250.0]))
+@pytest.mark.slow
 def test_the_portions_do_not_matter_at_another_rate(model, stream, size, rate):
     """Nor do they where samples are made anew from their neighbours."""
     counts = at_rate(stream[0], rate)

@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +13,13 @@ from eqedge.edge.settings.node import Settings
 from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.packets import Hello
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware_bridge" / "firmware"
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
+@pytest.fixture
+def program(make_firmware):
     """The firmware built for this machine."""
-    out = tmp_path_factory.mktemp("firmware")
-    made = subprocess.run(
-        ["make", "-C", FIRMWARE, f"OUT={out}", "host"], capture_output=True, text=True, timeout=600
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return out / "sensor"
+    return make_firmware("host") / "sensor"
 
 
 class Kept:

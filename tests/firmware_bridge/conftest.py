@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def tick_rate_bounds():
@@ -31,20 +29,6 @@ def tick_rate_bounds():
         return low, high
 
     return bound
-
-
-@pytest.fixture(scope="session")
-def make_firmware(tmp_path_factory):
-    """Runs a target of the firmware's Makefile once a session; returns the folder of its output."""
-    out = tmp_path_factory.mktemp("firmware")
-
-    def make(*targets):
-        command = ["make", "-C", ROOT / "firmware_bridge/firmware", f"OUT={out}", *targets]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return out
-
-    return make
 
 
 class Board:

@@ -145,6 +145,7 @@ def test_a_run_without_an_end_costs_no_memory(hello):
     assert decoder.feed(b"\0" + frame(hello.to_bytes())) == [hello]
 
 
+@pytest.mark.slow
 def test_one_percent_damage_for_long_leaves_memory_flat(hello, waves):
     """Four simulated hours with 1 % of bytes damaged: nothing grows."""
     rng = np.random.default_rng(8)
@@ -176,6 +177,7 @@ def pour(master, block, size):
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
     """Four seconds at 1 Mbaud, 1 % of bytes damaged: all read, frames found, memory flat.
 
@@ -205,6 +207,7 @@ def test_a_megabaud_pty_with_one_percent_damage(hello, waves):
     assert max(sizes[half:]) < max(sizes[:half]) + 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("make")), reason="needs gcc and make")
 def test_the_account_of_a_megabaud_line(tmp_path):
     """A second of the firmware's bytes, 1 % damaged: all that arrives whole is read, no more."""

@@ -32,6 +32,8 @@ from typing import Any, Self
 
 import pytest
 
+from .selection import require_slow
+
 PATIENCE_SECONDS = 120.0
 """How long a test waits for what must come; generous, since a busy machine is not a failure."""
 SESSION = "reserved"
@@ -40,6 +42,7 @@ SESSION = "reserved"
 def find(program: str) -> str:
     """Return the path of a program, also one in sbin, or skip the test."""
     path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    require_slow("a broker")
     if path is None:
         pytest.skip(f"{program} is not installed: apt-get install mosquitto mosquitto-clients")
     return path

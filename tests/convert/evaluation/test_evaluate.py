@@ -86,6 +86,7 @@ def test_markdown_has_the_same_figures(report):
     assert inside and all(a == b for a, b in inside)
 
 
+@pytest.mark.slow
 def test_weights_answer_as_the_tflite_made_of_them(played):
     """Through Keras and through the node's detector the float network says the same."""
     with h5py.File(played[0]) as file:

@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from eqedge.convert.training.student import Student
 
-from .steps import BROKEN_AT, SETTINGS, STEPS, take_steps
+if TYPE_CHECKING:  # not for fast tests, which do without TensorFlow
+    from eqedge.convert.training.student import Student
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Whole:
     """A run of twenty steps, and the checkpoint of its eleventh."""
 
     start: list[Any]
-    student: Student
+    student: "Student"
     end: dict[str, Any]
     folder: Path
     broken: Path
@@ -22,6 +22,10 @@ class Whole:
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """State after twenty uninterrupted steps, and after a run broken off at the eleventh."""
+    from eqedge.convert.training.student import Student
+
+    from .steps import BROKEN_AT, SETTINGS, STEPS, take_steps
+
     student = Student(SETTINGS, seed=1)
     start = [w.copy() for w in student.network.get_weights()]
     folder = tmp_path_factory.mktemp("run")

@@ -34,6 +34,7 @@ def call(data, output, *more):
     return CliRunner().invoke(train, [str(word) for word in (*given, *more)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ids", "remedy"), [(False, "stations$"), (True, "or give --split event")])
 def test_data_that_are_all_held_out_are_refused(stead_file, tmp_path, ids, remedy):
     """Before any process is begun: the stations, and how else the file could be split."""
@@ -48,6 +49,7 @@ def test_data_that_are_all_held_out_are_refused(stead_file, tmp_path, ids, remed
     )
 
 
+@pytest.mark.slow
 def test_continuous_records_without_a_teacher_are_told(stead_file, tmp_path):
     """They are left out of what the run says it trains on, not silently of the training."""
     data = all_of_one(stead_file, HELD)
@@ -95,6 +97,7 @@ def test_every_option_can_be_given_by_its_name(options):
     assert all(f"{f.name} ({getattr(options, f.name)})" in told for f in fields(options))
 
 
+@pytest.mark.slow
 def test_a_run_without_held_out_earthquakes_has_no_scores(stead_file, tmp_path):
     """It says so, and neither card nor history shows figures of nothing."""
     output = tmp_path / "out"

@@ -116,6 +116,7 @@ def test_the_metrics_know_the_ways_out(model, tmp_path, broker):  # noqa: F811
     delivery.close()
 
 
+@pytest.mark.slow
 def test_a_broker_that_acknowledges_nothing_is_an_alarm_and_no_restart(model, tmp_path):
     """The stage stands still and is alarmed, and stays there; a broker that is away is neither."""
     health = HealthSettings(output_silence_seconds=1, retry_seconds=1)

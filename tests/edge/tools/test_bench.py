@@ -19,6 +19,7 @@ def test_a_report_adds_up(model):
     assert "times real time" in "\n".join(report.lines())
 
 
+@pytest.mark.slow
 def test_a_node_is_measured_from_outside(model):
     """Fed a minute and a half, it becomes ready, scores, takes CPU time and memory, stays small."""
     cost = feed_node(model.name, 0.5, minutes=0.5)

@@ -67,6 +67,7 @@ def test_a_working_node_passes(tmp_path):
     assert "bench-1 (test), 100 Hz, HNE HNN HNZ" in checks["sensor"].finding
 
 
+@pytest.mark.slow
 def test_a_sensor_of_another_rate_is_resampled():
     """A 250-Hz sensor is good, and what happens to its samples is told."""
     with served(250.0) as url:
@@ -83,6 +84,7 @@ def test_a_sensor_of_a_useless_rate_is_refused_with_its_rate():
     assert "5 Hz cannot be turned" in check.finding and "set the sensor's rate" in check.remedy
 
 
+@pytest.mark.slow
 def test_another_device_on_the_port_is_recognised():
     """A GPS receiver is told from a sensor by what it sends."""
     sentence = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n" * 4

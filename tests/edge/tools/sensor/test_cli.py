@@ -22,6 +22,8 @@ from eqedge.firmware_bridge.packets import Hello, Samples
 from eqedge.firmware_bridge.port import Port
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
+pytestmark = pytest.mark.slow  # most start a program
+
 
 @pytest.fixture
 def stead(tmp_path):
