@@ -279,12 +279,10 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     # before the output is opened: a model that cannot be run must not cost an earlier run's events
     waits = simulation is not None and flags["speed"] is None
     daemon = Daemon(settings, model, source, node, say, live=not waits)
-    delivery = open_things.enter_context(
-        Delivery(settings, node, fresh=simulation is not None, notice=say)
-    )
+    delivery = open_things.enter_context(Delivery(settings, node, fresh=simulation is not None))
     snippets: list[Snippets] = []
     if settings.snippets.folder is not None:
-        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets, say)]
+        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets)]
         open_things.callback(snippets[0].close)
     measures = [one.measure for one in snippets]
     vitals = Vitals(settings.health, node.identity, source, delivery, say, also=measures)

@@ -1,15 +1,15 @@
-"""Where messages leave the node: each one a line in a file, or on standard output."""
+"""Write messages as lines of JSON to a file or to standard output."""
 
 from __future__ import annotations
 
 import errno
 import io
 import json
+import logging
 import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -17,27 +17,30 @@ from typing import BinaryIO, Literal, Protocol
 from ... import EqedgeError
 from ..types import Message
 from .history import tail_of
+from .notices import Notices
 from .reserve import Reserve
+
+logger = logging.getLogger(__name__)
 
 Fsync = Literal["always", "never"]
 MAX_WAITING_BYTES = 8 * 1024 * 1024
-"""Lines kept in memory while the disk takes none: thousands of events."""
+"""Bytes of lines kept in memory while the disk accepts none: thousands of events."""
 NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-"""What a disk says that takes nothing today, and perhaps tomorrow."""
+"""Errors of a disk that accepts nothing now and may accept it later."""
 
 
 class OutputError(EqedgeError):
-    """An output cannot be opened, or nobody will ever read it."""
+    """An output cannot be opened, or its reader has closed it."""
 
 
 class Sink(Protocol):
-    """Takes messages, in order; trouble on the way out is counted, never raised."""
+    """Accepts messages, in order; troubles of disk and network are counted, not raised."""
 
     def write(self, message: Message) -> None:
-        """Take one message."""
+        """Write or store one message."""
 
     def close(self) -> None:
-        """Bring out what can be brought out in bounded time, then let go."""
+        """Write or deliver what waits, in bounded time, and close."""
 
 
 def to_line(message: Message) -> bytes:
@@ -47,13 +50,13 @@ def to_line(message: Message) -> bytes:
 
 @dataclass
 class FileCounts:
-    """What happened to the lines.
+    """What became of the lines.
 
     Attributes:
         written: Lines in the file.
-        failed: Attempts that the disk refused.
+        failed: Attempts that the disk rejected.
         waiting: Lines in memory, to be tried again.
-        lost: Lines given up, the oldest first, because too many waited.
+        lost: Lines dropped, the oldest first, because too many waited.
         torn: Half lines that an earlier run left, cut off at the start.
     """
 
@@ -67,7 +70,7 @@ class FileCounts:
 class JsonLines:
     """One message, one line; always whole lines, also after a full disk or a power cut.
 
-    A line that the disk refuses waits in memory, bounded, and is tried again with the next
+    A line that the disk rejects waits in memory, bounded, and is tried again with the next
     message and by `retry`. A file that was moved away is started anew under its name.
     """
 
@@ -79,34 +82,30 @@ class JsonLines:
         fsync: Fsync = "always",
         rotate_bytes: int = 0,
         keep_files: int = 5,
-        on_state: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Open the file.
 
         Args:
             path: The file; None is standard output.
             append: Go on with an existing file; otherwise start a fresh one.
-            fsync: `always`: a line is on the disk when `write` returns, unless the disk refused it.
+            fsync: `always`: a line is on the disk when `write` returns, unless that failed.
             rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates. A
-                folder that takes no new names lets it grow.
+                folder that allows no new names lets it grow.
             keep_files: Rotated files kept.
-            on_state: Told, in one line, when the disk stops or starts taking lines.
 
         Raises:
-            OutputError: It cannot be written. A full or read-only disk is no such case where the
-                file is appended to: lines then wait in memory until the disk takes them.
+            OutputError: It cannot be written. With `append`, a full or read-only disk raises
+                nothing: lines wait in memory until the disk accepts them.
         """
         self.counts = FileCounts()
         self._path = path
         self._fsync = fsync == "always"
         self._rotate_bytes = rotate_bytes
         self._keep_files = keep_files
-        self._on_state = on_state
+        self._notices = Notices(logger)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._rest: bytes = b""
-        self._refusing = False
-        self._rotates = True
         self._file: BinaryIO | None = None
         self._reserve: Reserve | None = None
         try:
@@ -144,15 +143,13 @@ class JsonLines:
             self._waiting_bytes -= len(self._waiting.popleft())
             self.counts.waiting = len(self._waiting)
             self.counts.written += 1
-            if self._refusing:
-                self._refusing = False
-                self._on_state(f"{self._name} takes lines again")
+            self._notices.end("lines", f"{self._name} is written again")
 
     def close(self) -> None:
         """Try the waiting lines once more and close the file."""
         self.retry()
         if self._waiting:
-            self._on_state(f"{self._name}: {len(self._waiting)} lines could not be written")
+            logger.error("%s: %d lines could not be written", self._name, len(self._waiting))
         if self._file is not None and self._path is not None:
             self._let_go(self._file)
 
@@ -173,9 +170,8 @@ class JsonLines:
         self.counts.failed += 1
         if self._path is None and error.errno == errno.EPIPE:
             raise OutputError("standard output was closed by its reader") from error
-        if not self._refusing:
-            self._refusing = True
-            self._on_state(f"{self._name} takes no lines: {error.strerror}; they wait in memory")
+        text = f"{self._name} cannot be written: {error.strerror}; lines wait in memory"
+        self._notices.begin("lines", text)
 
     def _open(self, *, fresh: bool) -> None:
         if self._path is None:
@@ -198,7 +194,7 @@ class JsonLines:
             self._follow_path(len(line))
         assert self._file is not None
         if self._path is None or not _is_regular(self._file):
-            # What a pipe took cannot be taken back: go on where it stopped.
+            # What a pipe has accepted cannot be removed: go on where it stopped.
             self._rest = self._rest or line
             while self._rest:
                 self._rest = self._rest[self._file.write(self._rest) :]
@@ -235,15 +231,14 @@ class JsonLines:
         self._open(fresh=False)
 
     def _rotate(self, path: Path) -> None:
-        """Rename the file; where that can't be done it grows on, which is better than no line."""
+        """Rename the file; where that is not possible it grows on, so that no line is lost."""
         try:
             _rotate(path, self._keep_files)
         except OSError as error:
-            if self._rotates:
-                self._on_state(f"{path} cannot be rotated: {error.strerror}; it is written on")
-            self._rotates = False
+            text = f"{path} cannot be rotated: {error.strerror}; it grows beyond rotate_bytes"
+            self._notices.begin("rotation", text)
         else:
-            self._rotates = True
+            self._notices.end("rotation")
 
     def _let_go(self, file: BinaryIO) -> None:
         if self._reserve is not None:
@@ -271,7 +266,7 @@ def _is_regular(file: BinaryIO) -> bool:
 def _rotate(path: Path, keep_files: int) -> None:
     """Rename FILE to FILE.1, FILE.1 to FILE.2 and so on; the oldest goes.
 
-    Only up to the first number that is free: tried again after a failure, it moves nothing twice.
+    Only up to the first number that is free, so that a second attempt moves nothing twice.
     """
     names = [path, *(path.with_name(f"{path.name}.{n}") for n in range(1, keep_files + 1))]
     free = next((n for n, name in enumerate(names) if n and not name.exists()), keep_files)
@@ -282,12 +277,12 @@ def _rotate(path: Path, keep_files: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the file's name to the disk too: fsync of a file does not promise its folder entry."""
+    """Bring the file's name to the disk too: fsync of a file does not include its folder entry."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # /dev and /proc know no fsync
+        if error.errno != errno.EINVAL:  # /dev and /proc have no fsync
             raise
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What an earlier run left in the output: its newest whole lines."""
+"""Read the newest whole lines that an earlier run left in the output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RECENT_BYTES = 1024 * 1024
 
 
 def recent_lines(path: Path) -> list[bytes]:
-    """Return the newest whole lines of FILE.1 and FILE, the oldest first; none where none is.
+    """Return the newest whole lines of FILE.1 and FILE, the oldest first; empty without a file.
 
-    Right after a rotation the newest one stands in FILE.1.
+    Right after a rotation the newest one is in FILE.1.
     """
     lines: list[bytes] = []
     left = RECENT_BYTES
@@ -35,7 +35,7 @@ def recent_lines(path: Path) -> list[bytes]:
 
 
 def message_of(line: bytes) -> Message | None:
-    """Return the message on a line, or None if there is none."""
+    """Return the message on a line, or None if it is not one."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -44,7 +44,7 @@ def message_of(line: bytes) -> Message | None:
 
 
 def tail_of(file: BinaryIO, longest: int = RECENT_BYTES) -> tuple[bytes, bool]:
-    """Return the last bytes of a file, and whether that is all of it."""
+    """Return the last bytes of a file, and whether they are the whole file."""
     end = file.seek(0, os.SEEK_END)
     begin = max(0, end - longest)
     file.seek(begin)

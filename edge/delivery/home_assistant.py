@@ -1,4 +1,4 @@
-"""The node as Home Assistant wants it announced."""
+"""Make the messages by which Home Assistant discovers the node."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from .file import to_line
 
 @dataclass(frozen=True)
 class Announcements:
-    """What makes Home Assistant show the node.
+    """The messages that make Home Assistant show the node.
 
     Attributes:
-        status_topic: Says `online` when Home Assistant starts, and wants them again; empty: off.
+        status_topic: Where Home Assistant publishes `online` when it starts and needs them again;
+            empty where it is off.
         payloads: By topic, retained.
     """
 
@@ -36,7 +37,7 @@ def announcements(prefix: str, base: str) -> Announcements:
     name = " ".join(base.split("/")[-2:])
     common = {
         "availability_topic": f"{base}/status",
-        # `stopped` is as unavailable as `offline`.
+        # `stopped` counts as unavailable too.
         "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
         "device": {"identifiers": [node], "name": f"Seismometer {name}", "model": "eqedge"},
         "qos": 1,

@@ -1,4 +1,4 @@
-"""One connection to an MQTT broker: how the node proves who it is, and what it believes."""
+"""Drive one connection to an MQTT broker."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -16,32 +13,25 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ..settings.node import MqttSettings, SettingsError
+from ..settings.node import MqttSettings
+from .login import Credentials
 
 WINDOW_MESSAGES = 16
-"""Messages on the way at a time; brokers take 20, unless they say otherwise."""
+"""Messages in flight at a time; brokers accept 20 unless they announce another number."""
 MAX_INCOMING_BYTES = 65_536
-"""The node expects acknowledgements only; a broker that sends more than this is left."""
+"""The node expects acknowledgements only; a broker that sends a longer packet is left."""
 RECEIVE_BUFFER_BYTES = 16_384
-"""What the kernel takes in for the connection; it bounds what is read at a time."""
+"""Receive buffer of the kernel for the connection; it bounds what is read at a time."""
 
 
 class LinkLost(Exception):
-    """A connection ended, or did not come about; says why."""
+    """A connection ended or could not be made; the text is the reason."""
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """Who the node is to the broker."""
-
-    username: str
-    password: str | None = field(default=None, repr=False)
-
-
-class Link:
+class BrokerLink:
     """One connection, from CONNECT until it is lost; for one thread, which drives it by `turn`.
 
-    A fresh client each time: nothing of a lost connection lives on but what the spool has.
+    Each connection has a client of its own, so that no state of a lost one remains but the spool's.
     """
 
     def __init__(
@@ -52,8 +42,8 @@ class Link:
         Args:
             settings: Of the broker.
             client_id: The node's.
-            status_topic: Where the will goes.
-            wake: Becomes readable when `turn` shall end early.
+            status_topic: Of the will, which is `offline`.
+            wake: A socket; `turn` returns early when it becomes readable.
         """
         self.max_packet_bytes = 268_435_455
         self.home_assistant_started = False
@@ -85,9 +75,14 @@ class Link:
     ) -> None:
         """Connect, and wait until the broker has accepted.
 
+        Args:
+            tls: None for plain TCP.
+            credentials: User name and password; None without.
+            listen_topic: The one topic to subscribe to; empty for none.
+
         Raises:
             LinkLost: It did not, or not in time.
-            OSError: Name, TCP or TLS.
+            OSError: Name, TCP or TLS failed.
         """
         if credentials is not None:
             self._client.username_pw_set(credentials.username, credentials.password)
@@ -120,7 +115,7 @@ class Link:
 
     @property
     def room(self) -> int:
-        """How many more messages may be on the way."""
+        """How many more messages may be in flight."""
         return max(0, self._window - len(self._unacknowledged))
 
     def take_acknowledgements(self) -> list[tuple[int, ReasonCode]]:
@@ -129,7 +124,7 @@ class Link:
         return taken
 
     def turn(self, seconds: float) -> None:
-        """Read, write and keep alive, for at most this long without news.
+        """Read, write and keep alive; wait at most this long for something to do.
 
         Raises:
             LinkLost: The connection ended.
@@ -154,7 +149,7 @@ class Link:
             raise LinkLost(self._reason or "connection lost")
 
     def close(self) -> None:
-        """Wait shortly until all is acknowledged, then take leave, so that the will is not sent."""
+        """Wait shortly until all is acknowledged, then disconnect: the will is not published."""
         deadline = time.monotonic() + 1.0
         try:
             while self._unacknowledged and time.monotonic() < deadline:
@@ -163,12 +158,12 @@ class Link:
             while self._client.socket() is not None and time.monotonic() < deadline + 0.5:
                 self.turn(0.05)
         except LinkLost:
-            pass  # gone is what it was to be
+            pass  # it was to end anyway
         finally:
             self.drop()
 
     def drop(self) -> None:
-        """Close the socket without taking leave."""
+        """Close the socket without DISCONNECT, so that the broker publishes the will."""
         connection = self._client.socket()
         if connection is not None:
             connection.close()
@@ -218,85 +213,15 @@ class Link:
             self._acknowledged.append((number, reason))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        # The one topic listened to; anything else is a broker's invention.
+        # No other topic was subscribed to, whatever the broker sends.
         if message.topic == self._listen_topic and message.payload == b"online":
             self.home_assistant_started = True
 
     def _check_incoming(self) -> None:
-        """Leave a broker that announces a packet no acknowledgement can need."""
-        # The library collects up to 256 MiB and offers no limit; where it keeps the announced
-        # length is its own affair, so a version without it goes unchecked.
+        """Leave a broker that announces a packet longer than any acknowledgement."""
+        # The library collects up to 256 MiB and offers no limit. This attribute is private; a test
+        # checks that it still holds the announced length.
         packet = getattr(self._client, "_in_packet", None)
         length = packet.get("remaining_length", 0) if isinstance(packet, dict) else 0
         if length > MAX_INCOMING_BYTES:
             raise LinkLost(f"the broker sends a packet of {length} bytes")
-
-
-def read_credentials(
-    settings: MqttSettings, environ: Mapping[str, str], on_state: Callable[[str], None]
-) -> Credentials | None:
-    """Return user name and password, from the file or else the environment.
-
-    Raises:
-        SettingsError: The file can't be read, or they would cross the network in the clear.
-    """
-    if settings.credentials_file:
-        path = Path(settings.credentials_file)
-        try:
-            lines = path.read_text().splitlines()
-            open_to_all = path.stat().st_mode & 0o077
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"MQTT credentials_file {path}: {reason_of(error)}") from None
-        if not lines or not lines[0]:
-            raise SettingsError(
-                f"MQTT credentials_file {path}: write the user name on the first line and the "
-                "password on the second"
-            )
-        if open_to_all:
-            on_state(f"MQTT credentials_file {path} can be read by others; chmod 600 {path}")
-        found = Credentials(lines[0], lines[1] if len(lines) > 1 else None)
-    elif environ.get("EQEDGE_MQTT_USERNAME"):
-        username, password = environ["EQEDGE_MQTT_USERNAME"], environ.get("EQEDGE_MQTT_PASSWORD")
-        found = Credentials(username, password)
-    else:
-        return None
-    if not settings.tls and not settings.allow_insecure:
-        raise SettingsError(
-            f"MQTT user name and password would cross the network to {settings.host} in the clear; "
-            "use mqtts://, or set allow_insecure where the network is your own"
-        )
-    return found
-
-
-def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    """Return what checks the broker's certificate and name, and shows ours; None without TLS.
-
-    Raises:
-        SettingsError: A file is missing or no certificate.
-    """
-    if not settings.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.ca_file:
-            # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who
-            # signed, for whom and until when is checked all the same.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if settings.certificate_file:
-            # A key with a passphrase would make the node ask for it on a terminal it hasn't got.
-            context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
-    except (OSError, ValueError) as error:
-        files = [settings.ca_file, settings.certificate_file, settings.key_file]
-        named = ", ".join(name for name in files if name)
-        raise SettingsError(f"MQTT certificates {named}: {reason_of(error)}") from error
-    return context
-
-
-def reason_of(error: Exception) -> str:
-    """Say in a few words why a connection failed."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate does not convince: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text or type(error).__name__).splitlines()[0].lower()

@@ -1,9 +1,9 @@
-"""Messages -> file -> broker: in this order, so that each is on disk before any network."""
+"""Write each message to the file, then to the broker's spool, in this order."""
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,27 +17,26 @@ from .history import message_of, recent_lines
 from .mqtt import Mqtt
 from .spool import Spool
 
+logger = logging.getLogger(__name__)
+
 SPOOL_SUFFIX = ".spool"
-"""A live node keeps what the broker has not acknowledged beside its output."""
+"""A live node keeps what the broker has not acknowledged in a file beside its output."""
 
 
 class Delivery:
-    """All ways out that the settings name, as one sink.
+    """All outputs that the settings name, as one sink.
 
     Args:
         settings: Of the node.
         node: Its description, for the broker's `info`.
         fresh: Start the output anew and leave no spool behind, as a simulation does.
-        notice: Told one line when the disk or the broker changes state.
 
     Raises:
         OutputError: The output or the spool cannot be written.
         SettingsError: The broker's settings contradict themselves.
     """
 
-    def __init__(
-        self, settings: Settings, node: Node, *, fresh: bool, notice: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, node: Node, *, fresh: bool) -> None:
         path = Path(settings.output) if settings.output else None
         self._folder = path.parent if path else None
         health = settings.health
@@ -48,7 +47,6 @@ class Delivery:
             fsync=settings.file.fsync,
             rotate_bytes=0 if fresh else settings.file.rotate_bytes,
             keep_files=settings.file.keep_files,
-            on_state=notice,
         )
         self._spool: Spool | None = None
         self._broker: Mqtt | None = None
@@ -56,18 +54,17 @@ class Delivery:
             return
         keep = None if fresh or path is None else path.with_name(path.name + SPOOL_SUFFIX)
         if path is None and not fresh:
-            notice(
+            logger.warning(
                 "without an output file, messages wait for the broker in memory only and a restart "
                 "loses them; give --output FILE.jsonl"
             )
-        self._spool = Spool(keep, settings.spool, on_state=notice)
+        self._spool = Spool(keep, settings.spool)
         self._broker = Mqtt(
             settings.mqtt,
             network=settings.station.network,
             station=settings.station.station,
             info=node.info(settings),
             spool=self._spool,
-            on_state=notice,
         )
         if path is not None and not fresh:
             # A kill leaves one line that is not in the spool; damage takes all of the spool away.
@@ -75,7 +72,9 @@ class Delivery:
             messages = [message for line in lines if (message := message_of(line)) is not None]
             self._broker.catch_up(messages)
             if self._spool.counts.damaged:
-                notice(f"the newest {len(messages)} messages of {path} go to the broker again")
+                logger.info(
+                    "the newest %d messages of %s go to the broker again", len(messages), path
+                )
 
     def write(self, message: Message) -> None:
         """Write the message to the file, then store it for the broker."""
@@ -84,22 +83,25 @@ class Delivery:
             self._broker.write(message)
 
     def retry(self) -> None:
-        """Offer the disk what it refused: the next message may be days away."""
+        """Write again what the disk rejected: the next message may be days away."""
         self._file.retry()
         if self._spool is not None:
             self._spool.retry()
 
     def publish_health(self, record: Message) -> None:
-        """Tell the broker how the node is."""
+        """Publish a health record to the broker, if there is one."""
         if self._broker is not None:
             self._broker.publish_health(record)
 
     def proved_alive(self, now: float) -> float:
-        """Monotonic time at which the last of the ways out was not stuck.
+        """Return the monotonic time at which no output was stuck.
 
-        The file is written by the caller's own thread: as long as that asks, the file is not. A
-        broker that acknowledges nothing is worth an alarm, but never a restart, which would not
-        mend it and cost the stream.
+        The file is written by the caller's own thread: as long as that calls, the file is not
+        stuck. A broker that acknowledges nothing is worth an alarm, but never a restart, which
+        would not mend it and would interrupt the stream.
+
+        Args:
+            now: Monotonic time.
         """
         if self._broker is None:
             return now
@@ -107,7 +109,7 @@ class Delivery:
         return min(now, self._broker.progress_time, answered)
 
     def measure(self, metrics: Metrics) -> None:
-        """Fill in what is known of the ways out."""
+        """Fill in the figures of the outputs."""
         lines = self._file.counts
         metrics.output_waiting_lines = lines.waiting
         metrics.output_errors_total = lines.failed
@@ -130,7 +132,7 @@ class Delivery:
         metrics.mqtt_postponed_total = counts.postponed
 
     def close(self, *, failed: bool = False) -> None:
-        """Bring out what can be brought out, first to the file; `failed`: an error ends the run."""
+        """Write or deliver what waits, first to the file; `failed`: an error ends the run."""
         try:
             self._file.close()
         finally:
@@ -138,7 +140,7 @@ class Delivery:
                 self._broker.close(failed=failed)
 
     def __enter__(self) -> Self:
-        """Open since it was made."""
+        """Return itself, open since it was made."""
         return self
 
     def __exit__(
@@ -147,7 +149,7 @@ class Delivery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it, and have the broker told which kind of end this is."""
+        """Close it; the broker's status shows whether an error ended the run."""
         self.close(failed=error is not None)
 
 

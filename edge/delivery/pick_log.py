@@ -1,4 +1,4 @@
-"""Which picks of an event have been published, and what a late message says of itself."""
+"""Find the picks of a message that have not been published yet; mark late messages."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from ..types import Message
 from .file import to_line
 
 REMEMBERED_EVENTS = 64
-"""Events whose picks are known to be published."""
+"""Events whose published picks are remembered."""
 
 
 class PickLog:
-    """Tells which picks of a message are new: each is published once, and again if it moves."""
+    """Picks published so far: each is published once, and again if it moves."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Begin empty."""
         self._times: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def news(self, message: Message) -> list[Message]:
-        """Return a message for each pick not seen before, with an id that outlives a restart."""
+        """Return a message for each pick that is new or has moved; its id survives a restart."""
         event_id = str(message.get("event_id"))
         known = self._times.pop(event_id, {})
         numbers: dict[Any, int] = {}
-        told = []
+        news = []
         for pick in message.get("picks", ()):
             phase = pick.get("phase")
             numbers[phase] = numbers.get(phase, 0) + 1
@@ -33,20 +33,20 @@ class PickLog:
             if known.get(pick_id) != pick.get("time"):
                 head = {name: message[name] for name in PICK_HEAD if name in message}
                 kind = "update" if pick_id in known else "new"
-                told.append({**head, "type": kind, "pick_id": pick_id, **pick})
+                news.append({**head, "type": kind, "pick_id": pick_id, **pick})
                 known[pick_id] = pick.get("time")
         if message.get("type") != "end":
             self._times[event_id] = known
             while len(self._times) > REMEMBERED_EVENTS:
                 self._times.popitem(last=False)
-        return told
+        return news
 
 
 PICK_HEAD = (
     *("schema", "event_id", "sequence", "network", "station", "location", "trace_id"),
     "clock",
 )
-"""What a pick's message takes over from its event's, besides `historical`."""
+"""Fields that a pick's message copies from its event's, besides `historical`."""
 
 
 def mark_historical(payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Times written before the clock was good, put right as a message leaves."""
+"""Correct the times of a message that was made before the clock was set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..types import Message
 from .file import to_line
 
 LEAST_MICROSECONDS = 1000
-"""UTC that was moved by less since was as good then as now."""
+"""A smaller step of UTC is ignored."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("time", "start_time", "end_time", "peak_time")
 """Fields with UTC as text; the same with `_ns` are nanoseconds."""
@@ -22,7 +22,7 @@ def redate(payload: bytes, moved_seconds: float) -> bytes:
 
     Args:
         payload: As it was stored.
-        moved_seconds: By how much UTC has been set since, against the monotonic clock.
+        moved_seconds: Step of UTC since then, against the monotonic clock.
     """
     moved_us = round(moved_seconds * 1e6)
     if abs(moved_us) < LEAST_MICROSECONDS or b'"synced":false' not in payload:
@@ -34,16 +34,16 @@ def redate(payload: bytes, moved_seconds: float) -> bytes:
     try:
         return to_line(redated(message, moved_us))
     except (TypeError, ValueError, OverflowError):
-        return payload  # no time of this world: better as it was than not at all
+        return payload  # a time out of range: better unchanged than not sent
 
 
 def redated(message: Message, moved_us: int) -> Message:
-    """Return the message with all its times moved, and `redated_s` telling so.
+    """Return the message with all its times moved, and by how much as `redated_s`.
 
-    Its name and what is no time, `clock` too, stay as they were.
+    All other fields, its id and `clock` among them, stay as they were.
 
     Raises:
-        TypeError, ValueError, OverflowError: A time is none.
+        TypeError, ValueError, OverflowError: A time cannot be read or moved.
     """
     return {**_moved(message, moved_us), "redated_s": moved_us / 1e6}
 
@@ -65,5 +65,5 @@ def _moved(value: Any, moved_us: int) -> Any:
 
 
 def _microseconds(text: str) -> int:
-    """Since 1970."""
+    """Return microseconds since 1970."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)

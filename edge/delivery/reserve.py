@@ -1,4 +1,4 @@
-"""Space on the disk behind a file's end, taken in advance, so that a full disk takes some more."""
+"""Reserve space on the disk behind a file's end, so that some more fits on a full disk."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import cache
 
 RESERVED_BYTES = 65_536
-"""Behind the end of the file: some fifty lines."""
+"""Bytes behind the end of the file: some fifty lines."""
 _KEEP_SIZE = 1
-"""To fallocate(2): the file's length stays as it is."""
+"""Flag of fallocate(2): the file's length stays as it is."""
 
 
 class Reserve:
-    """Keeps space behind the end of one open file, where the file system knows how (fallocate).
+    """Space behind the end of one open file, where the file system has fallocate.
 
     Ext4, XFS, F2FS and tmpfs do; on FAT or NFS there is no reserve and nothing else changes.
 
@@ -26,7 +26,7 @@ class Reserve:
         self._until = 0
 
     def follow(self, end: int) -> None:
-        """Take more as soon as half of it is used up; a disk that has none left is no error.
+        """Reserve more as soon as half of it is used; a full disk raises nothing.
 
         Args:
             end: Length of the file, bytes.

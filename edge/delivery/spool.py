@@ -1,7 +1,8 @@
-"""What the broker has not acknowledged yet: on disk, bounded, in order, through a power cut."""
+"""Keep messages until the broker has acknowledged them: on disk, in order, bounded."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -12,15 +13,18 @@ from pathlib import Path
 
 from ..settings.node import SpoolSettings
 from .file import OutputError
-from .spool_file import Damaged, DiskRefuses, Row, SpoolFile, set_aside
+from .notices import Notices
+from .spool_file import Damaged, DiskRejects, Row, SpoolFile, set_aside
 
-LATER_BOOT = ""
-"""As `boot`: too old for its age to be measured."""
+logger = logging.getLogger(__name__)
+
+UNKNOWN_BOOT = ""
+"""As `boot`: of an earlier run, so that its age cannot be measured."""
 CLOCKS_APART_SECONDS = 0.0002
 """Two clocks read within this are read at the same moment."""
 AFTER_STORED = 1 << 40
-"""Ids begin here, and later with each run, while the file cannot be read: what is in it has others,
-and comes first."""
+"""While the file cannot be read, ids begin here, and higher with each run: the messages in the file
+have lower ones and are sent first."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Entry:
         payload: What is published.
         age_seconds: Since it was made.
         aged_surely: The age was measured by a clock that is never set.
-        utc_moved_seconds: By how much UTC has been set since it was made; 0 where nobody knows.
+        utc_moved_seconds: By how much UTC has been set since it was made; 0 where unknown.
     """
 
     id: int
@@ -44,17 +48,17 @@ class Entry:
     utc_moved_seconds: float
 
     def is_older_than(self, seconds: float) -> bool:
-        """Whether it is, or was made before the node last booted."""
+        """Return whether it is, or was made before the node last booted."""
         return not self.aged_surely or self.age_seconds > seconds
 
 
 @dataclass
 class SpoolCounts:
-    """What happened to the messages.
+    """What became of the messages.
 
     Attributes:
-        purged: Given up, the oldest first, because too many waited.
-        disk_errors: Transactions that the disk refused; their messages stayed in memory.
+        purged: Dropped, the oldest first, because too many waited.
+        disk_errors: Transactions that the disk rejected; their messages stayed in memory.
         damaged: 1 where the file of an earlier run could not be read.
     """
 
@@ -66,8 +70,8 @@ class SpoolCounts:
 class Spool:
     """A bounded queue in SQLite's WAL mode; a message leaves by `remove`, or purged as the oldest.
 
-    While the disk takes nothing, messages wait in memory under the same bounds, and acknowledged
-    ones are remembered there, so that a full or read-only disk costs durability, not delivery.
+    While the disk accepts nothing, messages wait in memory under the same bounds, and acknowledged
+    ones are noted there: they are still delivered, but a restart loses them.
     Safe to use from two threads. One process at a time owns the file.
     """
 
@@ -76,7 +80,6 @@ class Spool:
         path: Path | None,
         settings: SpoolSettings | None = None,
         *,
-        on_state: Callable[[str], None] = lambda line: None,
         monotonic: Callable[[], float] = time.monotonic,
         utc: Callable[[], float] = time.time,
     ) -> None:
@@ -85,17 +88,16 @@ class Spool:
         Args:
             path: SQLite file, made where it is missing; None keeps the messages in memory only.
             settings: Its bounds.
-            on_state: Told, in one line, when the disk stops or starts taking messages.
             monotonic: Seconds since the node booted.
-            utc: Seconds since 1970, as far as the node knows.
+            utc: Seconds since 1970 by the node's clock.
 
         Raises:
-            OutputError: The path is no place for a spool, or another process has it.
+            OutputError: The path cannot be used for a spool, or another process uses it.
         """
         self.counts = SpoolCounts()
         self.path = path
         self._settings = settings or SpoolSettings()
-        self._on_state = on_state
+        self._notices = Notices(logger)
         self._monotonic = monotonic
         self._utc = utc
         self._boot = _boot_id()
@@ -103,9 +105,9 @@ class Spool:
         self._unwritten: dict[int, Row] = {}
         self._leaving: set[int] = set()
         self._purged_to = 0
-        self._refusing = False
+        self._rejecting = False
         self._closed = False
-        self._homeless = False
+        self._without_file = False
         self._next_id = 1
         self._file = self._open()
         self._messages, self._bytes, newest = self._file.totals()
@@ -114,7 +116,7 @@ class Spool:
         """Key of the last `put`, also an earlier run's; None before the first."""
 
     def __len__(self) -> int:
-        """Messages that wait."""
+        """Return how many messages wait."""
         return self._messages
 
     def put(
@@ -124,10 +126,10 @@ class Spool:
 
         Args:
             items: (kind, payload) of each.
-            key: Names them, see `newest_key`.
+            key: Identifies them, see `newest_key`.
             age_known: They were made just now; otherwise long ago.
         """
-        boot = self._boot if age_known else LATER_BOOT
+        boot = self._boot if age_known else UNKNOWN_BOOT
         with self._lock:
             now = self._now()
             for kind, payload in items:
@@ -152,7 +154,7 @@ class Spool:
             return [self._entry(row) for row in rows[:limit]]
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Forget messages that have arrived; unknown ids are none of its business."""
+        """Remove messages that have arrived; unknown ids are ignored."""
         with self._lock:
             for identifier in ids:
                 row = self._unwritten.pop(identifier, None)
@@ -167,18 +169,18 @@ class Spool:
             self._sync(durable=False)
 
     def retry(self) -> None:
-        """Offer the disk what it refused: the next message may be days away."""
+        """Write again what the disk rejected: the next message may be days away."""
         with self._lock:
-            if self._refusing:
+            if self._rejecting:
                 self._sync(durable=True)
 
     def oldest_seconds(self) -> float:
-        """Age of the oldest message, 0 where none waits."""
+        """Return the age of the oldest message, 0 where none waits."""
         oldest = self.pending(limit=1)
         return oldest[0].age_seconds if oldest else 0.0
 
     def close(self) -> None:
-        """Bring to the disk what can be brought there."""
+        """Write what can be written, and close the file."""
         with self._lock:
             if self._closed:
                 return
@@ -187,13 +189,13 @@ class Spool:
             self._file.close()
 
     def _open(self) -> SpoolFile:
-        """Open the file; one that cannot be had today must not keep the node from detecting."""
+        """Open the file; where that fails, memory, since the node must start all the same."""
         try:
             return self._open_sound()
-        except (DiskRefuses, Damaged) as error:
-            self._homeless = True
+        except (DiskRejects, Damaged) as error:
+            self._without_file = True
             self._next_id = AFTER_STORED + time.time_ns() // 1000
-            self._refused(error)
+            self._rejected(error)
             return SpoolFile(None)
 
     def _open_sound(self) -> SpoolFile:
@@ -204,15 +206,17 @@ class Spool:
             assert self.path is not None
             self.counts.damaged = 1
             damaged = set_aside(self.path)
-            self._on_state(f"spool {self.path} is damaged ({error}); set aside as {damaged.name}")
+            logger.warning(
+                "spool %s is damaged (%s); set aside as %s", self.path, error, damaged.name
+            )
             return SpoolFile(self.path)
 
-    def _come_home(self) -> None:
-        """Open the file, which the disk may take by now; what it holds goes first."""
+    def _return_to_file(self) -> None:
+        """Open the file, which may be possible by now; its messages go first."""
         file = self._open_sound()
         count, size, _ = file.totals()
         self._file.close()
-        self._file, self._homeless = file, False
+        self._file, self._without_file = file, False
         self._messages += count
         self._bytes += size
         self._purged_to = 0
@@ -222,14 +226,14 @@ class Spool:
         try:
             return self._file.rows(after, limit, without)
         except sqlite3.Error as error:
-            self._refused(error)
+            self._rejected(error)
             return []
 
     def _size_of(self, identifier: int) -> int | None:
         try:
             return self._file.size_of(identifier)
         except sqlite3.Error as error:
-            self._refused(error)
+            self._rejected(error)
             return None
 
     def _entry(self, row: Row) -> Entry:
@@ -241,7 +245,7 @@ class Spool:
         return Entry(row.id, row.kind, row.payload, max(0.0, age), surely, moved)
 
     def _now(self) -> tuple[float, float]:
-        """Monotonic time and UTC of one moment: read again where something came in between."""
+        """Return monotonic time and UTC of one moment; read again if they were read apart."""
         for _ in range(3):
             monotonic, utc = self._monotonic(), self._utc()
             if self._monotonic() - monotonic < CLOCKS_APART_SECONDS:
@@ -253,7 +257,7 @@ class Spool:
         self._bytes -= size
 
     def _purge(self) -> None:
-        """Give up the oldest until the rest is within bounds; the newest one always stays."""
+        """Drop the oldest until the rest is within bounds; the newest one always stays."""
         while self._messages > 1 and (
             self._messages > self._settings.max_messages or self._bytes > self._settings.max_bytes
         ):
@@ -267,43 +271,43 @@ class Spool:
             self.counts.purged += 1
 
     def _sync(self, *, durable: bool) -> None:
-        """Bring the disk up to what memory knows, in one transaction; or leave it for next time."""
-        if self._closed or not (self._unwritten or self._leaving or self._homeless):
+        """Write what is only in memory, in one transaction, or leave it for the next attempt."""
+        if self._closed or not (self._unwritten or self._leaving or self._without_file):
             return
         full = durable and self._settings.fsync == "always"
         try:
-            if self._homeless:
-                self._come_home()
-            elif self._refusing:
+            if self._without_file:
+                self._return_to_file()
+            elif self._rejecting:
                 self._file.fold()
             self._change(full)
-        except (sqlite3.Error, DiskRefuses, Damaged, OutputError) as error:
-            self._refused(error)
+        except (sqlite3.Error, DiskRejects, Damaged, OutputError) as error:
+            self._rejected(error)
             return
         self._leaving.clear()
         self._unwritten.clear()
-        if self._refusing:
-            self._refusing = False
-            self._on_state(f"spool {self.path} takes messages again")
+        if self._rejecting:
+            self._rejecting = False
+            self._notices.end("disk", f"spool {self.path} is written again")
 
     def _change(self, durable: bool) -> None:
         what = self._leaving, self._unwritten.values(), self.newest_key or ""
         try:
             self._file.change(*what, durable=durable)
         except sqlite3.OperationalError:
-            # On a full disk the log of past transactions still holds space that is ours.
+            # On a full disk the log of past transactions still holds space that can be used.
             self._file.fold()
             self._file.change(*what, durable=durable)
 
-    def _refused(self, error: Exception) -> None:
+    def _rejected(self, error: Exception) -> None:
         self.counts.disk_errors += 1
-        if not self._refusing:
-            self._refusing = True
-            self._on_state(f"spool {self.path}: {error}; messages are kept in memory meanwhile")
+        self._rejecting = True
+        text = f"spool {self.path}: {error}; messages are kept in memory meanwhile"
+        self._notices.begin("disk", text)
 
 
 def _boot_id() -> str:
-    """Return what tells one boot from the next: only within one do monotonic times compare."""
+    """Return an id of this boot: monotonic times can be compared only within one."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""The spool's SQLite file: opened, checked, set aside if damaged; rows in and out."""
+"""Open and check the spool's SQLite file; read and change its rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from .file import NO_ROOM, OutputError
 
 APPLICATION_ID = 0x65716564
-"""Marks the SQLite file as a spool, so that no other database is taken for one."""
+"""Marks the SQLite file as a spool, so that no other database is used as one."""
 LAYOUT = 1
 CREATE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -28,12 +28,12 @@ RESERVED_BYTES = RESERVED_PAGES * 4096
 COLUMNS = "id, kind, payload, boot, made_monotonic, made_unix"
 
 
-class DiskRefuses(Exception):
-    """The disk takes no file now; says why."""
+class DiskRejects(Exception):
+    """The disk accepts no file now; the text is the reason."""
 
 
 class Damaged(Exception):
-    """The file was a spool and cannot be read; says why."""
+    """The file was a spool and cannot be read; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Row:
 class SpoolFile:
     """An open file, in WAL mode, owned by this process alone.
 
-    Its methods raise `sqlite3.Error` where the disk refuses.
+    Its methods raise `sqlite3.Error` where the disk rejects.
 
     Args:
         path: Made where it is missing; None keeps the rows in memory.
 
     Raises:
-        OutputError: The path is no place for a spool, or another process has it.
-        DiskRefuses: Full, or read-only.
+        OutputError: The path cannot be used for a spool, or another process uses it.
+        DiskRejects: Full, or read-only.
         Damaged: It must be set aside first.
     """
 
@@ -76,7 +76,7 @@ class SpoolFile:
         if path is None:
             self._database = _connect(":memory:")
             return
-        _look_at(path)
+        _check_place(path)
         try:
             self._database = _connect(str(path))
         except sqlite3.OperationalError as error:
@@ -84,7 +84,7 @@ class SpoolFile:
                 raise OutputError(
                     f"spool {path} is used by another process; stop it, or give each its own"
                 ) from error
-            raise DiskRefuses(str(error)) from error
+            raise DiskRejects(str(error)) from error
         except sqlite3.DatabaseError as error:
             raise Damaged(str(error)) from error
         self._reserve()
@@ -135,7 +135,7 @@ class SpoolFile:
         self._reserve()
 
     def fold(self) -> None:
-        """Bring past transactions from the log into the file, so that its space serves again."""
+        """Move past transactions from the log into the file, so that its space is free again."""
         self._database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class SpoolFile:
         self._database.close()
 
     def _reserve(self) -> None:
-        """Have free pages within the file, and a log as long, so that a full disk takes some more.
+        """Reserve free pages in the file, and a log as long, so that more fits on a full disk.
 
         Both are written over in place then, which needs no space, except where a file system
         never does that (btrfs).
@@ -177,10 +177,10 @@ class SpoolFile:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged spool, so that a new one can be begun; returns the new name.
+    """Rename a damaged spool, so that a new one can be begun; return the new name.
 
     Raises:
-        DiskRefuses: The folder takes no new name.
+        DiskRejects: The folder accepts no new name.
     """
     damaged = path.with_name(path.name + ".damaged")
     try:
@@ -188,19 +188,19 @@ def set_aside(path: Path) -> Path:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError as error:
-        raise DiskRefuses(f"damaged, and cannot be set aside: {error.strerror}") from error
+        raise DiskRejects(f"damaged, and cannot be set aside: {error.strerror}") from error
     return damaged
 
 
-def _look_at(path: Path) -> None:
-    """Refuse what is no place for a spool before SQLite touches it."""
+def _check_place(path: Path) -> None:
+    """Reject a path that cannot be used for a spool, before SQLite touches it."""
     try:
         with path.open("ab+") as file:
             file.seek(0)
             head = file.read(16)
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise DiskRefuses(str(error.strerror)) from error
+            raise DiskRejects(str(error.strerror)) from error
         raise OutputError(
             f"cannot keep messages in {path}: {error.strerror}; give a file in a folder "
             "that exists and that this user may write to"

@@ -1,10 +1,11 @@
-"""Blocks and triggers -> one miniSEED file an event, from before its first pick to after it."""
+"""Write one miniSEED file for each event, from before its first pick to after it."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,12 @@ from ..run_counts import Account
 from ..settings.node import SettingsError, SnippetSettings
 from ..types import NANOSECONDS, Block, Message, Probabilities
 from .file import NO_ROOM, OutputError
+from .notices import Notices
+
+logger = logging.getLogger(__name__)
 
 CONFIRM_SECONDS = 60.0
-"""An event can be told as long after its first pick as a window is long."""
+"""An event may be announced this long after its first pick: the length of a window."""
 SUFFIX = ".mseed"
 HALF = ".part"
 COUNTS = np.iinfo(np.int32)
@@ -38,7 +42,7 @@ class _Wanted:
         pick_ns: UTC of it, by the event's newest message.
         begin: Of the file, as `pick`.
         end: Of the file, as `pick`.
-        source_ids: FDSN source identifiers of E, N, Z; None where the sensor has no such component.
+        source_ids: FDSN source identifiers of E, N, Z; None where the sensor lacks the component.
         version: Of miniSEED.
     """
 
@@ -51,34 +55,28 @@ class _Wanted:
     version: int
 
     def time_ns(self, seconds: float) -> int:
-        """UTC of a sample taken so many seconds of samples after the sensor's start."""
+        """Return UTC of the sample at this many seconds of samples after the sensor's start."""
         return self.pick_ns + round((seconds - self.pick) * NANOSECONDS)
 
 
 class Snippets:
-    """Keeps the newest samples in memory; cuts out and writes what an event's file needs.
+    """Keep the newest samples in memory; write the file of each event.
 
     The samples are the sensor's own, at its own rate. They are cut by their numbers and dated from
     the event's first pick. A file appears under its event's id once its last sample has come, whole
-    or not at all. Trouble with the disk is told and counted, and costs the file, not the event; the
-    next one is tried all the same.
+    or not at all. An error of the disk is logged and counted; it costs the file, not the event, and
+    the next file is tried all the same.
 
     Args:
         folder: For the files; made where it is missing.
         settings: Lengths and quota.
-        notice: Told one line when the disk stops or starts taking files.
 
     Raises:
         SettingsError: pymseed is not installed.
-        OutputError: The folder cannot be made. A full or read-only disk is no such case.
+        OutputError: The folder cannot be made. A full or read-only disk is only logged.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: SnippetSettings,
-        notice: Callable[[str], None],
-    ) -> None:
+    def __init__(self, folder: Path, settings: SnippetSettings) -> None:
         try:
             require_library()
         except MiniSeedError as error:
@@ -86,11 +84,11 @@ class Snippets:
         self.written = self.purged = self.errors = 0
         self._folder = folder
         self._settings = settings
-        self._notice = notice
+        self._notices = Notices(logger)
         self._blocks: deque[Block] = deque()
         self._kept_seconds = settings.before_seconds + settings.after_seconds + CONFIRM_SECONDS
         self._wanted: dict[str, _Wanted] = {}
-        self._refusing = self._ready = False
+        self._ready = False
         try:
             self._make_ready()
         except OSError as error:
@@ -99,7 +97,7 @@ class Snippets:
                     f"cannot make the folder {folder}: {error.strerror}; choose another for "
                     "snippets"
                 ) from error
-            self._refused(f"snippets in {folder} cannot be written: {error.strerror}")
+            self._failed(f"snippets in {folder} cannot be written: {error.strerror}")
 
     def sampled(self, block: Block) -> None:
         """Keep a block; write the files whose last sample has come."""
@@ -118,7 +116,7 @@ class Snippets:
         """Do nothing."""
 
     def write(self, message: Message) -> None:
-        """Note that an event has begun, or is dated anew."""
+        """Note that an event has begun, or that its first pick has moved."""
         first = message["picks"][0]
         pick, pick_ns = first["sample"] / _counted_at(message), first["time_ns"]
         event_id = message["event_id"]
@@ -136,13 +134,13 @@ class Snippets:
             self._wanted[event_id] = replace(self._wanted[event_id], pick=pick, pick_ns=pick_ns)
 
     def measure(self, metrics: Metrics) -> None:
-        """Fill in what became of the files."""
+        """Fill in how many files were written, removed and lost."""
         metrics.snippets_total = self.written
         metrics.snippets_purged_total = self.purged
         metrics.snippets_errors_total = self.errors
 
     def close(self) -> None:
-        """Write the files whose last samples will not come any more."""
+        """Write the files whose last samples will not come anymore."""
         for one in self._wanted.values():
             self._save(one)
         self._wanted.clear()
@@ -166,18 +164,14 @@ class Snippets:
         except (OSError, ValueError, RuntimeError) as error:
             with suppress(OSError):
                 half.unlink(missing_ok=True)
-            self._refused(f"snippet {path} is not written: {error}; the event is")
+            self._failed(f"snippet {path} is not written: {error}; the event is")
             return
-        if self._refusing:
-            self._refusing = False
-            self._notice(f"snippets in {self._folder} are written again")
+        self._notices.end("disk", f"snippets in {self._folder} are written again")
         self.written += 1
 
-    def _refused(self, line: str) -> None:
+    def _failed(self, line: str) -> None:
         self.errors += 1
-        if not self._refusing:
-            self._refusing = True
-            self._notice(line)
+        self._notices.begin("disk", line)
 
     def _pack(self, wanted: _Wanted, path: Path) -> None:
         """Write the file, and wait until it is on the disk: under its own name it is whole."""
@@ -192,7 +186,7 @@ class Snippets:
             os.fsync(file.fileno())
 
     def _cut(self, wanted: _Wanted) -> Iterator[tuple[int, float, NDArray[np.int32]]]:
-        """Yield UTC, rate and counts of what a file needs: in order, each sample once."""
+        """Yield UTC, rate and counts (samples, 3) of each piece: in order, each sample once."""
         done = wanted.begin
         for block in sorted(self._blocks, key=_begin):
             rate_hz, begin = block.rate_hz, _begin(block)
@@ -200,7 +194,7 @@ class Snippets:
             last = min(len(block.samples), round((wanted.end - begin) * rate_hz))
             if first < last:
                 counts = np.rint(block.samples[first:last].astype(np.float64))
-                # A saturated 32-bit count lies beyond the largest one once it is a float32.
+                # As float32, a saturated count is rounded up beyond the largest 32-bit integer.
                 counts = counts.clip(COUNTS.min, COUNTS.max).astype(np.int32)
                 yield wanted.time_ns(begin + first / rate_hz), rate_hz, counts
                 done = begin + last / rate_hz

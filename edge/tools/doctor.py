@@ -18,7 +18,8 @@ from ...firmware_bridge.port import Port, PortError
 from ...models.shelf import Model, open_model
 from ..assemble import Assembler
 from ..dating.arrivals import HostClock, host_synchronised
-from ..delivery.link import Link, LinkLost, read_credentials, tls_context
+from ..delivery.link import BrokerLink, LinkLost
+from ..delivery.login import read_credentials, tls_context
 from ..detector import Detector
 from ..resample import same_rate
 from ..settings.node import MqttSettings, Settings, StationSettings
@@ -155,7 +156,7 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
     base = f"{settings.topic_prefix}/{station.network}/{station.station}"
     topic = f"{base}/doctor"
     ours, theirs = socket.socketpair()
-    link = Link(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
+    link = BrokerLink(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
 
     def resolve() -> str:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
@@ -175,11 +176,11 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
             return f"{safe.version()}, certificate accepted"
 
     def log_in() -> str:
-        notices: list[str] = []
-        credentials = read_credentials(settings, os.environ, notices.append)
+        credentials = read_credentials(settings, os.environ)
         link.open(tls_context(settings), credentials, "")
         who = "with user name and password" if credentials else "without a user name"
-        return "; ".join([f"accepts the node {who}", *notices])
+        warning = f"; {credentials.warning}" if credentials and credentials.warning else ""
+        return f"accepts the node {who}{warning}"
 
     stages: list[tuple[str, Callable[[], str], str]] = [
         ("broker: DNS", resolve, "check the host's spelling and the node's DNS"),
@@ -207,7 +208,7 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
             link.close()
 
 
-def _publish(link: Link, topic: str) -> str:
+def _publish(link: BrokerLink, topic: str) -> str:
     """Publish one message that nobody keeps, and wait until the broker acknowledges it."""
     number = link.publish(topic, b"eqedge doctor")
     deadline = time.monotonic() + CONNECT_SECONDS

@@ -6,6 +6,8 @@ from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.shelf import DEFAULT_MODEL, open_model
 from hypothesis import settings
 
+from tests.support.certificates import certificates  # noqa: F401  (fixture)
+
 settings.register_profile("loaded", deadline=None)  # a busy machine is not a failure
 settings.load_profile("loaded")
 

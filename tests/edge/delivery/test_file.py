@@ -1,59 +1,23 @@
-"""Lines in a file: whole ones, through full disks, power cuts, rotation and unwritable places."""
+"""Lines in a file stay whole: full disks, power cuts, rotation, unwritable places."""
 
 import io
 import json
 import os
-import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from eqedge.edge.delivery.file import JsonLines, OutputError
 
+from tests.support.delivery import numbers
+from tests.support.disks import fill, no_new_names, remount, small_disk
 from tests.support.limits import file_size_limit
-
-
-@contextmanager
-def small_disk(folder, size="64k"):
-    """A file system of its own, as a few kilobytes of memory; skipped where none may be mounted."""
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(folder, mode):
-    """Make a small disk read-only (`ro`) or writable (`rw`)."""
-    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
-
-
-def fill(folder):
-    """Leave no byte free; returns the file that takes the space."""
-    path = folder / "fill"
-    with path.open("wb", buffering=0) as file:
-        for size in (4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                pass
-    return path
 
 
 def message(number, **more):
     """Return a message of some length."""
     base = {"type": "new", "event_id": f"e{number}", "sequence": 0}
     return {**base, "network": "XX", "station": "EDGE", "text": "é" * 50, **more}
-
-
-def numbers(path):
-    """Return the number of each line; a line that is not JSON raises."""
-    return [int(json.loads(line)["event_id"][1:]) for line in path.read_bytes().splitlines()]
 
 
 def test_a_line_a_message(tmp_path):
@@ -88,8 +52,8 @@ def test_unwritable_output_is_one_clear_error(tmp_path, place):
     assert "\n" not in str(caught.value)
 
 
-def test_read_only_disk_at_the_start(tmp_path):
-    """A node goes on, its lines wait; a simulation, which would have nothing to keep, is told."""
+def test_read_only_disk_at_the_start(tmp_path, logged):
+    """A node goes on and its lines wait; a simulation, which needs a new file, ends."""
     with small_disk(tmp_path / "disk") as disk:
         path = disk / "triggers.jsonl"
         sink = JsonLines(path, append=True)
@@ -98,13 +62,13 @@ def test_read_only_disk_at_the_start(tmp_path):
         remount(disk, "ro")
         with pytest.raises(OutputError, match="Read-only"):
             JsonLines(path, append=False)
-        said = []
-        sink = JsonLines(path, append=True, on_state=said.append)
+        sink = JsonLines(path, append=True)
         sink.write(message(1))
-        assert sink.counts.waiting == 1 and len(said) == 1 and "Read-only" in said[0]
+        (line,) = logged()
+        assert sink.counts.waiting == 1 and "Read-only" in line
         remount(disk, "rw")
         sink.retry()
-        assert numbers(path) == [0, 1] and "again" in said[1]
+        assert numbers(path) == [0, 1] and "written again" in logged()[1]
         sink.close()
 
 
@@ -120,12 +84,11 @@ def test_the_reserve_is_given_back(tmp_path):
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append):
+def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append, logged):
     """On a full disk lines wait; when space is free again all are there, in order, whole."""
-    said = []
     with small_disk(tmp_path / "disk", "256k") as disk:
         path = disk / "triggers.jsonl"
-        sink = JsonLines(path, append=append, on_state=said.append)
+        sink = JsonLines(path, append=append)
         sink.write(message(0))
         taker = fill(disk)
         for number in range(1, 250):
@@ -133,12 +96,13 @@ def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append):
             assert path.read_bytes().endswith(b"\n")
         assert 0 < sink.counts.waiting < 249  # what was reserved, or the last page, had room
         assert sink.counts.failed > 0
-        assert len(said) == 1 and "No space left" in said[0]
+        (line,) = logged()
+        assert "No space left" in line
         taker.unlink()
         sink.retry()
         assert sink.counts.waiting == 0
         assert numbers(path) == list(range(250))
-        assert len(said) == 2 and "again" in said[1]
+        assert len(logged()) == 2 and "written again" in logged()[1]
         sink.close()
 
 
@@ -194,37 +158,18 @@ def test_rotation_keeps_so_many_files_and_every_line_until_then(tmp_path):
     assert found == list(range(found[0], 40)) and len(found) > 8
 
 
-@contextmanager
-def no_new_names(folder):
-    """Within, this process may write the files of a folder but not name, rename or remove one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)  # whoever root becomes may not come here by the whole path
-        for file in folder.iterdir():
-            file.chmod(0o666)
-        folder.chmod(0o555)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)
-        try:
-            yield
-        finally:
-            if is_root:
-                os.seteuid(0)
-            folder.chmod(0o755)
-
-
-def test_a_folder_that_takes_no_new_names_costs_no_line(tmp_path):
-    """The file cannot be rotated: told once, written on, and rotated as soon as it can be."""
-    said, path = [], tmp_path / "triggers.jsonl"
+def test_a_folder_that_allows_no_new_names_costs_no_line(tmp_path, logged):
+    """The file cannot be rotated: logged once, it grows, and is rotated as soon as it can be."""
+    path = tmp_path / "triggers.jsonl"
     path.touch()
     with no_new_names(tmp_path):
-        sink = JsonLines(
-            Path("triggers.jsonl"), append=True, rotate_bytes=1000, on_state=said.append
-        )
+        sink = JsonLines(Path("triggers.jsonl"), append=True, rotate_bytes=1000)
         for number in range(40):
             sink.write(message(number))
         assert numbers(Path("triggers.jsonl")) == list(range(40)) and sink.counts.waiting == 0
-        assert said == ["triggers.jsonl cannot be rotated: Permission denied; it is written on"]
+        assert logged() == [
+            "triggers.jsonl cannot be rotated: Permission denied; it grows beyond rotate_bytes"
+        ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         sink.write(message(40))

@@ -1,4 +1,4 @@
-"""All ways out as one sink, against a real broker."""
+"""All outputs as one sink, against a real broker."""
 
 import json
 import time
@@ -11,82 +11,81 @@ from eqedge.edge.message import Node
 from eqedge.edge.settings.node import FileSettings, HealthSettings, MqttSettings, Settings
 
 from tests.support.broker import broker, free_port, wait_until  # noqa: F401
-
-from .test_mqtt import Unanswering
+from tests.support.delivery import Unanswering
 
 
 def event(number, **more):
-    """Return a message with what the ways out look at."""
+    """Return a message with the fields that the outputs read."""
     return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **more}
 
 
 def deliver(model, tmp_path, broker, **more):  # noqa: F811
-    """Open the ways out of a live node."""
+    """Open the outputs of a live node."""
     mqtt = MqttSettings("127.0.0.1", broker.port, retry_min_seconds=0.1, drain_seconds=1)
     settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=mqtt, **more)
-    return Delivery(settings, Node(settings.station, model, "boot"), fresh=False, notice=print)
+    return Delivery(settings, Node(settings.station, model, "boot"), fresh=False)
 
 
 def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, broker):  # noqa: F811
     """The file's last line, and only that, reaches the broker at the next start, as historical."""
     lines = "".join(json.dumps(event(n)) + "\n" for n in (1, 2))
     (tmp_path / "o.jsonl").write_text(lines + '{"type": "ne')
-    with broker.listen("eqedge/#") as heard:
+    with broker.listen("eqedge/#") as received:
         delivery = deliver(model, tmp_path, broker)
-        heard.wait_for(lambda got: len(got.json("event")) == 1)
+        received.wait_for(lambda got: len(got.json("event")) == 1)
         delivery.close()
         deliver(model, tmp_path, broker).close()
-    assert [(m["event_id"], m["historical"]) for m in heard.json("event")] == [("e2", True)]
+    assert [(m["event_id"], m["historical"]) for m in received.json("event")] == [("e2", True)]
 
 
 def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):  # noqa: F811
     """The newest line then stands in FILE.1."""
     (tmp_path / "o.jsonl.1").write_text(json.dumps(event(7)) + "\n")
-    with broker.listen("eqedge/#") as heard:
+    with broker.listen("eqedge/#") as received:
         delivery = deliver(model, tmp_path, broker)
-        heard.wait_for(lambda got: [m["event_id"] for m in got.json("event")] == ["e7"])
+        received.wait_for(lambda got: [m["event_id"] for m in got.json("event")] == ["e7"])
         delivery.close()
 
 
-def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, capsys):  # noqa: F811
+def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):  # noqa: F811
     """What waited in it and is still in the file reaches the broker, in order, as historical."""
     deaf = MqttSettings("127.0.0.1", free_port(), drain_seconds=0)
     settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=deaf)
     node = Node(settings.station, model, "boot")
-    with Delivery(settings, node, fresh=False, notice=print) as before:
+    with Delivery(settings, node, fresh=False) as before:
         for number in range(30):
             before.write(event(number, picks=[{"phase": "P", "time": f"t{number}"}]))
     with (tmp_path / "o.jsonl.spool").open("r+b") as file:
         file.write(b"\0" * 4096)
-    with broker.listen("eqedge/#") as heard:
+    with broker.listen("eqedge/#") as received:
         delivery, metrics = deliver(model, tmp_path, broker), Metrics()
-        heard.wait_for(lambda got: len(got.json("event")) == len(got.json("pick")) == 30)
+        received.wait_for(lambda got: len(got.json("event")) == len(got.json("pick")) == 30)
         delivery.measure(metrics)
         delivery.close()
         deliver(model, tmp_path, broker).close()
-        heard.wait_for(lambda got: got.texts("status") == ["online", "stopped"] * 2)
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"] * 2)
     expected = [(f"e{number}", True) for number in range(30)]
-    assert [(m["event_id"], m["historical"]) for m in heard.json("event")] == expected
+    assert [(m["event_id"], m["historical"]) for m in received.json("event")] == expected
     assert metrics.spool_damaged_total == 1
-    assert "the newest 30 messages" in capsys.readouterr().out
+    assert logged("the newest 30 messages")
 
 
 @pytest.mark.parametrize(
     ("output", "fresh", "warned"),
     [(None, False, True), ("o.jsonl", False, False), (None, True, False), ("o.jsonl", True, False)],
 )
-def test_a_live_node_whose_spool_is_in_memory_says_so(model, tmp_path, output, fresh, warned):
-    """Once, at the start, with the remedy; a simulation keeps nothing and is not told."""
-    said = []
+def test_a_live_node_whose_spool_is_in_memory_warns(model, tmp_path, output, fresh, warned, logged):
+    """Once, at the start, with the remedy; a simulation has no spool and no warning."""
     mqtt = MqttSettings("127.0.0.1", free_port(), drain_seconds=0)
     settings = Settings(output=str(tmp_path / output) if output else None, mqtt=mqtt)
     node = Node(settings.station, model, "boot")
-    Delivery(settings, node, fresh=fresh, notice=said.append).close()
+    Delivery(settings, node, fresh=fresh).close()
     expected = "without an output file, messages wait for the broker in memory only"
-    assert [expected in line for line in said if "broker mqtt" not in line] == [True] * warned
+    lines = [line for line in logged() if "broker mqtt" not in line]
+    assert [expected in line for line in lines] == [True] * warned
 
 
-def test_the_file_is_rotated_as_the_settings_say(model, tmp_path, broker):  # noqa: F811
+def test_the_file_is_rotated_by_the_settings(model, tmp_path, broker):  # noqa: F811
     """Bounded in number and size; what goes to the broker is not touched by it."""
     small = FileSettings(rotate_bytes=65_536, keep_files=2)
     delivery = deliver(model, tmp_path, broker, file=small)
@@ -100,7 +99,7 @@ def test_the_file_is_rotated_as_the_settings_say(model, tmp_path, broker):  # no
     ]
 
 
-def test_the_metrics_know_the_ways_out(model, tmp_path, broker):  # noqa: F811
+def test_the_metrics_of_the_outputs(model, tmp_path, broker):  # noqa: F811
     """What waits, what was delivered, and that all is connected."""
     delivery, metrics = deliver(model, tmp_path, broker), Metrics()
     delivery.write(event(1))

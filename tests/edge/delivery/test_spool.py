@@ -13,7 +13,8 @@ from eqedge.edge.settings.node import SettingsError, SpoolSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.edge.delivery.test_file import fill, no_new_names, numbers, remount, small_disk
+from tests.support.delivery import numbers
+from tests.support.disks import fill, no_new_names, remount, small_disk
 from tests.support.limits import file_size_limit
 
 
@@ -90,14 +91,14 @@ for number in range(first, first + 100000):
 
 def test_kill_9_loses_nothing_that_was_put(tmp_path):
     """Eight times killed while it writes: all that `put` returned from is there, none in part."""
-    path, told = tmp_path / "spool.db", []
+    path, stored = tmp_path / "spool.db", []
     for turn in range(8):
-        command = [sys.executable, "-c", PUTTER, str(path), str(len(told) + 1000 * turn)]
+        command = [sys.executable, "-c", PUTTER, str(path), str(len(stored) + 1000 * turn)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         for _ in range(5 + 13 * turn):
-            told.append(int(process.stdout.readline()))
+            stored.append(int(process.stdout.readline()))
         process.kill()
-        told += [int(line) for line in process.stdout.read().splitlines()]
+        stored += [int(line) for line in process.stdout.read().splitlines()]
         process.wait(120)
     found = Spool(path)
     entries = found.pending(limit=100_000)
@@ -105,7 +106,7 @@ def test_kill_9_loses_nothing_that_was_put(tmp_path):
     picks = [int(entry.payload) for entry in entries if entry.kind == "pick"]
     found.close()
     assert events == picks == sorted(set(events))
-    assert set(told) <= set(events) and len(events) - len(told) <= 8
+    assert set(stored) <= set(events) and len(events) - len(stored) <= 8
 
 
 def test_oldest_goes_first_when_too_many(tmp_path):
@@ -139,11 +140,10 @@ def test_the_file_does_not_grow_for_ever(tmp_path):
     assert path.stat().st_size < 100_000
 
 
-def test_full_disk_keeps_in_memory_and_writes_later(tmp_path):
+def test_full_disk_keeps_in_memory_and_writes_later(tmp_path, logged):
     """On a full disk nothing is lost or reordered; acknowledged ones do not come back."""
-    said = []
     with small_disk(tmp_path / "disk", "768k") as disk:
-        made = Spool(disk / "spool.db", on_state=said.append)
+        made = Spool(disk / "spool.db")
         put(made, *range(20))
         taker = fill(disk)
         put(made, *range(20, 400))
@@ -151,34 +151,37 @@ def test_full_disk_keeps_in_memory_and_writes_later(tmp_path):
         assert waiting(made) == list(range(400))
         made.remove([entry.id for entry in made.pending(limit=10)])
         assert waiting(made) == list(range(10, 400))
-        assert len([line for line in said if "full" in line]) == 1, said
+        assert len(logged("full")) == 1, logged()
         taker.unlink()
         put(made, 400)
         assert waiting(made) == list(range(10, 401)) and len(made) == 391
-        assert "again" in said[-1]
+        assert "again" in logged()[-1]
         made.close()
         again = Spool(disk / "spool.db")
         assert waiting(again) == list(range(10, 401))
         again.close()
 
 
-def test_read_only_disk_at_the_start(tmp_path):
+def test_read_only_disk_at_the_start(tmp_path, logged):
     """It costs durability, not the run; written to again, it has all, the older ones first."""
     with small_disk(tmp_path / "disk", "512k") as disk:
         made = Spool(disk / "spool.db")
         put(made, 1, 2)
         made.close()
         remount(disk, "ro")
-        said = []
-        late = Spool(disk / "spool.db", on_state=said.append)
+        late = Spool(disk / "spool.db")
         put(late, 3, 4, 5)
         late.remove([late.pending(limit=1)[0].id])
         assert waiting(late) == [4, 5] and len(late) == 2
-        assert late.counts.disk_errors > 0 and len(said) == 1 and "in memory meanwhile" in said[0]
+        assert (
+            late.counts.disk_errors > 0
+            and len(logged()) == 1
+            and "in memory meanwhile" in logged()[0]
+        )
         remount(disk, "rw")
         late.retry()
         assert waiting(late) == [1, 2, 4, 5] and len(late) == 4
-        assert "takes messages again" in said[1]
+        assert "written again" in logged()[1]
         late.close()
         remount(disk, "ro")
         later = Spool(disk / "spool.db")
@@ -241,9 +244,9 @@ def test_a_limit_that_needs_no_privilege_acts_as_a_full_disk(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["zeros", "middle", "tail"])
-def test_a_damaged_file_is_set_aside(tmp_path, harm):
-    """What cannot be read is kept under another name, said, and the node goes on."""
-    path, said = tmp_path / "spool.db", []
+def test_a_damaged_file_is_set_aside(tmp_path, harm, logged):
+    """What cannot be read is kept under another name, logged, and the node goes on."""
+    path = tmp_path / "spool.db"
     made = Spool(path)
     put(made, *range(200))
     made.close()
@@ -252,10 +255,10 @@ def test_a_damaged_file_is_set_aside(tmp_path, harm):
     start, end = spans[harm]
     data[start:end] = b"\0" * (end - start) if harm == "zeros" else b"\xa5" * (end - start)
     path.write_bytes(data)
-    made = Spool(path, on_state=said.append)
+    made = Spool(path)
     put(made, 1)
     assert waiting(made) == [1] and made.counts.damaged == 1
-    assert (tmp_path / "spool.db.damaged").exists() and "set aside" in said[0]
+    assert (tmp_path / "spool.db.damaged").exists() and "set aside" in logged()[0]
     made.close()
 
 
@@ -268,34 +271,32 @@ def damaged_spool(path):
         file.write(b"\0" * 4096)
 
 
-def test_a_damaged_file_on_a_full_disk_costs_durability_only(tmp_path):
+def test_a_damaged_file_on_a_full_disk_costs_durability_only(tmp_path, logged):
     """No space to begin a new one: the messages wait in memory until there is."""
     with small_disk(tmp_path / "disk", "768k") as disk:
         damaged_spool(disk / "spool.db")
         taker = fill(disk)
-        said = []
-        made = Spool(disk / "spool.db", on_state=said.append)
+        made = Spool(disk / "spool.db")
         put(made, 1, 2)
         assert waiting(made) == [1, 2] and made.counts.damaged == 1
-        assert "set aside" in said[0] and "in memory meanwhile" in said[1]
+        assert "set aside" in logged()[0] and "in memory meanwhile" in logged()[1]
         taker.unlink()
         made.retry()
-        assert "takes messages again" in said[2]
+        assert "written again" in logged()[2]
         made.close()
         again = Spool(disk / "spool.db")
         assert waiting(again) == [1, 2]
         again.close()
 
 
-def test_a_damaged_file_that_cannot_be_set_aside_costs_durability_only(tmp_path):
-    """The folder takes no new name: told, counted once, in memory; mended, on disk."""
+def test_a_damaged_file_that_cannot_be_set_aside_costs_durability_only(tmp_path, logged):
+    """The folder allows no new name: logged and counted once, in memory; later, on disk."""
     damaged_spool(tmp_path / "spool.db")
-    said = []
     with no_new_names(tmp_path):
-        made = Spool(Path("spool.db"), on_state=said.append)
+        made = Spool(Path("spool.db"))
         put(made, 1, 2)
         assert waiting(made) == [1, 2] and made.counts.damaged == 1
-        assert len(said) == 1 and "damaged, and cannot be set aside: Permission" in said[0]
+        assert len(logged()) == 1 and "damaged, and cannot be set aside: Permission" in logged()[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         made.retry()
@@ -321,7 +322,7 @@ def test_no_other_file_is_taken_for_a_spool(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    """Two nodes with one spool would deliver each other's events: the second is told so."""
+    """Two nodes with one spool would deliver each other's events: the second does not start."""
     path = tmp_path / "spool.db"
     first = Spool(path)
     put(first, 1)

@@ -16,7 +16,7 @@ from eqedge.edge.settings.node import SnippetSettings
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.firmware_bridge.packets import Hello, Samples
 
-from tests.edge.delivery.test_file import remount, small_disk
+from tests.support.disks import remount, small_disk
 
 pymseed = pytest.importorskip("pymseed")
 
@@ -67,7 +67,7 @@ def read(path):
 @pytest.fixture
 def snippets(tmp_path):
     """Snippets of a quota of 64 KiB, from 30 s before to 60 s after."""
-    return Snippets(tmp_path, SnippetSettings(max_bytes=65_536), print)
+    return Snippets(tmp_path, SnippetSettings(max_bytes=65_536))
 
 
 def test_an_event_becomes_a_file_of_ninety_seconds(snippets, tmp_path):
@@ -126,7 +126,7 @@ def test_a_step_of_the_clock_cuts_nothing_off(step_ns, snippets, tmp_path):
 
 
 def test_an_event_that_is_dated_anew_has_a_file_dated_anew(snippets, tmp_path):
-    """Begun in 1970, ended in the right year: the file says what the last message says."""
+    """Begun in 1970, ended in the right year: the file has the time of the last message."""
     anew_ns = START_NS + 10**18
     feed(snippets, 0, 4_500)
     snippets.write(event(4_000))
@@ -215,53 +215,51 @@ def test_the_oldest_go_first(snippets, tmp_path):
     assert snippets.purged == 12 - len(list(tmp_path.iterdir())) > 0
 
 
-def test_a_folder_that_goes_away_costs_the_files_only(tmp_path):
-    """It is told once, counted, and raised nowhere."""
-    told = []
-    snippets = Snippets(tmp_path / "gone", SnippetSettings(), told.append)
+def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
+    """It is logged once, counted, and raised nowhere."""
+    snippets = Snippets(tmp_path / "gone", SnippetSettings())
     (tmp_path / "gone").rmdir()
     for name in ("e1", "e2"):
         snippets.write(event(0, name=name))
         snippets.close()
-    assert (snippets.errors, snippets.written, len(told)) == (2, 0, 1)
-    assert "is not written" in told[0]
+    assert (snippets.errors, snippets.written, len(logged())) == (2, 0, 1)
+    assert "is not written" in logged()[0]
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     """Nobody else would."""
     (tmp_path / "e0.mseed.part").write_bytes(b"half")
-    Snippets(tmp_path, SnippetSettings(), print)
+    Snippets(tmp_path, SnippetSettings())
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("left", ["no folder", "a half file"])
-def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_path):
-    """Told once and counted, no error; once it can be written again, the next event has a file."""
-    told = []
+def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_path, logged):
+    """Logged once and counted, no error; once it is writable, the next event has a file."""
     with small_disk(tmp_path / "disk", "1m") as disk:
         waves = disk / "waves"
         if left == "a half file":
             waves.mkdir()
             (waves / "e0.mseed.part").write_bytes(b"half")
         remount(disk, "ro")
-        snippets = Snippets(waves, SnippetSettings(), told.append)
+        snippets = Snippets(waves, SnippetSettings())
         feed(snippets, 0, 1_000)
         snippets.write(event(500))
         snippets.close()
-        assert (snippets.errors, snippets.written, len(told)) == (2, 0, 1)
-        assert "Read-only" in told[0]
+        assert (snippets.errors, snippets.written, len(logged())) == (2, 0, 1)
+        assert "Read-only" in logged()[0]
         remount(disk, "rw")
         snippets.write(event(500, name="e2"))
         snippets.close()
         assert [path.name for path in waves.iterdir()] == ["e2.mseed"]
-    assert "written again" in told[1]
+    assert "written again" in logged()[1]
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     """A file in its place is a mistake in the settings, not the disk's."""
     (tmp_path / "waves").touch()
     with pytest.raises(OutputError, match=r"cannot make the folder .*; choose another"):
-        Snippets(tmp_path / "waves", SnippetSettings(), print)
+        Snippets(tmp_path / "waves", SnippetSettings())
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(snippets, tmp_path, monkeypatch):

@@ -15,9 +15,9 @@ from eqedge.edge.health.metrics import Metrics, health_record
 from eqedge.edge.health.outlets import HealthFiles, HealthServer
 from eqedge.edge.settings.node import HealthSettings
 
-from tests.edge.delivery.test_file import remount, small_disk
 from tests.edge.health.test_metrics import LABELS, WELL
 from tests.support.broker import free_port, wait_until
+from tests.support.disks import remount, small_disk
 
 
 def test_files_are_replaced_whole_and_readable(tmp_path):

@@ -21,9 +21,9 @@ from eqedge.edge.tools.finding import Check
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
 
-from tests.edge.delivery.test_file import remount, small_disk
-from tests.edge.delivery.test_mqtt import certificates, encrypted  # noqa: F401
 from tests.support.broker import Broker, free_port
+from tests.support.certificates import encrypted
+from tests.support.disks import remount, small_disk
 
 
 def findings(settings: Settings, port_url: str | None = None) -> dict[str, Check]:
@@ -181,7 +181,7 @@ def test_an_access_list_for_the_node_suffices(tmp_path):
     assert "eqedge/AM/R9999/#" in other["broker: publish"].remedy
 
 
-def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):  # noqa: F811
+def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):
     """One line each; where the certificate does not convince, TLS is the last of them."""
     port, config = encrypted(certificates)
     own = {"certificate_file": f"{certificates}/node.pem", "key_file": f"{certificates}/node.key"}

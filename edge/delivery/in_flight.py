@@ -1,4 +1,4 @@
-"""What is on the way over one connection, and what the broker refuses for now."""
+"""Track what is in flight over one connection, and what the broker rejects for now."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .spool import Entry, Spool
 
 @dataclass(frozen=True)
 class Sent:
-    """A message on the way.
+    """A message in flight.
 
     Attributes:
-        topic: Where it goes.
-        entry: Its place in the spool; None for what the node tells of itself, which is not kept.
+        topic: Its topic.
+        entry: Its place in the spool; None for the node's status and info, which are not kept.
     """
 
     topic: str
@@ -23,11 +23,11 @@ class Sent:
 
 @dataclass
 class Pause:
-    """A kind of message that the broker refuses for now.
+    """A kind of message that the broker rejects for now.
 
     Attributes:
-        first_id: The oldest that was refused.
-        since: Of the refusal, monotonic.
+        first_id: The oldest that was rejected.
+        since: When it was rejected, monotonic.
         seconds: Until it is tried again.
         holds: It has not been tried again yet.
     """
@@ -38,15 +38,15 @@ class Pause:
     holds: bool = True
 
 
-class Flight:
+class InFlight:
     """Messages sent and not yet answered, the oldest first, and those that are due.
 
-    What is refused for now waits without holding up other kinds: it is tried again ever more
-    rarely, and at once when there is news.
+    A kind that is rejected for now waits without holding up other kinds. Its wait doubles from one
+    attempt to the next, and is the shortest again after a new message.
 
     Args:
-        spool: Where messages are until the broker has taken them.
-        retry_min: Seconds until a refused kind is tried again; doubles from one to the next.
+        spool: Where messages are until the broker has acknowledged them.
+        retry_min: Seconds until a rejected kind is tried again; doubles from one to the next.
         retry_max: Longest such wait, seconds.
     """
 
@@ -60,13 +60,13 @@ class Flight:
         self._pauses: dict[str, Pause] = {}
 
     def add(self, number: int, sent: Sent) -> None:
-        """Note a message that went out under this packet number."""
+        """Note a message that was sent under this packet number."""
         if not self._sent:
             self._waiting_since = time.monotonic()
         self._sent[number] = sent
 
     def take(self, number: int) -> Sent | None:
-        """Return what this packet number answers; None for what nobody asked."""
+        """Return and forget the message of this packet number; None if there is none."""
         if number == next(iter(self._sent), None):
             self._waiting_since = time.monotonic()
         return self._sent.pop(number, None)
@@ -80,7 +80,7 @@ class Flight:
         """Return the messages to be sent now, in order.
 
         Args:
-            room: At most so many.
+            room: At most this many.
             news_time: When a message was last stored, monotonic.
         """
         for pause in self._pauses.values():
@@ -96,7 +96,7 @@ class Flight:
         return due
 
     def postpone(self, entry: Entry) -> None:
-        """The broker refuses it for now: its kind waits."""
+        """Note that the broker rejects it for now: its kind waits."""
         pause = self._pauses.get(entry.kind)
         if pause is not None and pause.holds:
             pause.first_id = min(pause.first_id, entry.id)
@@ -105,7 +105,7 @@ class Flight:
         self._pauses[entry.kind] = Pause(entry.id, time.monotonic(), seconds)
 
     def accept(self, entry: Entry) -> bool:
-        """The broker has taken it; return whether it had refused this kind before."""
+        """Note that the broker accepted it; return whether it had rejected this kind before."""
         pause = self._pauses.pop(entry.kind, None)
         if pause is not None and pause.holds:
             self._newest = min(self._newest, pause.first_id - 1)

@@ -1,0 +1,207 @@
+"""Connect to the broker, and again with back-off, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..settings.node import MqttSettings
+from .link import BrokerLink, LinkLost
+from .login import Credentials, reason_of
+from .notices import Notices
+from .session import MqttCounts, NodeTopics, Session
+from .spool import Spool
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 1.0
+"""Longest sleep of the thread while connected: it looks after the keepalive in between."""
+NAP_SECONDS = 5.0
+"""Longest sleep while not connected, so that `progress_time` proves the thread alive."""
+ANSWER_SECONDS = 5.0
+"""A broker has at least this long to acknowledge a message, however short the keepalive."""
+STABLE_SECONDS = 10.0
+"""A connection that lasted this long starts the back-off anew; a shorter one prolongs it."""
+
+
+class Unanswered(LinkLost):
+    """The broker keeps the connection alive and acknowledges nothing."""
+
+
+class ConnectionLoop:
+    """A thread that connects, serves the spool, and connects again until it is stopped.
+
+    Args:
+        settings: Of the broker.
+        client_id: The node's, the same at each connection.
+        topics: Where the node publishes.
+        spool: Holds the messages until they are acknowledged.
+        credentials: User name and password, None without.
+        tls: None for plain TCP.
+        listen_topic: Home Assistant's status topic; empty to subscribe to nothing.
+        synchronised: Whether the host knows UTC.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        topics: NodeTopics,
+        spool: Spool,
+        *,
+        credentials: Credentials | None,
+        tls: ssl.SSLContext | None,
+        listen_topic: str,
+        synchronised: Callable[[], bool],
+    ) -> None:
+        self.counts = MqttCounts()
+        self._settings = settings
+        self._client_id = client_id
+        self._topics = topics
+        self._spool = spool
+        self._credentials = credentials
+        self._tls = tls
+        self._listen_topic = listen_topic
+        self._synchronised = synchronised
+        self._notices = Notices(logger)
+        self._health: bytes | None = None
+        self._news_time = 0.0
+        self._unanswered_since: float | None = None
+        self._stop = threading.Event()
+        self._last_status = b"stopped"
+        self._deadline = float("inf")
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._progress_time = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; the broker need not be reachable."""
+        self._thread.start()
+
+    def stop(self, last_status: bytes) -> None:
+        """Deliver what can be delivered within `drain_seconds`, publish the status, disconnect."""
+        self._last_status = last_status
+        self._deadline = time.monotonic() + self._settings.drain_seconds
+        self._stop.set()
+        self._wake()
+        self._thread.join(self._settings.drain_seconds + 2)
+
+    def messages_stored(self) -> None:
+        """Note that the spool has new messages, so that they are sent at once."""
+        self._news_time = time.monotonic()
+        self._wake()
+
+    def publish_health(self, health: bytes) -> None:
+        """Publish a health record as soon as connected, unless a newer one replaces it first."""
+        self._health = health
+        self._wake()
+
+    @property
+    def progress_time(self) -> float:
+        """When the thread last proved alive, on the monotonic clock."""
+        return self._progress_time
+
+    @property
+    def answered_time(self) -> float:
+        """Since when a reachable broker owes an acknowledgement; now where it owes none."""
+        since = self._unanswered_since
+        return time.monotonic() if since is None else since
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # the socket is full of earlier calls: one is enough
+            self._wake_write.send(b"!")
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            link = BrokerLink(self._settings, self._client_id, self._topics.status, self._wake_read)
+            try:
+                self._serve(link)
+                return
+            # Whatever a broken or hostile broker makes the client library raise, the next
+            # connection starts afresh; a thread that ends would be worse than any of it.
+            except Exception as error:
+                link.drop()
+                reason = str(error) if isinstance(error, LinkLost) else reason_of(error)
+                if not isinstance(error, Unanswered):
+                    self._unanswered_since = None
+            self.counts.connected = False
+            self.counts.failures += 1
+            if self._stop.is_set() and self._is_over():
+                return
+            text = f"{reason}; events are kept and the connection is tried again"
+            self._notices.change("connection", f"broker {self._settings.address}: {text}")
+            failures = 0 if time.monotonic() - began > STABLE_SECONDS else failures + 1
+            if not self._wait(self._backoff(failures)):
+                return
+
+    def _backoff(self, failures: int) -> float:
+        """Return seconds to the next attempt, scattered so that not all nodes come at once."""
+        longest = self._settings.retry_max_seconds
+        seconds = min(longest, self._settings.retry_min_seconds * 2.0 ** min(failures, 30))
+        return seconds * random.uniform(0.5, 1.0)
+
+    def _wait(self, seconds: float) -> bool:
+        """Sleep; when stopping, only shortly. Return whether to try again."""
+        until = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            self._progress_time = time.monotonic()
+            self._stop.wait(min(left, NAP_SECONDS))
+        if self._stop.is_set():
+            time.sleep(min(0.2, self._settings.retry_min_seconds))
+            return not self._is_over()
+        return True
+
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._deadline or not len(self._spool)
+
+    def _serve(self, link: BrokerLink) -> None:
+        """Deliver over one connection until it is lost, or all is sent and the node stops."""
+        link.open(self._tls, self._credentials, self._listen_topic)
+        self.counts.connected = True
+        self.counts.connects += 1
+        self._notices.end("connection")
+        logger.info("broker %s: connected", self._settings.address)
+        session = Session(
+            link,
+            self._settings,
+            self._topics,
+            self._spool,
+            counts=self.counts,
+            notices=self._notices,
+            synchronised=self._synchronised,
+        )
+        session.greet()
+        while True:
+            self._progress_time = time.monotonic()
+            self._expect_answers(session)
+            session.send_due(self._news_time)
+            if self._stop.is_set() and self._is_over():
+                session.end(self._last_status)
+                return
+            health, self._health = self._health, None
+            if health is not None:
+                session.publish_health(health)
+            link.turn(0.05 if self._stop.is_set() else TURN_SECONDS)
+            if link.home_assistant_started:
+                link.home_assistant_started = False
+                session.announce()
+
+    def _expect_answers(self, session: Session) -> None:
+        """Leave a broker that keeps the connection alive and acknowledges nothing."""
+        if session.take_acknowledgements() or not session.waiting_seconds:
+            self._unanswered_since = None
+        if session.waiting_seconds and self._unanswered_since is None:
+            self._unanswered_since = time.monotonic()
+        longest = max(ANSWER_SECONDS, 2.0 * self._settings.keepalive_seconds)
+        if session.waiting_seconds > longest:
+            raise Unanswered(f"it acknowledges nothing within {longest:g} s")

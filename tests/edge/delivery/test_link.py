@@ -1,0 +1,104 @@
+"""One connection: protocol versions, and brokers that send what they should not."""
+
+import random
+import resource
+import socket
+import threading
+from contextlib import closing, suppress
+
+import pytest
+from eqedge.edge.delivery.link import BrokerLink, LinkLost
+
+from tests.support.broker import Broker, wait_until
+from tests.support.delivery import CONNACK, event, running, settings_for
+
+
+def test_the_older_protocol(tmp_path):
+    """A broker of 2014 is served with MQTT 3.1.1."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker, protocol="3.1.1")) as node:
+            node.sink.write(event(1))
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"])
+        assert received.json("event") == [event(1)]
+        assert "eqedge-XX-EDGE (p2" in broker.log()
+
+
+HOSTILE = {
+    "a packet of 256 MB": b"\x30\xff\xff\xff\x7f\x00\x01a" + b"x" * 30_000_000,
+    "a length without end": b"\x30\xff\xff\xff\xff\xff\xff",
+    "a command": b"\x31\x1a\x00\x11eqedge/XX/EDGE/cmd\x00reboot!",
+    "a topic that is not text": b"\x30\x08\x00\x03\xff\xfe\xfd\x00hi",
+    "acknowledgements of nothing": b"\x40\x02\xff\xfe\x40\x02\x00\x00\x40\x00\x40\x01\x01",
+    "a second welcome": CONNACK + CONNACK,
+    "a packet type of zero": b"\x00\x00\xf0\x00",
+    "half a packet, then silence": b"\x40\x04\x00",
+    "properties of a wrong length": b"\x20\x05\x00\x00\xff\xff\x7f",
+    "noise": random.Random(7).randbytes(5000),
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_broker_costs_nothing_but_the_connection(tmp_path, payload):
+    """Whatever it sends, the node stays small and alive, obeys nothing, and delivers afterwards."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        server.settimeout(120)
+        with running(settings_for(port, keepalive_seconds=1)) as node:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(120)
+                connection.recv(1000)
+                connection.sendall(CONNACK)
+                wait_until(lambda: node.sink.counts.connects == 1)
+                node.sink.write(event(1))
+                with suppress(OSError):
+                    connection.sendall(payload)
+                    connection.settimeout(0.1)
+                    while connection.recv(4096):
+                        pass
+            wait_until(lambda: node.sink.counts.failures)
+            server.close()
+            assert len(node.spool) == 1
+            grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            assert grown_kb < 20_000
+            with Broker(tmp_path, port=port) as broker:
+                wait_until(lambda: len(node.spool) == 0)
+                assert "SUBSCRIBE" not in broker.log()
+
+
+def test_retained_commands_do_not_arrive(tmp_path):
+    """The node subscribes to nothing: messages retained on its topics do not reach it."""
+    with Broker(tmp_path) as broker:
+        broker.publish("eqedge/XX/EDGE/cmd/reboot", b"x" * 1_000_000, retain=True)
+        with running(settings_for(broker)) as node:
+            node.sink.write(event(1))
+            wait_until(lambda: node.sink.counts.delivered == 1)
+            assert "Received SUBSCRIBE" not in broker.log()
+            assert node.sink.counts.failures == 0
+
+
+def test_the_client_still_holds_the_announced_length_where_the_link_reads_it():
+    """The limit on incoming packets reads paho's private `_in_packet`: there, and of this form."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(socket.create_server(("127.0.0.1", 0))) as server:
+        settings = settings_for(server.getsockname()[1])
+        link = BrokerLink(settings, "test", "a/status", ours)
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(CONNACK + b"\x30\x80\x80\x40" + b"\x00\x01a")
+                connection.recv(1000)
+
+        broker = threading.Thread(target=answer, daemon=True)
+        broker.start()
+        announced = 0x40 << 14
+        with pytest.raises(LinkLost, match=f"a packet of {announced} bytes"):
+            link.open(None, None, "")
+            for _ in range(50):
+                link.turn(0.2)
+        assert link._client._in_packet["remaining_length"] == announced
+        link.drop()
+        broker.join(10)

@@ -1,0 +1,59 @@
+"""Troubles are logged when they begin, once an hour while they last, and when they are over."""
+
+import logging
+
+import pytest
+from eqedge.edge.delivery import notices
+from eqedge.edge.delivery.notices import REPEAT_SECONDS, Notices
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A list of one number: the monotonic time."""
+    time = [1000.0]
+    monkeypatch.setattr(notices.time, "monotonic", lambda: time[0])
+    return time
+
+
+@pytest.fixture
+def made(now):
+    """Notices of a logger of their own."""
+    return Notices(logging.getLogger("eqedge.test"))
+
+
+def test_a_trouble_that_lasts_is_logged_once_an_hour(made, now, logged):
+    """Whatever its text becomes: at the beginning, and after each hour."""
+    for _ in range(25):
+        made.begin("disk", f"full at {now[0]:g}")
+        now[0] += REPEAT_SECONDS / 10 + 1
+    assert logged() == ["full at 1000", "full at 4610", "full at 8220"]
+
+
+def test_a_text_that_changes_is_logged_at_each_change(made, now, logged):
+    """The same text again only after an hour; another subject has a text of its own."""
+    for text in ("a", "a", "b", "b", "a"):
+        made.change("link", text)
+        made.change("message", "x")
+    now[0] += REPEAT_SECONDS + 1
+    made.change("link", "a")
+    assert logged() == ["a", "x", "b", "a", "a"]
+
+
+def test_the_end_is_logged_where_there_was_a_beginning(made, logged, caplog):
+    """As information, once; the next trouble is logged at once again."""
+    made.end("disk", "well again")
+    made.begin("disk", "full")
+    made.end("disk", "well again")
+    made.end("disk", "well again")
+    made.begin("disk", "full")
+    assert logged() == ["full", "well again", "full"]
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", "INFO", "WARNING"]
+
+
+def test_an_end_without_a_text_is_not_logged(made, logged):
+    """It only makes the next trouble a new one."""
+    made.begin("rotation", "fails")
+    made.end("rotation")
+    made.begin("rotation", "fails")
+    assert logged() == ["fails", "fails"]
