@@ -238,7 +238,7 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     from .daemon import Daemon
     from .delivery.file import Sink
     from .delivery.outputs import Delivery
-    from .delivery.waveforms import Snippets
+    from .delivery.waveforms import Waveforms
     from .health.monitor import Vitals
     from .message import Node
     from .run_counts import Watches
@@ -280,15 +280,15 @@ def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: Ex
     waits = simulation is not None and flags["speed"] is None
     daemon = Daemon(settings, model, source, node, say, live=not waits)
     delivery = open_things.enter_context(Delivery(settings, node, fresh=simulation is not None))
-    snippets: list[Snippets] = []
-    if settings.snippets.folder is not None:
-        snippets = [Snippets(Path(settings.snippets.folder), settings.snippets)]
-        open_things.callback(snippets[0].close)
-    measures = [one.measure for one in snippets]
+    waveforms: list[Waveforms] = []
+    if settings.waveforms.folder is not None:
+        waveforms = [Waveforms(Path(settings.waveforms.folder), settings.waveforms)]
+        open_things.callback(waveforms[0].close)
+    measures = [one.measure for one in waveforms]
     vitals = Vitals(settings.health, node.identity, source, delivery, say, also=measures)
     open_things.callback(vitals.close)
-    sinks: list[Sink] = [delivery, *snippets, *([simulation] if simulation else [])]
-    account = daemon.run(sinks, Watches(vitals, *snippets))
+    sinks: list[Sink] = [delivery, *waveforms, *([simulation] if simulation else [])]
+    account = daemon.run(sinks, Watches(vitals, *waveforms))
     if simulation:
         for line in simulation.report(account):
             say(line)

@@ -18,7 +18,7 @@ from ..health.metrics import Metrics
 from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
 from ..run_counts import Account
-from ..settings.node import SettingsError, SnippetSettings
+from ..settings.node import SettingsError, WaveformSettings
 from ..types import NANOSECONDS, Block, Message, Probabilities
 from .file import NO_ROOM, OutputError
 from .notices import Notices
@@ -59,7 +59,7 @@ class _Wanted:
         return self.pick_ns + round((seconds - self.pick) * NANOSECONDS)
 
 
-class Snippets:
+class Waveforms:
     """Keep the newest samples in memory; write the file of each event.
 
     The samples are the sensor's own, at its own rate. They are cut by their numbers and dated from
@@ -76,11 +76,11 @@ class Snippets:
         OutputError: The folder cannot be made. A full or read-only disk is only logged.
     """
 
-    def __init__(self, folder: Path, settings: SnippetSettings) -> None:
+    def __init__(self, folder: Path, settings: WaveformSettings) -> None:
         try:
             require_library()
         except MiniSeedError as error:
-            raise SettingsError(f"snippets.folder is set but {error}") from error
+            raise SettingsError(f"waveforms.folder is set but {error}") from error
         self.written = self.purged = self.errors = 0
         self._folder = folder
         self._settings = settings
@@ -95,9 +95,9 @@ class Snippets:
             if error.errno not in NO_ROOM:
                 raise OutputError(
                     f"cannot make the folder {folder}: {error.strerror}; choose another for "
-                    "snippets"
+                    "waveforms"
                 ) from error
-            self._failed(f"snippets in {folder} cannot be written: {error.strerror}")
+            self._failed(f"waveforms in {folder} cannot be written: {error.strerror}")
 
     def sampled(self, block: Block) -> None:
         """Keep a block; write the files whose last sample has come."""
@@ -164,9 +164,9 @@ class Snippets:
         except (OSError, ValueError, RuntimeError) as error:
             with suppress(OSError):
                 half.unlink(missing_ok=True)
-            self._failed(f"snippet {path} is not written: {error}; the event is")
+            self._failed(f"waveform file {path} is not written: {error}; the event is")
             return
-        self._notices.end("disk", f"snippets in {self._folder} are written again")
+        self._notices.end("disk", f"waveforms in {self._folder} are written again")
         self.written += 1
 
     def _failed(self, line: str) -> None:

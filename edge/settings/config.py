@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import inspect
 import json
+import logging
 import tomllib
 import types
 import typing
@@ -15,6 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from .node import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+RENAMED = {"snippets": "waveforms"}
+"""Former name of a table, or `table.key`, -> its name today, in the same table.
+
+A former name is read for one release, with a warning; the next release removes its line here.
+"""
 
 
 def read_config(path: Path) -> Settings:
@@ -60,7 +69,7 @@ def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
     """Make one frozen dataclass of one table."""
     known = {field.name: field for field in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
-    for key, value in table.items():
+    for key, value in _current_names(table, where, prefix).items():
         name = f"{prefix}{key}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
@@ -82,6 +91,24 @@ def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
     if missing:
         raise SettingsError(f"{where}: {prefix}{missing[0]} is missing")
     return cls(**values)
+
+
+def _current_names(table: Mapping[str, Any], where: str, prefix: str) -> dict[str, Any]:
+    """Return the table with the names of today; log a warning for each former one."""
+    current = dict(table)
+    for key in table:
+        former = f"{prefix}{key}"
+        name = RENAMED.get(former)
+        if name is None:
+            continue
+        new_key = name.removeprefix(prefix)
+        if new_key in table:
+            raise SettingsError(f"{where}: {former} and {name} are one setting; keep {name}")
+        current[new_key] = current.pop(key)
+        logger.warning(
+            f"{where}: {former} is now called {name}; the next release does not read the former name"
+        )
+    return current
 
 
 def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:

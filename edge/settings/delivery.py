@@ -172,7 +172,7 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True)
-class SnippetSettings:
+class WaveformSettings:
     """Waveforms of each event, kept as miniSEED; needs `pip install 'eqedge[mseed]'`."""
 
     folder: str | None = None
@@ -188,5 +188,5 @@ class SnippetSettings:
         """Refuse lengths that memory should not hold."""
         for name in ("before_seconds", "after_seconds"):
             value = getattr(self, name)
-            check(0 <= value <= 600, f"snippets {name} {value}: use 0 to 600")
-        check(self.max_bytes >= 65_536, f"snippets max_bytes {self.max_bytes}: use 65536 or more")
+            check(0 <= value <= 600, f"waveforms {name} {value}: use 0 to 600")
+        check(self.max_bytes >= 65_536, f"waveforms max_bytes {self.max_bytes}: use 65536 or more")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from ...models.shelf import DEFAULT_MODEL
-from .delivery import FileSettings, MqttSettings, SnippetSettings, SpoolSettings, check_topic
+from .delivery import FileSettings, MqttSettings, SpoolSettings, WaveformSettings, check_topic
 from .health import HealthSettings
 from .validation import SettingsError, check
 
@@ -141,7 +141,7 @@ class Settings:
     """JSON-lines file of triggers; None prints them."""
     file: FileSettings = field(default_factory=FileSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
-    snippets: SnippetSettings = field(default_factory=SnippetSettings)
+    waveforms: WaveformSettings = field(default_factory=WaveformSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     mqtt: MqttSettings | None = None
 
@@ -154,10 +154,10 @@ __all__ = [
     "SensorSettings",
     "Settings",
     "SettingsError",
-    "SnippetSettings",
     "SpoolSettings",
     "StationSettings",
     "TriggerSettings",
+    "WaveformSettings",
     "WindowSettings",
     "check_topic",
 ]

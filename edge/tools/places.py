@@ -31,8 +31,8 @@ def places(settings: Settings) -> Iterator[Check]:
             "in memory: what the broker has not got is lost when the node ends",
             "set output; the spool then lies beside it",
         )
-    if settings.snippets.folder is not None:
-        yield _snippets(Path(settings.snippets.folder))
+    if settings.waveforms.folder is not None:
+        yield _waveforms(Path(settings.waveforms.folder))
     for name in ("json_file", "prometheus_file"):
         file = getattr(settings.health, name)
         if file is not None:
@@ -60,12 +60,12 @@ def _folder(name: str, folder: Path) -> Check:
     return Check(name, True, f"{free / 1e9:.1f} GB free in {folder}")
 
 
-def _snippets(folder: Path) -> Check:
+def _waveforms(folder: Path) -> Check:
     """Look at a folder that is made where it is missing."""
     if find_spec("pymseed") is None:
-        return Check("snippets", False, "pymseed is missing", "pip install 'eqedge[mseed]'")
+        return Check("waveforms", False, "pymseed is missing", "pip install 'eqedge[mseed]'")
     there = next(one for one in (folder, *folder.parents) if one.exists())
-    return _folder("snippets", there)
+    return _folder("waveforms", there)
 
 
 def _endpoint(health: HealthSettings) -> Check:

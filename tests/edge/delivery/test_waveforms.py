@@ -10,9 +10,9 @@ import pytest
 from eqedge.edge.assemble import Assembler
 from eqedge.edge.dating.arrivals import Arrival, HostClock, SimClock
 from eqedge.edge.delivery.file import OutputError
-from eqedge.edge.delivery.waveforms import Snippets
+from eqedge.edge.delivery.waveforms import Waveforms
 from eqedge.edge.replay.sample import DEMO_FILE
-from eqedge.edge.settings.node import SnippetSettings
+from eqedge.edge.settings.node import WaveformSettings
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.firmware_bridge.packets import Hello, Samples
 
@@ -49,10 +49,10 @@ def block(at, clock_off_ns=0):
     return Block(at, START_NS + at * 10_000_000 + clock_off_ns, counts, CLOCK)
 
 
-def feed(snippets, first, samples, jitter_ns=0):
+def feed(waveforms, first, samples, jitter_ns=0):
     """Push blocks dated with jitter."""
     for at in range(first, first + samples, 25):
-        snippets.sampled(block(at, jitter_ns if at // 25 % 2 else 0))
+        waveforms.sampled(block(at, jitter_ns if at // 25 % 2 else 0))
 
 
 def read(path):
@@ -65,17 +65,17 @@ def read(path):
 
 
 @pytest.fixture
-def snippets(tmp_path):
-    """Snippets of a quota of 64 KiB, from 30 s before to 60 s after."""
-    return Snippets(tmp_path, SnippetSettings(max_bytes=65_536))
+def waveforms(tmp_path):
+    """Waveforms of a quota of 64 KiB, from 30 s before to 60 s after."""
+    return Waveforms(tmp_path, WaveformSettings(max_bytes=65_536))
 
 
-def test_an_event_becomes_a_file_of_ninety_seconds(snippets, tmp_path):
+def test_an_event_becomes_a_file_of_ninety_seconds(waveforms, tmp_path):
     """From 30 s before the first pick to 60 s after, in one piece in spite of jittered dates."""
-    feed(snippets, 0, 10_000, jitter_ns=200_000)
-    snippets.write(event(9000))
+    feed(waveforms, 0, 10_000, jitter_ns=200_000)
+    waveforms.write(event(9000))
     assert not list(tmp_path.iterdir())
-    feed(snippets, 10_000, 6_000, jitter_ns=200_000)
+    feed(waveforms, 10_000, 6_000, jitter_ns=200_000)
     (path,) = tmp_path.iterdir()
     assert path.name == "e1.mseed"
     found = read(path)
@@ -87,36 +87,36 @@ def test_an_event_becomes_a_file_of_ninety_seconds(snippets, tmp_path):
     assert (found["FDSN:AM_HILL_00_H_H_Z"][1] == 3 * east).all()
 
 
-def test_a_sensor_without_horizontals_has_one_component(snippets, tmp_path):
+def test_a_sensor_without_horizontals_has_one_component(waveforms, tmp_path):
     """What the sensor has not is not in the file; codes of its own stay."""
-    snippets.write(event(100, channels=("EL3",)))
-    feed(snippets, 0, 9_000)
+    waveforms.write(event(100, channels=("EL3",)))
+    feed(waveforms, 0, 9_000)
     assert set(read(tmp_path / "e1.mseed")) == {"FDSN:AM_HILL_00_E_L_3"}
 
 
-def test_of_two_instruments_the_file_has_the_one_that_was_picked(snippets, tmp_path):
+def test_of_two_instruments_the_file_has_the_one_that_was_picked(waveforms, tmp_path):
     """The one with a vertical, though another has more components: as the assembler chooses."""
     channels = ("HNE", "HNN", "EHZ")
     hello = Hello("bench", "test", RATE, channels)
     assembler = Assembler(RATE, lambda hello: SimClock(START_NS, RATE))
     assembler.push(hello, Arrival(0, 0))
-    snippets.write(event(100, channels))
+    waveforms.write(event(100, channels))
     for at in range(0, 9_000, 25):
         counts = np.arange(at, at + 25)[:, None] * np.array([-1, -1, 3], dtype=np.int32)
         packet = Samples(at // 25 & 0xFFFF, at, 0, counts.astype(np.int32), hello.boot)
-        snippets.sampled(assembler.push(packet, Arrival(0, 0)))
+        waveforms.sampled(assembler.push(packet, Arrival(0, 0)))
     found = read(tmp_path / "e1.mseed")
     assert set(found) == {"FDSN:AM_HILL_00_E_H_Z"}
     assert (np.diff(found["FDSN:AM_HILL_00_E_H_Z"][1]) == 3).all()
 
 
 @pytest.mark.parametrize("step_ns", [3600 * NANOSECONDS, -3600 * NANOSECONDS, 10**18])
-def test_a_step_of_the_clock_cuts_nothing_off(step_ns, snippets, tmp_path):
+def test_a_step_of_the_clock_cuts_nothing_off(step_ns, waveforms, tmp_path):
     """Stepped 10 s after the first pick: the same 9,000 samples at the same time, dated by it."""
     for at in range(0, 16_000, 25):
-        snippets.sampled(block(at, step_ns if at >= 5_000 else 0))
+        waveforms.sampled(block(at, step_ns if at >= 5_000 else 0))
         if at == 4_500:
-            snippets.write(event(4_000))
+            waveforms.write(event(4_000))
         if at == 9_950:
             assert not list(tmp_path.iterdir())
         if at == 9_975:
@@ -125,27 +125,27 @@ def test_a_step_of_the_clock_cuts_nothing_off(step_ns, snippets, tmp_path):
         assert (start_ns, len(samples)) == (START_NS + 1_000 * 10_000_000, 9_000)
 
 
-def test_an_event_that_is_dated_anew_has_a_file_dated_anew(snippets, tmp_path):
+def test_an_event_that_is_dated_anew_has_a_file_dated_anew(waveforms, tmp_path):
     """Begun in 1970, ended in the right year: the file has the time of the last message."""
     anew_ns = START_NS + 10**18
-    feed(snippets, 0, 4_500)
-    snippets.write(event(4_000))
-    feed(snippets, 4_500, 3_000)
+    feed(waveforms, 0, 4_500)
+    waveforms.write(event(4_000))
+    feed(waveforms, 4_500, 3_000)
     moved = [{"sample": 4_003, "time_ns": anew_ns + 30_000_000}]
-    snippets.write(event(4_000, type="end", picks=moved))
-    feed(snippets, 7_500, 3_000)
+    waveforms.write(event(4_000, type="end", picks=moved))
+    feed(waveforms, 7_500, 3_000)
     for start_ns, samples in read(tmp_path / "e1.mseed").values():
         assert (start_ns, len(samples)) == (anew_ns - 3_000 * 10_000_000, 9_000)
 
 
-def test_a_gap_and_blocks_that_come_twice(snippets, tmp_path):
+def test_a_gap_and_blocks_that_come_twice(waveforms, tmp_path):
     """What is missing is a gap of its own length; what comes late or twice is there once."""
     late = (5_100, 5_300)
     order = [*range(0, 5_000, 25), *range(5_250, 6_000, 25), *late, *range(6_000, 12_000, 25)]
     for at in order:
-        snippets.sampled(block(at))
+        waveforms.sampled(block(at))
         if at == 4_500:
-            snippets.write(event(4_000))
+            waveforms.write(event(4_000))
     for trace in pymseed.MS3TraceList.from_file(str(tmp_path / "e1.mseed"), unpack_data=True):
         pieces = [(piece.starttime, np.abs(piece.datasamples, dtype=np.int64)) for piece in trace]
         assert [len(counts) for _, counts in pieces] == [4_000, 25, 4_750]
@@ -155,21 +155,21 @@ def test_a_gap_and_blocks_that_come_twice(snippets, tmp_path):
             assert (np.diff(counts) == factor).all()
 
 
-def test_a_sensor_that_is_away_for_minutes_costs_what_it_did_not_send(snippets, tmp_path):
+def test_a_sensor_that_is_away_for_minutes_costs_what_it_did_not_send(waveforms, tmp_path):
     """What came before it was unplugged is in the file."""
-    feed(snippets, 0, 5_000)
-    snippets.write(event(4_000))
-    feed(snippets, 60_000, 25)
+    feed(waveforms, 0, 5_000)
+    waveforms.write(event(4_000))
+    feed(waveforms, 60_000, 25)
     assert len(read(tmp_path / "e1.mseed")["FDSN:AM_HILL_00_H_H_Z"][1]) == 4_000
 
 
-def test_a_saturated_count_keeps_its_sign(snippets, tmp_path):
+def test_a_saturated_count_keeps_its_sign(waveforms, tmp_path):
     """The largest 32-bit count, which a float32 rounds up, and the smallest."""
     counts = np.array([[2**31 - 1, -(2**31), 0]] * 25, dtype=np.int32).astype(np.float32)
     for at in range(0, 7_000, 25):
-        snippets.sampled(Block(at, START_NS + at * 10_000_000, counts, CLOCK))
-    snippets.write(event(500))
-    snippets.close()
+        waveforms.sampled(Block(at, START_NS + at * 10_000_000, counts, CLOCK))
+    waveforms.write(event(500))
+    waveforms.close()
     found = {name[-1]: set(samples) for name, (_, samples) in read(tmp_path / "e1.mseed").items()}
     assert found == {"E": {2**31 - 1}, "N": {-(2**31)}, "Z": {0}}
 
@@ -184,52 +184,52 @@ def test_a_saturated_count_keeps_its_sign(snippets, tmp_path):
         (("AM", "HILL", "LOCATION"), 3),
     ],
 )
-def test_codes_that_miniseed_2_has_no_room_for_take_version_3(codes, version, snippets, tmp_path):
+def test_codes_that_miniseed_2_has_no_room_for_take_version_3(codes, version, waveforms, tmp_path):
     """All codes that the settings allow have a file; version 2 wherever it can be."""
     named = dict(zip(("network", "station", "location"), codes, strict=True))
-    feed(snippets, 0, 1_000)
-    snippets.write(event(500, **named))
-    snippets.close()
+    feed(waveforms, 0, 1_000)
+    waveforms.write(event(500, **named))
+    waveforms.close()
     path = str(tmp_path / "e1.mseed")
     versions = {record.formatversion for record in pymseed.MS3Record.from_file(path)}
     assert versions == {version}
     assert f"FDSN:{'_'.join(codes)}_H_H_Z" in read(path)
 
 
-def test_the_end_of_a_run_writes_what_there_is(snippets, tmp_path):
+def test_the_end_of_a_run_writes_what_there_is(waveforms, tmp_path):
     """An event shortly before the end has a short file."""
-    feed(snippets, 0, 1_000)
-    snippets.write(event(500))
-    snippets.close()
+    feed(waveforms, 0, 1_000)
+    waveforms.write(event(500))
+    waveforms.close()
     assert len(read(tmp_path / "e1.mseed")["FDSN:AM_HILL_00_H_H_N"][1]) == 1000
 
 
-def test_the_oldest_go_first(snippets, tmp_path):
+def test_the_oldest_go_first(waveforms, tmp_path):
     """The quota holds, what is removed is counted, the newest is there."""
     for number in range(12):
-        snippets.write(event(10_000 * number, name=f"e{number:02}"))
-        feed(snippets, 10_000 * number, 10_000)
+        waveforms.write(event(10_000 * number, name=f"e{number:02}"))
+        feed(waveforms, 10_000 * number, 10_000)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 65_536
     assert (tmp_path / "e11.mseed").exists() and not (tmp_path / "e00.mseed").exists()
-    assert snippets.written == 12
-    assert snippets.purged == 12 - len(list(tmp_path.iterdir())) > 0
+    assert waveforms.written == 12
+    assert waveforms.purged == 12 - len(list(tmp_path.iterdir())) > 0
 
 
 def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
     """It is logged once, counted, and raised nowhere."""
-    snippets = Snippets(tmp_path / "gone", SnippetSettings())
+    waveforms = Waveforms(tmp_path / "gone", WaveformSettings())
     (tmp_path / "gone").rmdir()
     for name in ("e1", "e2"):
-        snippets.write(event(0, name=name))
-        snippets.close()
-    assert (snippets.errors, snippets.written, len(logged())) == (2, 0, 1)
+        waveforms.write(event(0, name=name))
+        waveforms.close()
+    assert (waveforms.errors, waveforms.written, len(logged())) == (2, 0, 1)
     assert "is not written" in logged()[0]
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     """Nobody else would."""
     (tmp_path / "e0.mseed.part").write_bytes(b"half")
-    Snippets(tmp_path, SnippetSettings())
+    Waveforms(tmp_path, WaveformSettings())
     assert not list(tmp_path.iterdir())
 
 
@@ -242,15 +242,15 @@ def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_pa
             waves.mkdir()
             (waves / "e0.mseed.part").write_bytes(b"half")
         remount(disk, "ro")
-        snippets = Snippets(waves, SnippetSettings())
-        feed(snippets, 0, 1_000)
-        snippets.write(event(500))
-        snippets.close()
-        assert (snippets.errors, snippets.written, len(logged())) == (2, 0, 1)
+        waveforms = Waveforms(waves, WaveformSettings())
+        feed(waveforms, 0, 1_000)
+        waveforms.write(event(500))
+        waveforms.close()
+        assert (waveforms.errors, waveforms.written, len(logged())) == (2, 0, 1)
         assert "Read-only" in logged()[0]
         remount(disk, "rw")
-        snippets.write(event(500, name="e2"))
-        snippets.close()
+        waveforms.write(event(500, name="e2"))
+        waveforms.close()
         assert [path.name for path in waves.iterdir()] == ["e2.mseed"]
     assert "written again" in logged()[1]
 
@@ -259,10 +259,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     """A file in its place is a mistake in the settings, not the disk's."""
     (tmp_path / "waves").touch()
     with pytest.raises(OutputError, match=r"cannot make the folder .*; choose another"):
-        Snippets(tmp_path / "waves", SnippetSettings())
+        Waveforms(tmp_path / "waves", WaveformSettings())
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name(snippets, tmp_path, monkeypatch):
+def test_a_file_is_on_the_disk_before_it_has_its_name(waveforms, tmp_path, monkeypatch):
     """A power cut leaves the whole file under its name, or none."""
     done = []
     fsync, rename = os.fsync, os.replace
@@ -277,16 +277,16 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(snippets, tmp_path, monkey
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", renamed)
-    feed(snippets, 0, 1_000)
-    snippets.write(event(500))
-    snippets.close()
+    feed(waveforms, 0, 1_000)
+    waveforms.write(event(500))
+    waveforms.close()
     assert done == ["e1.mseed.part", "e1.mseed.part -> e1.mseed"]
 
 
 def test_a_run_writes_them(eqedge, tmp_path):
     """One file an event, named by its id, around its first pick."""
     config = tmp_path / "node.toml"
-    config.write_text(f'[snippets]\nfolder = "{tmp_path}/waves"\n')
+    config.write_text(f'[waveforms]\nfolder = "{tmp_path}/waves"\n')
     flags = ("--sim", DEMO_FILE, "--traces", "3", "--speed", "max", "--config", config)
     result = eqedge("run", *flags)
     assert result.returncode == 0, result.stderr
@@ -300,28 +300,28 @@ def test_a_run_writes_them(eqedge, tmp_path):
             assert len(samples) <= 9000
 
 
-def test_a_clock_that_is_redated_leaves_one_piece(tmp_path, snippets):
+def test_a_clock_that_is_redated_leaves_one_piece(tmp_path, waveforms):
     """The host's clock moves its line a little while it learns; the file stays whole."""
     clock, rng = HostClock(RATE), np.random.default_rng(22)
-    snippets.write(event(3000))
+    waveforms.write(event(3000))
     for at in range(0, 12_000, 25):
         late_ns = round(float(rng.exponential(5e6)))
         arrival_ns = (at + 25) * 10_000_000 + late_ns
         clock.observe(at + 25, Arrival(arrival_ns, START_NS + arrival_ns))
         counts = np.full((25, 3), at, dtype=np.float32)
-        snippets.sampled(Block(at, clock.time_ns(at), counts, CLOCK))
+        waveforms.sampled(Block(at, clock.time_ns(at), counts, CLOCK))
     assert len(read(tmp_path / "e1.mseed")) == 3
 
 
-def test_a_sensor_of_another_rate_is_kept_at_its_own(snippets, tmp_path):
+def test_a_sensor_of_another_rate_is_kept_at_its_own(waveforms, tmp_path):
     """The file holds the samples the sensor took, not those the network saw."""
     for at in range(0, 20_000, 250):
         counts = np.full((250, 3), at, dtype=np.float32)
         start_ns = START_NS + at * 4_000_000
-        snippets.sampled(Block(at, start_ns, counts, CLOCK, rate_hz=250.0))
+        waveforms.sampled(Block(at, start_ns, counts, CLOCK, rate_hz=250.0))
     # numbered at the model's rate: 40 s after the start
-    snippets.write(event(4000, sensor_rate_hz=250.0))
-    snippets.close()
+    waveforms.write(event(4000, sensor_rate_hz=250.0))
+    waveforms.close()
     path = str(tmp_path / "e1.mseed")
     for trace in pymseed.MS3TraceList.from_file(path, unpack_data=True):
         (segment,) = list(trace)
@@ -329,13 +329,13 @@ def test_a_sensor_of_another_rate_is_kept_at_its_own(snippets, tmp_path):
         assert len(segment.datasamples) == 250 * 70  # from 10 s on to where the stream ends
 
 
-def test_a_sensor_almost_of_the_models_rate_counts_at_its_own(snippets, tmp_path):
+def test_a_sensor_almost_of_the_models_rate_counts_at_its_own(waveforms, tmp_path):
     """After a month at 100.05 Hz, which is not resampled, the file is still about its pick."""
     month = 260_000_000
     for at in range(month, month + 16_000, 25):
-        snippets.sampled(replace(block(at), rate_hz=100.05))
+        waveforms.sampled(replace(block(at), rate_hz=100.05))
         if at == month + 4_500:
-            snippets.write(event(month + 4_000, sensor_rate_hz=100.05))
+            waveforms.write(event(month + 4_000, sensor_rate_hz=100.05))
     for start_ns, samples in read(tmp_path / "e1.mseed").values():
         assert abs(start_ns - (START_NS + (month + 4_000) * 10_000_000) + 30 * NANOSECONDS) < 5e6
         assert abs(len(samples) - 90 * 100.05) < 1

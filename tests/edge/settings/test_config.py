@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 
 import pytest
-from eqedge.edge.settings.config import read_config, reference, writable_by_others
+from eqedge.edge.settings.config import RENAMED, read_config, reference, writable_by_others
 from eqedge.edge.settings.node import MqttSettings, Settings, SettingsError
 
 
@@ -99,3 +99,36 @@ def test_a_file_that_others_may_write_is_noticed(tmp_path):
     assert not writable_by_others(path)
     path.chmod(0o666)
     assert writable_by_others(path)
+
+
+def test_a_former_name_is_read_with_a_warning(tmp_path, caplog):
+    """The table of waveforms under the name it had: read, and the new name is in the log."""
+    path = write(tmp_path, '[snippets]\nfolder = "/waves"\n')
+    assert read_config(path).waveforms.folder == "/waves"
+    (line,) = caplog.messages
+    assert line.startswith(f"config {path}: snippets is now called waveforms; ")
+
+
+def test_a_former_name_of_one_setting_is_read_too(tmp_path, caplog, monkeypatch):
+    """Within its table, and without a warning where the file has today's name."""
+    monkeypatch.setitem(RENAMED, "window.step_seconds", "window.hop_seconds")
+    assert read_config(write(tmp_path, "[window]\nhop_seconds = 3.0")).window.hop_seconds == 3.0
+    assert not caplog.messages
+    assert read_config(write(tmp_path, "[window]\nstep_seconds = 2.0")).window.hop_seconds == 2.0
+    assert "window.step_seconds is now called window.hop_seconds" in caplog.messages[0]
+
+
+def test_a_former_name_beside_todays_is_an_error(tmp_path):
+    """Which of the two holds would be a guess."""
+    text = '[snippets]\nfolder = "/a"\n[waveforms]\nfolder = "/b"\n'
+    with pytest.raises(SettingsError, match="snippets and waveforms are one setting; keep wave"):
+        read_config(write(tmp_path, text))
+
+
+def test_each_former_name_leads_to_a_setting():
+    """The table of former names names settings that exist, in the same table."""
+    known = [line.lstrip("#") for line in reference().splitlines()]
+    for former, name in RENAMED.items():
+        table, _, key = name.rpartition(".")
+        assert former.rpartition(".")[0] == table
+        assert f"[{key}]" in known or any(line.startswith(f"{key} =") for line in known)

@@ -12,8 +12,8 @@ from eqedge.edge.settings.node import (
     MqttSettings,
     SensorSettings,
     Settings,
-    SnippetSettings,
     StationSettings,
+    WaveformSettings,
 )
 from eqedge.edge.tools import places
 from eqedge.edge.tools.doctor import examine
@@ -102,7 +102,7 @@ def test_another_device_on_the_port_is_recognised():
         (Settings(), "/dev/ttyNONE", "port", "no such port"),
         (Settings(), "socket://127.0.0.1:9", "port", "Connection refused"),
         (Settings(mqtt=MqttSettings("name.invalid")), None, "broker: DNS", "not known"),
-        (Settings(snippets=SnippetSettings("/proc/no/waves")), None, "snippets", "/proc"),
+        (Settings(waveforms=WaveformSettings("/proc/no/waves")), None, "waveforms", "/proc"),
         (Settings(health=HealthSettings(json_file="/no/h.json")), None, "json_file", "no folder"),
     ],
 )
@@ -122,9 +122,9 @@ def test_what_the_node_will_write_and_serve_is_looked_at(tmp_path):
         prometheus_file=str(tmp_path / "e.prom"),
         http_port=port,
     )
-    waves = SnippetSettings(str(tmp_path / "to" / "be" / "made"))
-    checks = findings(Settings(snippets=waves, health=health))
-    names = ("snippets", "json_file", "prometheus_file", "http_port")
+    waves = WaveformSettings(str(tmp_path / "to" / "be" / "made"))
+    checks = findings(Settings(waveforms=waves, health=health))
+    names = ("waveforms", "json_file", "prometheus_file", "http_port")
     assert [checks[name].good for name in names] == [True] * 4
     assert "is free" in checks["http_port"].finding
     with socket.create_server(("127.0.0.1", port)):
