@@ -15,7 +15,9 @@ _KEEP_SIZE = 1
 class Reserve:
     """Space behind the end of one open file, where the file system has fallocate.
 
-    Ext4, XFS, F2FS and tmpfs do; on FAT or NFS there is no reserve and nothing else changes.
+    For a node that is killed or loses power while its disk is full: without the reserve, its newest
+    messages would be in memory only, and lost. Ext4, XFS, F2FS and tmpfs have fallocate; on FAT or
+    NFS there is no reserve and nothing else changes.
 
     Args:
         descriptor: Of the file, open for writing, as long as the reserve is in use.

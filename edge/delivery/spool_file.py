@@ -145,8 +145,9 @@ class SpoolFile:
     def _reserve(self) -> None:
         """Reserve free pages in the file, and a log as long, so that more fits on a full disk.
 
-        Both are written over in place then, which needs no space, except where a file system
-        never does that (btrfs).
+        For a node that is killed or loses power while its disk is full, see `reserve.Reserve`. Free
+        pages and log are then written over in place, which needs no space, except where a file
+        system never does that (btrfs).
         """
         if not self._on_disk:
             return
