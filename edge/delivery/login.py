@@ -44,8 +44,8 @@ def read_credentials(settings: MqttSettings, environ: Mapping[str, str]) -> Cred
         return None
     if not settings.tls and not settings.allow_insecure:
         raise SettingsError(
-            f"MQTT user name and password would cross the network to {settings.host} in the clear; "
-            "use mqtts://, or set allow_insecure where the network is your own"
+            f"MQTT user name and password would be sent to {settings.host} unencrypted; use "
+            "mqtts://, or set allow_insecure if the network is your own"
         )
     return found
 
@@ -81,7 +81,7 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.ca_file:
             # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who
-            # signed, for whom and until when is checked all the same.
+            # signed, for which name and until when is checked all the same.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if settings.certificate_file:
             # Without `password`, OpenSSL would prompt for a passphrase on a terminal.

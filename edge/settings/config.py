@@ -106,7 +106,7 @@ def _current_names(table: Mapping[str, Any], where: str, prefix: str) -> dict[st
             raise SettingsError(f"{where}: {former} and {name} are one setting; keep {name}")
         current[new_key] = current.pop(key)
         logger.warning(
-            f"{where}: {former} is now called {name}; the next release does not read the former name"
+            f"{where}: {former} is now called {name}; the next release will not read {former}"
         )
     return current
 

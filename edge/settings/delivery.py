@@ -1,4 +1,4 @@
-"""Settings of a message's way out: file, spool, broker, waveforms."""
+"""Settings of the outputs: file, spool, broker, waveforms."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from .validation import SettingsError, check, check_host
 
 @dataclass(frozen=True)
 class MqttSettings:
-    """Where events are published. User and password never stand in a setting."""
+    """The broker to which events are published. User name and password are never a setting."""
 
     host: str
     """Name or address of the broker."""
     port: int = 1883
     """TCP port; 8883 is usual with TLS."""
     topic_prefix: str = "eqedge"
-    """First level, or levels, of every topic: `<prefix>/<network>/<station>/event`."""
+    """First level or levels of every topic: `<prefix>/<network>/<station>/event`."""
     tls: bool = False
     """Encrypt, and check the broker's certificate and name; `mqtts://` turns it on."""
     ca_file: str | None = None
-    """PEM certificates the broker's must descend from; None takes the system's."""
+    """PEM file of the authorities that may have signed the broker's certificate; unset: those of
+    the system."""
     certificate_file: str | None = None
-    """PEM certificate the node shows the broker; its key may stand in the same file."""
+    """PEM certificate that the node presents to the broker; its key may be in the same file."""
     key_file: str | None = None
     """PEM key of that certificate, without a passphrase."""
     credentials_file: str | None = None
-    """User name on the first line, password on the second; before EQEDGE_MQTT_USERNAME and
-    EQEDGE_MQTT_PASSWORD of the environment."""
+    """File with the user name on the first line and the password on the second. Without it, the
+    environment variables EQEDGE_MQTT_USERNAME and EQEDGE_MQTT_PASSWORD are read."""
     allow_insecure: bool = False
-    """Send user name and password also over plain TCP, where anyone on the way reads them."""
+    """Send user name and password also unencrypted, where anyone on the network can read them."""
     protocol: str = "5"
-    """MQTT version, 5 or 3.1.1. Only with 5 does a broker say that it refused a message."""
+    """MQTT version, 5 or 3.1.1. Only with 5 can the broker report that it rejected a message."""
     keepalive_seconds: int = 30
-    """Silence after which the broker is asked for a sign of life; as long again, and it is lost."""
+    """After this long without traffic the broker is pinged; without an answer within the same time
+    the connection counts as lost."""
     connect_timeout_seconds: float = 10.0
-    """How long one attempt to connect may take."""
+    """Longest duration of one attempt to connect."""
     retry_min_seconds: float = 1.0
-    """Wait before the second attempt to connect; doubles from one to the next, with jitter."""
+    """Wait before the second attempt to connect; doubles with each attempt, shortened at random."""
     retry_max_seconds: float = 60.0
     """Longest wait between two attempts."""
     max_payload_bytes: int = 65_536
-    """A message longer than this is not published, and counted."""
+    """A longer message is not published, but counted."""
     historical_seconds: float = 60.0
     """A message delivered later than this after it was made is marked `historical`."""
     drain_seconds: float = 5.0
-    """At the end, how long to wait for the broker's acknowledgements."""
+    """Longest wait for the broker's acknowledgements when the node stops."""
     home_assistant_prefix: str = ""
-    """Announce the node to Home Assistant under this prefix, usually homeassistant; empty: off."""
+    """Home Assistant's discovery prefix, usually homeassistant; empty: no announcement."""
 
     def __post_init__(self) -> None:
-        """Refuse topics no broker takes, and numbers that would make a useless or hectic client."""
+        """Reject topics that no broker accepts, and numbers that make a client useless."""
         check_host("MQTT host", self.host)
         check(1 <= self.port <= 65535, f"MQTT port {self.port}: use 1 to 65535")
         check_topic("MQTT topic prefix", self.topic_prefix)
@@ -81,7 +83,7 @@ class MqttSettings:
 
     @property
     def address(self) -> str:
-        """The broker as an address, for messages."""
+        """Return the broker's address, for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
@@ -90,18 +92,18 @@ class MqttSettings:
         """Read `mqtt://host[:port][/prefix]`, or `mqtts://` for TLS.
 
         Raises:
-            SettingsError: It is no such URL.
+            SettingsError: It is not such a URL.
         """
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
             raise SettingsError("MQTT address: write mqtt://host:1883") from error
-        # Before anything quotes the address: a password must not come out in an error message.
+        # Before any error quotes the address: it must not contain a password.
         check(
             parts.username is None and parts.password is None,
-            f"MQTT address of {parts.hostname}: no password belongs in an address, where the "
-            "process list shows it; use credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
+            f"MQTT address of {parts.hostname}: leave out user name and password, which the "
+            "process list would show; use credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
         )
         hint = f"MQTT address {url!r}: write mqtt://host:1883 or mqtts://host:8883"
         check(parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname), hint)
@@ -116,7 +118,7 @@ class MqttSettings:
 
 
 def check_topic(what: str, topic: str) -> None:
-    """Refuse what cannot be published to, or would land where nobody looks.
+    """Reject a topic that cannot be published to, or that subscribers would not see.
 
     Raises:
         SettingsError: Wildcards, control characters, empty levels, a leading `$`, or too long.
@@ -134,17 +136,17 @@ def check_topic(what: str, topic: str) -> None:
 
 @dataclass(frozen=True)
 class FileSettings:
-    """How the lines of `output` are kept."""
+    """How the lines of `output` are written."""
 
     fsync: Literal["always", "never"] = "always"
-    """`always`: on the disk before the network is offered it. `never`: when the kernel likes."""
+    """`always`: a line is on the disk before it is sent. `never`: the kernel decides when."""
     rotate_bytes: int = 16_777_216
-    """Before the file grows beyond this it becomes FILE.1; 0 never rotates."""
+    """Before the file grows beyond this it is renamed to FILE.1; 0: never."""
     keep_files: int = 5
-    """Rotated files kept; the oldest goes."""
+    """Rotated files to keep; the oldest is removed."""
 
     def __post_init__(self) -> None:
-        """Refuse files too small for a line."""
+        """Reject files too small for a line."""
         check(self.fsync in ("always", "never"), f"fsync {self.fsync!r}: use always or never")
         check(
             self.rotate_bytes == 0 or self.rotate_bytes >= 65_536,
@@ -155,17 +157,17 @@ class FileSettings:
 
 @dataclass(frozen=True)
 class SpoolSettings:
-    """What is kept for the broker until it has acknowledged it."""
+    """The queue of messages that the broker has not acknowledged yet."""
 
     max_messages: int = 100_000
-    """Messages kept; beyond, the oldest goes first, and is counted."""
+    """Messages to keep; beyond this the oldest is dropped and counted."""
     max_bytes: int = 67_108_864
-    """Payload kept, in bytes; as above."""
+    """Payload to keep, in bytes; beyond this the oldest message is dropped and counted."""
     fsync: Literal["always", "never"] = "always"
-    """`always`: on the disk before it is offered to the network. `never`: when the kernel likes."""
+    """`always`: a message is on the disk before it is sent. `never`: the kernel decides when."""
 
     def __post_init__(self) -> None:
-        """Refuse a spool that keeps nothing."""
+        """Reject a spool that keeps nothing."""
         check(self.max_messages >= 1, f"spool max_messages {self.max_messages}: use 1 or more")
         check(self.max_bytes >= 4096, f"spool max_bytes {self.max_bytes}: use 4096 or more")
         check(self.fsync in ("always", "never"), f"fsync {self.fsync!r}: use always or never")
@@ -173,19 +175,19 @@ class SpoolSettings:
 
 @dataclass(frozen=True)
 class WaveformSettings:
-    """Waveforms of each event, kept as miniSEED; needs `pip install 'eqedge[mseed]'`."""
+    """Waveforms of each event as miniSEED; needs `pip install 'eqedge[mseed]'`."""
 
     folder: str | None = None
-    """Where they go, one file an event; None keeps none."""
+    """Folder of the files, one for each event; unset: none are written."""
     before_seconds: float = 30.0
-    """From before the first pick."""
+    """Length of a file before the first pick."""
     after_seconds: float = 60.0
-    """To after it."""
+    """Length of a file after the first pick."""
     max_bytes: int = 268_435_456
-    """All files together; beyond, the oldest goes first, and is counted."""
+    """Size of all files together; beyond this the oldest is removed and counted."""
 
     def __post_init__(self) -> None:
-        """Refuse lengths that memory should not hold."""
+        """Reject lengths that would need too much memory."""
         for name in ("before_seconds", "after_seconds"):
             value = getattr(self, name)
             check(0 <= value <= 600, f"waveforms {name} {value}: use 0 to 600")

@@ -4,8 +4,8 @@
         ...
         received.wait_for(lambda got: len(got.json("event")) == 3)
 
-What arrives while no receiver can be there yet, right after a restart, is kept by the broker for
-a session it was told of before:
+What arrives right after a restart, before a receiver can be connected, is kept by the broker for
+a session that was made before:
 
     broker = Broker(tmp_path).reserve("eqedge/#")
     ...
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,10 +51,16 @@ def find(program: str) -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port nobody listens on.
+
+    It lies below those that the kernel gives to outgoing connections and is drawn at random, so
+    that tests in parallel do not get the same one before they listen on it.
+    """
+    while True:
+        port = random.SystemRandom().randint(10_000, 32_767)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(
@@ -70,10 +78,10 @@ class Broker:
 
     Args:
         folder: For its configuration, log and store.
-        config: More lines, for its listener, which takes anyone unless they begin with
+        config: More lines, for its listener, which accepts anyone unless they begin with
             `allow_anonymous false`, or for a second one, with passwords or TLS.
         port: Fixed port; a free one by default.
-        receive_port: A second listener, which takes anyone whatever `config` says; receivers
+        receive_port: A second listener, which accepts anyone whatever `config` contains; receivers
             use it. By default there is none.
     """
 
@@ -100,7 +108,7 @@ class Broker:
         lines.append(config)
         # Without limits of its own it hands a message on before it acknowledges it, so that even
         # one killed right after an acknowledgement has lost nothing.
-        # (2.0.11 takes a queue of 0 for a full one, and hangs up on whom it refuses a message.)
+        # (To 2.0.11 a queue of 0 is a full one; it disconnects a client whose message it rejects.)
         lines += ["max_inflight_messages 0", "max_queued_messages 1000000"]
         # Saved on SIGTERM; a killed one starts from what was saved before.
         lines += ["persistence true", f"persistence_location {self._folder}/"]
@@ -131,7 +139,7 @@ class Broker:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it: connections break, nothing is said."""
+        """Kill it: connections break, without DISCONNECT."""
         self._end(signal.SIGKILL)
 
     def signal(self, number: int) -> None:

@@ -73,7 +73,7 @@ def test_read_only_disk_at_the_start(tmp_path, logged):
 
 
 def test_the_reserve_is_given_back(tmp_path):
-    """Space taken in advance does not stay behind a file that is closed, or rotated away."""
+    """Space reserved in advance does not stay behind a file that is closed, or rotated away."""
     path = tmp_path / "triggers.jsonl"
     sink = JsonLines(path, append=True, rotate_bytes=4096, keep_files=2)
     for number in range(100):
@@ -107,7 +107,7 @@ def test_full_disk_keeps_lines_and_never_half_of_one(tmp_path, append, logged):
 
 
 def test_a_limit_that_needs_no_privilege_acts_as_a_full_disk(tmp_path):
-    """A file that may not grow: the lines wait, the one cut in half is taken back."""
+    """A file that may not grow: the lines wait, the one cut in half is removed."""
     path = tmp_path / "triggers.jsonl"
     sink = JsonLines(path, append=False)
     with file_size_limit(1000):

@@ -1,4 +1,4 @@
-"""What an output tells of an earlier run, whole or torn, rotated or not."""
+"""The newest lines that an earlier run left in an output, whole or torn, rotated or not."""
 
 import json
 import os

@@ -63,9 +63,9 @@ def test_a_refused_password_is_logged_without_it_and_corrected_without_a_restart
             assert "right" not in everything.replace("refused", "")
 
 
-def test_credentials_do_not_cross_the_network_in_the_clear(tmp_path):
+def test_credentials_are_not_sent_unencrypted(tmp_path):
     """Without TLS they are refused, by a message without them, unless that is allowed."""
-    with pytest.raises(SettingsError, match="in the clear") as caught:
+    with pytest.raises(SettingsError, match="unencrypted") as caught:
         Node(settings_for(1883), environ=SECRETS)
     assert "right" not in str(caught.value)
     assert caught.value.exit_code == 2

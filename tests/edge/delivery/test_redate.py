@@ -31,19 +31,19 @@ def message_at(model, start_ns, synced=False, source="host"):
 def test_a_redated_message_is_the_one_of_a_good_clock(model, start_ns, moved_us):
     """Whenever it was made and however UTC was moved since: all times, and nothing else, move."""
     made = message_at(model, start_ns)
-    told = json.loads(redate(to_line(made), moved_us / 1e6))
+    late = json.loads(redate(to_line(made), moved_us / 1e6))
     right = message_at(model, start_ns + moved_us * 1000)
-    assert told == {**right, "redated_s": moved_us / 1e6}
-    assert told["event_id"] == made["event_id"] and told["clock"]["synced"] is False
+    assert late == {**right, "redated_s": moved_us / 1e6}
+    assert late["event_id"] == made["event_id"] and late["clock"]["synced"] is False
     picks = [json.loads(redate(to_line(one), moved_us / 1e6)) for one in PickLog().news(made)]
     assert picks == [{**one, "redated_s": moved_us / 1e6} for one in PickLog().news(right)]
 
 
 def test_a_redated_message_keeps_the_schema(model):
     """From 1970 to this century."""
-    told = json.loads(redate(to_line(message_at(model, 40_000_000_000)), 1.79e9))
-    jsonschema.validate(told, SCHEMA)
-    assert told["picks"][0]["time"].startswith("2026-") and told["redated_s"] == 1.79e9
+    late = json.loads(redate(to_line(message_at(model, 40_000_000_000)), 1.79e9))
+    jsonschema.validate(late, SCHEMA)
+    assert late["picks"][0]["time"].startswith("2026-") and late["redated_s"] == 1.79e9
 
 
 @pytest.mark.parametrize("change", [{"synced": True}, {"synced": True, "source": "pps"}])

@@ -19,7 +19,7 @@ from tests.support.limits import file_size_limit
 
 
 def body(number, size=200):
-    """Return a payload that tells its number."""
+    """Return a payload that contains its number."""
     return b"%08d" % number + b"x" * (size - 8)
 
 
@@ -69,7 +69,7 @@ def test_what_was_put_survives_and_what_was_removed_is_gone(tmp_path):
 
 
 def test_memory_leaves_no_file(tmp_path, monkeypatch):
-    """A simulation that asks for no spool finds none afterwards."""
+    """A spool in memory leaves no file behind."""
     monkeypatch.chdir(tmp_path)
     made = Spool(None)
     put(made, 1)
@@ -209,7 +209,7 @@ for number, command in enumerate(sys.stdin):
 
 
 def test_the_reserve_holds_the_last_messages_through_a_full_disk_and_a_kill(tmp_path):
-    """Space taken in advance: thirty messages on a full disk, then kill -9, are all there."""
+    """Space reserved in advance: thirty messages on a full disk, then kill -9, are all there."""
     with small_disk(tmp_path / "disk", "1m") as disk:
         command = [sys.executable, "-c", WRITER_ON_FULL_DISK, disk]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -371,7 +371,7 @@ def test_how_far_utc_was_moved_is_known_within_a_boot(tmp_path):
 
 
 def test_two_threads_at_once(spool):
-    """One thread puts while another takes and removes: each message is taken once, in order."""
+    """One thread puts while another reads and removes: each message is read once, in order."""
     taken = []
 
     def take():
