@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import secrets
 import signal
 import sys
@@ -36,6 +37,25 @@ def say(line: str) -> None:
     """Tell the operator one line, on standard error: standard output may be triggers."""
     with suppress(OSError):  # a log on a full disk must not end the node
         click.echo(f"eqedge: {line}", err=True)
+
+
+class _Lines(logging.Handler):
+    """Write each log record as one line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        say(record.getMessage())
+
+
+@contextmanager
+def _log_lines() -> Iterator[None]:
+    logger, handler = logging.getLogger("eqedge"), _Lines()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _speed(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -203,7 +223,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
     looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
     `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
-    from .settings.flags import settings_of, warnings
+    from .settings.flags import settings_of
 
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
@@ -212,7 +232,13 @@ def run(context: click.Context, /, **flags: Any) -> None:
         for name, value in flags.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    settings = settings_of(flags["config"], given)
+    with _log_lines():
+        _run_with(settings_of(flags["config"], given), flags)
+
+
+def _run_with(settings: Settings, flags: dict[str, Any]) -> None:
+    from .settings.flags import warnings
+
     if flags["sim"] is None and settings.sensor.port is None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
     _spare_inputs(settings, flags)
