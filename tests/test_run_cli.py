@@ -334,7 +334,7 @@ def test_a_full_disk(eqedge):
         "run", "--sim", DEMO_FILE, "--traces", "2", "--speed", "max", "--output", "/dev/full"
     )
     assert result.returncode == 0, result.stderr
-    assert "/dev/full takes no lines: No space left on device" in result.stderr
+    assert "/dev/full cannot be written: No space left on device" in result.stderr
     assert "played 2 traces" in result.stderr
 
 

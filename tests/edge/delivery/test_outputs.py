@@ -10,7 +10,7 @@ from eqedge.edge.health.metrics import Metrics
 from eqedge.edge.message import Node
 from eqedge.edge.settings.node import FileSettings, HealthSettings, MqttSettings, Settings
 
-from tests.support.broker import broker, free_port, wait_until  # noqa: F401
+from tests.support.broker import free_port, wait_until
 from tests.support.delivery import Unanswering
 
 
@@ -19,14 +19,14 @@ def event(number, **more):
     return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **more}
 
 
-def deliver(model, tmp_path, broker, **more):  # noqa: F811
+def deliver(model, tmp_path, broker, **more):
     """Open the outputs of a live node."""
     mqtt = MqttSettings("127.0.0.1", broker.port, retry_min_seconds=0.1, drain_seconds=1)
     settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=mqtt, **more)
     return Delivery(settings, Node(settings.station, model, "boot"), fresh=False)
 
 
-def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, broker):  # noqa: F811
+def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, broker):
     """The file's last line, and only that, reaches the broker at the next start, as historical."""
     lines = "".join(json.dumps(event(n)) + "\n" for n in (1, 2))
     (tmp_path / "o.jsonl").write_text(lines + '{"type": "ne')
@@ -38,7 +38,7 @@ def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, b
     assert [(m["event_id"], m["historical"]) for m in received.json("event")] == [("e2", True)]
 
 
-def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):  # noqa: F811
+def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):
     """The newest line then stands in FILE.1."""
     (tmp_path / "o.jsonl.1").write_text(json.dumps(event(7)) + "\n")
     with broker.listen("eqedge/#") as received:
@@ -47,7 +47,7 @@ def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker)
         delivery.close()
 
 
-def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):  # noqa: F811
+def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):
     """What waited in it and is still in the file reaches the broker, in order, as historical."""
     deaf = MqttSettings("127.0.0.1", free_port(), drain_seconds=0)
     settings = Settings(output=str(tmp_path / "o.jsonl"), mqtt=deaf)
@@ -85,7 +85,7 @@ def test_a_live_node_whose_spool_is_in_memory_warns(model, tmp_path, output, fre
     assert [expected in line for line in lines] == [True] * warned
 
 
-def test_the_file_is_rotated_by_the_settings(model, tmp_path, broker):  # noqa: F811
+def test_the_file_is_rotated_by_the_settings(model, tmp_path, broker):
     """Bounded in number and size; what goes to the broker is not touched by it."""
     small = FileSettings(rotate_bytes=65_536, keep_files=2)
     delivery = deliver(model, tmp_path, broker, file=small)
@@ -99,7 +99,7 @@ def test_the_file_is_rotated_by_the_settings(model, tmp_path, broker):  # noqa: 
     ]
 
 
-def test_the_metrics_of_the_outputs(model, tmp_path, broker):  # noqa: F811
+def test_the_metrics_of_the_outputs(model, tmp_path, broker):
     """What waits, what was delivered, and that all is connected."""
     delivery, metrics = deliver(model, tmp_path, broker), Metrics()
     delivery.write(event(1))
