@@ -1,1 +1,1 @@
-"""A message's way out: a line on disk, a spool, the broker."""
+"""Outputs of a message: a line on disk, a spool, the broker."""

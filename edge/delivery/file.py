@@ -112,7 +112,7 @@ class JsonLines:
             self._open(fresh=not append)
         except OSError as error:
             if append and error.errno in NO_ROOM:
-                self._refused(error)
+                self._failed(error)
                 return
             raise OutputError(
                 f"cannot write {path}: {error.strerror}; give a file in a folder that exists and "
@@ -138,7 +138,7 @@ class JsonLines:
             try:
                 self._put(self._waiting[0])
             except OSError as error:
-                self._refused(error)
+                self._failed(error)
                 return
             self._waiting_bytes -= len(self._waiting.popleft())
             self.counts.waiting = len(self._waiting)
@@ -166,7 +166,7 @@ class JsonLines:
             self.counts.lost += 1
         self.counts.waiting = len(self._waiting)
 
-    def _refused(self, error: OSError) -> None:
+    def _failed(self, error: OSError) -> None:
         self.counts.failed += 1
         if self._path is None and error.errno == errno.EPIPE:
             raise OutputError("standard output was closed by its reader") from error

@@ -67,7 +67,7 @@ class Delivery:
             spool=self._spool,
         )
         if path is not None and not fresh:
-            # A kill leaves one line that is not in the spool; damage takes all of the spool away.
+            # After a kill, one line may not be in the spool; after damage, none is.
             lines = recent_lines(path)[0 if self._spool.counts.damaged else -1 :]
             messages = [message for line in lines if (message := message_of(line)) is not None]
             self._broker.catch_up(messages)
@@ -94,7 +94,7 @@ class Delivery:
             self._broker.publish_health(record)
 
     def proved_alive(self, now: float) -> float:
-        """Return the monotonic time at which no output was stuck.
+        """Return the latest monotonic time at which no output was stuck.
 
         The file is written by the caller's own thread: as long as that calls, the file is not
         stuck. A broker that acknowledges nothing is worth an alarm, but never a restart, which

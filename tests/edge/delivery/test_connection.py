@@ -151,7 +151,7 @@ def test_nothing_lost_when_the_node_is_killed_again_and_again(tmp_path):
 
 
 def test_a_frozen_broker_is_noticed_and_costs_nothing(tmp_path):
-    """A broker that keeps the connection but answers nothing is left, and found again."""
+    """A broker that keeps the connection but answers nothing is disconnected, later reconnected."""
     with (
         Broker(tmp_path) as broker,
         broker.listen("eqedge/XX/EDGE/event") as received,

@@ -216,7 +216,7 @@ def test_standard_output_gets_the_lines(monkeypatch):
 
 
 def test_a_pipe_without_reader_ends_the_run():
-    """`eqedge run | head -1`: nobody will ever read the rest."""
+    """`eqedge run | head -1`: the run ends, since the rest would have no reader."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as closed, pytest.MonkeyPatch.context() as patch:

@@ -36,7 +36,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def test_only_messages_count():
-    """A line that is no JSON, or no event, is none of ours."""
+    """A line that is not JSON, or not an event, is ignored."""
     assert message_of(json.dumps({"event_id": "e1"}).encode()) == {"event_id": "e1"}
     for line in (b"", b"rubbish", b"\xff", b"[1]", b"{}"):
         assert message_of(line) is None

@@ -84,7 +84,7 @@ def test_an_unusable_credentials_file_is_one_line(tmp_path, content):
 
 
 def test_tls_with_certificates_on_both_sides(tmp_path, certificates):
-    """Broker and node show certificates of one authority: delivered, and a password may travel."""
+    """Both present certificates of one authority: delivered, and a password may be sent."""
     port, config = encrypted(certificates)
     settings = replace(
         MqttSettings.from_url(f"mqtts://127.0.0.1:{port}"),

@@ -10,7 +10,7 @@ from tests.support.delivery import INFO, event, ids, running, settings_for
 
 
 def test_event_status_and_info_arrive(tmp_path):
-    """A broker that is there gets online, info, the event as written, and at the end stopped."""
+    """A reachable broker receives online, info, the event as written, and at the end stopped."""
     with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
         with running(settings_for(broker)) as node:
             node.sink.write(event(1))
@@ -23,7 +23,7 @@ def test_event_status_and_info_arrive(tmp_path):
 
 
 def test_status_and_info_are_retained_and_events_are_not(tmp_path):
-    """Who subscribes later sees what the node is, not an earthquake that is over."""
+    """A later subscriber receives status and info, not an earthquake that is over."""
     with Broker(tmp_path) as broker, running(settings_for(broker)) as node:
         node.sink.write(event(1))
         wait_until(lambda: node.sink.counts.delivered == 1)

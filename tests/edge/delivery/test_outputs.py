@@ -39,7 +39,7 @@ def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, b
 
 
 def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):
-    """The newest line then stands in FILE.1."""
+    """The newest line is then in FILE.1."""
     (tmp_path / "o.jsonl.1").write_text(json.dumps(event(7)) + "\n")
     with broker.listen("eqedge/#") as received:
         delivery = deliver(model, tmp_path, broker)
@@ -117,7 +117,7 @@ def test_the_metrics_of_the_outputs(model, tmp_path, broker):
 
 @pytest.mark.slow
 def test_a_broker_that_acknowledges_nothing_is_an_alarm_and_no_restart(model, tmp_path):
-    """The stage stands still and is alarmed, and stays there; a broker that is away is neither."""
+    """The output is alarmed, and stays so; with a broker that is away it is healthy."""
     health = HealthSettings(output_silence_seconds=1, retry_seconds=1)
 
     def state():

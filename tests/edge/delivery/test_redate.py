@@ -1,4 +1,4 @@
-"""Times of before the clock was good, moved to where they belong."""
+"""Times from before the clock was set, corrected."""
 
 import json
 
@@ -48,13 +48,13 @@ def test_a_redated_message_keeps_the_schema(model):
 
 @pytest.mark.parametrize("change", [{"synced": True}, {"synced": True, "source": "pps"}])
 def test_what_a_good_clock_dated_is_left(model, change):
-    """Its times were right when it was made, wherever UTC went since."""
+    """Its times were right when it was made, whatever steps UTC made since."""
     payload = to_line(message_at(model, 10**18, **change))
     assert redate(payload, 3600.0) == payload
 
 
 def test_what_nobody_can_or_need_move_is_left(model):
-    """UTC that hardly moved, times that are none, and what only looks like a message."""
+    """A step too small, times that cannot be read, and payloads that only look like a message."""
     payload = to_line(message_at(model, 10**18))
     assert redate(payload, 0.0009) == payload
     for odd in ({"time": "t1"}, {"time": None}, {"time_ns": "1"}):

@@ -55,7 +55,7 @@ def test_a_refused_topic_of_the_node_itself_costs_nothing(tmp_path, logged):
 
 
 def test_a_refused_kind_does_not_hold_up_the_other(tmp_path):
-    """Picks not allowed, more of them than may be on the way: each event still comes at once."""
+    """Picks not allowed, more of them than may be in flight: each event still comes at once."""
     rules, port = tmp_path / "rules", free_port()
     rules.write_text("".join(f"topic write eqedge/XX/EDGE/{one}\n" for one in ("status", "event")))
     config = f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}"

@@ -121,7 +121,7 @@ def test_oldest_goes_first_when_too_many(tmp_path):
 
 
 def test_oldest_goes_first_when_too_large(spool):
-    """Beyond the number of bytes too; one that is larger than all still gets its turn."""
+    """Beyond the number of bytes too; one that is larger than the limit is still kept."""
     limited = Spool(None, SpoolSettings(max_bytes=4096))
     put(limited, *range(30))
     assert waiting(limited) == list(range(10, 30))
@@ -163,7 +163,7 @@ def test_full_disk_keeps_in_memory_and_writes_later(tmp_path, logged):
 
 
 def test_read_only_disk_at_the_start(tmp_path, logged):
-    """It costs durability, not the run; written to again, it has all, the older ones first."""
+    """The run goes on in memory; once writable, the file has all, the older ones first."""
     with small_disk(tmp_path / "disk", "512k") as disk:
         made = Spool(disk / "spool.db")
         put(made, 1, 2)
@@ -272,7 +272,7 @@ def damaged_spool(path):
 
 
 def test_a_damaged_file_on_a_full_disk_costs_durability_only(tmp_path, logged):
-    """No space to begin a new one: the messages wait in memory until there is."""
+    """No space for a new one: the messages wait in memory until there is."""
     with small_disk(tmp_path / "disk", "768k") as disk:
         damaged_spool(disk / "spool.db")
         taker = fill(disk)

@@ -88,14 +88,14 @@ def test_an_event_becomes_a_file_of_ninety_seconds(waveforms, tmp_path):
 
 
 def test_a_sensor_without_horizontals_has_one_component(waveforms, tmp_path):
-    """What the sensor has not is not in the file; codes of its own stay."""
+    """A component that the sensor lacks is not in the file; its own codes stay."""
     waveforms.write(event(100, channels=("EL3",)))
     feed(waveforms, 0, 9_000)
     assert set(read(tmp_path / "e1.mseed")) == {"FDSN:AM_HILL_00_E_L_3"}
 
 
 def test_of_two_instruments_the_file_has_the_one_that_was_picked(waveforms, tmp_path):
-    """The one with a vertical, though another has more components: as the assembler chooses."""
+    """The one with a vertical, though another has more components: the assembler's choice."""
     channels = ("HNE", "HNN", "EHZ")
     hello = Hello("bench", "test", RATE, channels)
     assembler = Assembler(RATE, lambda hello: SimClock(START_NS, RATE))
@@ -139,7 +139,7 @@ def test_an_event_that_is_dated_anew_has_a_file_dated_anew(waveforms, tmp_path):
 
 
 def test_a_gap_and_blocks_that_come_twice(waveforms, tmp_path):
-    """What is missing is a gap of its own length; what comes late or twice is there once."""
+    """Missing samples are a gap of their length; samples that come late or twice are there once."""
     late = (5_100, 5_300)
     order = [*range(0, 5_000, 25), *range(5_250, 6_000, 25), *late, *range(6_000, 12_000, 25)]
     for at in order:
@@ -227,7 +227,7 @@ def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
-    """Nobody else would."""
+    """At the next start."""
     (tmp_path / "e0.mseed.part").write_bytes(b"half")
     Waveforms(tmp_path, WaveformSettings())
     assert not list(tmp_path.iterdir())
@@ -301,7 +301,7 @@ def test_a_run_writes_them(eqedge, tmp_path):
 
 
 def test_a_clock_that_is_redated_leaves_one_piece(tmp_path, waveforms):
-    """The host's clock moves its line a little while it learns; the file stays whole."""
+    """The host's clock corrects its dates a little while it learns; the file stays in one piece."""
     clock, rng = HostClock(RATE), np.random.default_rng(22)
     waveforms.write(event(3000))
     for at in range(0, 12_000, 25):
