@@ -10,6 +10,7 @@ from .convert.console import plainly
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
 from .convert.training.cli import train
+from .edge import logs
 from .edge.cli import run
 from .edge.replay.sample_cli import sample
 from .edge.tools.bench_cli import bench
@@ -26,6 +27,7 @@ from .models.cli import models
 @click.pass_context
 def cli(context: click.Context, version: bool, verbose: bool) -> None:
     """Earthquake detection on embedded seismometer nodes."""
+    logs.configure()
     if version:
         click.echo(f"eqedge {metadata.version('eqedge')}")
         if verbose:

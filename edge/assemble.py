@@ -1,4 +1,4 @@
-"""Packets -> blocks: counters unwrapped, components put in order, every block dated."""
+"""Make dated blocks of packets: unwrap counters, order components, assign UTC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORIENTATIONS = {"E": "E", "2": "E", "X": "E", "N": "N", "1": "N", "Y": "N", "Z":
 REBOOT_GAP_SECONDS = 60.0
 """Added to the sample count at a reboot: how long it took is not known to the counters."""
 BACKWARDS_SECONDS = 60.0
-"""A counter that falls back this far is a restart, also where the sensor did not say so."""
+"""A counter that falls back this far is a restart, also where the sensor did not report one."""
 
 
 class SensorError(EqedgeError):
@@ -32,7 +32,7 @@ class SensorError(EqedgeError):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the components are, and what is to be said of those that are not."""
+    """Which columns the components are in, and which components are missing."""
 
     columns: Columns
     degraded: str
@@ -42,11 +42,11 @@ class Assembler:
     """Follows one sensor's packets.
 
     Args:
-        rate_hz: What the model wants; a sensor of another must have one that leads there.
-        make_clock: Called with the sensor's introduction.
+        rate_hz: The model's; a sensor of another rate must have one that can be resampled to it.
+        make_clock: Called with the sensor's Hello.
 
     Attributes:
-        hello: The sensor's latest introduction, or None.
+        hello: The sensor's latest Hello, or None.
         unannounced: Samples packets dropped because no Hello had come yet.
     """
 
@@ -60,15 +60,15 @@ class Assembler:
         self._counter = Unwrapper(bits=32)
         self._base = 0
         self._next_sample = 0
-        self._strange = False
+        self._boot_mismatch = False
 
     @property
     def introduced(self) -> bool:
         """Whether the samples that come are those the latest Hello announced."""
-        return self.hello is not None and not self._strange
+        return self.hello is not None and not self._boot_mismatch
 
     def push(self, packet: Packet, arrival: Arrival) -> Block | None:
-        """Take one packet; Samples become a block once the sensor has said who it is.
+        """Take one packet; Samples become a block once a Hello has come.
 
         Raises:
             SensorError: Its rate cannot be turned into the model's, or it has no component that
@@ -83,8 +83,10 @@ class Assembler:
             return None
         hello, clock = self.hello, self._clock
         unknown = hello is None or clock is None or packet.boot != hello.boot
-        self._strange = unknown or packet.counts.shape[1] != len(hello.channels if hello else ())
-        if self._strange:
+        self._boot_mismatch = unknown or packet.counts.shape[1] != len(
+            hello.channels if hello else ()
+        )
+        if self._boot_mismatch:
             self.unannounced += 1
             return None
         assert hello is not None and clock is not None
@@ -117,7 +119,7 @@ class Assembler:
                 self._restart(hello)
             self._clock = self._make_clock(hello)
         self._layout = _layout(hello)
-        self._strange = False
+        self._boot_mismatch = False
         self.hello = hello
 
     def _restart(self, hello: Hello) -> None:

@@ -1,22 +1,22 @@
-"""`eqedge run`: flags -> settings, source and sinks; the daemon does the rest."""
+"""`eqedge run`: read the options, run a node, end it at a signal."""
 
 from __future__ import annotations
 
 import faulthandler
 import logging
-import secrets
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from . import logs
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -26,36 +26,10 @@ from .settings.node import (
     WindowSettings,
 )
 
-if TYPE_CHECKING:
-    from .replay.simulation import Simulation
-
 LONGEST_SECONDS = 3600.0
-"""No duration on the command line is longer."""
+"""Longest duration that an option takes."""
 
-
-def say(line: str) -> None:
-    """Tell the operator one line, on standard error: standard output may be triggers."""
-    with suppress(OSError):  # a log on a full disk must not end the node
-        click.echo(f"eqedge: {line}", err=True)
-
-
-class _Lines(logging.Handler):
-    """Write each log record as one line on standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        say(record.getMessage())
-
-
-@contextmanager
-def _log_lines() -> Iterator[None]:
-    logger, handler = logging.getLogger("eqedge"), _Lines()
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+logger = logging.getLogger(__name__)
 
 
 def _speed(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -215,6 +189,12 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
 @click.option("--network", default=StationSettings.network, help="FDSN network code.")
 @click.option("--station", default=StationSettings.station, help="Station code.")
 @click.option("--location", default=StationSettings.location, help="Location code, may be empty.")
+@click.option(
+    "--log-level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    help="Least important messages that are logged, on standard error.",
+)
 @click.pass_context
 def run(context: click.Context, /, **flags: Any) -> None:
     """Pick earthquakes from a live or simulated sensor.
@@ -223,8 +203,10 @@ def run(context: click.Context, /, **flags: Any) -> None:
     looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
     `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
     """
-    from .settings.flags import settings_of
+    from .node import Replay, run_node
+    from .settings.flags import settings_of, warnings
 
+    logs.configure(flags.pop("log_level"))
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
     given = {
@@ -232,94 +214,36 @@ def run(context: click.Context, /, **flags: Any) -> None:
         for name, value in flags.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    with _log_lines():
-        _run_with(settings_of(flags["config"], given), flags)
-
-
-def _run_with(settings: Settings, flags: dict[str, Any]) -> None:
-    from .settings.flags import warnings
-
+    settings = settings_of(flags["config"], given)
     if flags["sim"] is None and settings.sensor.port is None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
-    _spare_inputs(settings, flags)
+    _refuse_overwriting_inputs(settings, flags)
     for line in warnings(flags["config"], settings):
-        say(line)
+        logger.warning("%s", line)
+    replay: Replay | None = None
+    if flags["sim"] is not None:
+        replay = Replay(
+            flags["sim"],
+            labels=flags["labels"],
+            traces=flags["traces"],
+            seed=flags["seed"],
+            spacing_seconds=flags["spacing"],
+            speed=flags["speed"],
+        )
+    # A crash inside a library, or systemd's SIGABRT to a hung node, logs where.
+    faulthandler.enable()
     stop = Event()
-    with _signals(stop), ExitStack() as open_things:
-        _run(settings, flags, stop, open_things)
+    with _signals(stop):
+        run_node(settings, stop, replay)
 
 
-def _spare_inputs(settings: Settings, flags: dict[str, Any]) -> None:
+def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> None:
     """Refuse an output that would overwrite what is read."""
     output = Path(settings.output) if settings.output else None
     for name in (flags["sim"], flags["labels"], flags["config"], settings.model):
         path = Path(name) if name else None
         if output and path and output.exists() and path.exists() and output.samefile(path):
             raise SettingsError(f"output {output} is an input of this run; name another file")
-
-
-def _run(settings: Settings, flags: dict[str, Any], stop: Event, open_things: ExitStack) -> None:
-    from ..firmware_bridge.port import Port
-    from ..models.shelf import open_model
-    from .daemon import Daemon
-    from .delivery.file import Sink
-    from .delivery.outputs import Delivery
-    from .delivery.waveforms import Waveforms
-    from .health.monitor import Vitals
-    from .message import Node
-    from .run_counts import Watches
-    from .sources import SerialSource, Source
-
-    # A crash inside a library, or systemd's SIGABRT to a hung node, says where.
-    faulthandler.enable()
-    model = open_model(settings.model)
-    rate_hz = model.spec.sampling_rate_hz
-    source: Source
-    simulation: Simulation | None = None
-    if flags["sim"] is not None:
-        from .replay.simulation import Simulation
-
-        simulation = open_things.enter_context(
-            Simulation(
-                flags["sim"],
-                labels=flags["labels"],
-                traces=flags["traces"],
-                seed=flags["seed"],
-                spacing_seconds=flags["spacing"],
-                speed=flags["speed"],
-                rate_hz=rate_hz,
-                stop=stop,
-            )
-        )
-        source = simulation.source
-    else:
-        assert settings.sensor.port is not None
-        port = Port(settings.sensor.port, settings.sensor.baud)
-        source = SerialSource(port, stop, say, settings.sensor.speed)
-    node = Node(
-        settings.station,
-        model,
-        secrets.token_hex(4),
-        simulation.locate if simulation else None,
-    )
-    # before the output is opened: a model that cannot be run must not cost an earlier run's events
-    waits = simulation is not None and flags["speed"] is None
-    daemon = Daemon(settings, model, source, node, say, live=not waits)
-    delivery = open_things.enter_context(Delivery(settings, node, fresh=simulation is not None))
-    waveforms: list[Waveforms] = []
-    if settings.waveforms.folder is not None:
-        waveforms = [Waveforms(Path(settings.waveforms.folder), settings.waveforms)]
-        open_things.callback(waveforms[0].close)
-    measures = [one.measure for one in waveforms]
-    vitals = Vitals(settings.health, node.identity, source, delivery, say, also=measures)
-    open_things.callback(vitals.close)
-    sinks: list[Sink] = [delivery, *waveforms, *([simulation] if simulation else [])]
-    account = daemon.run(sinks, Watches(vitals, *waveforms))
-    if simulation:
-        for line in simulation.report(account):
-            say(line)
-    else:
-        say(f"stopped after {account.stream.seconds:.0f} s of data, {account.events} events")
 
 
 @contextmanager

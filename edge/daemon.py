@@ -1,34 +1,25 @@
-"""bytes -> packet -> block -> window -> probabilities -> picks -> trigger -> line, MQTT."""
+"""The chain: blocks -> windows -> probabilities -> picks -> triggers -> messages."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..firmware_bridge.decoder import Decoder
 from ..models.shelf import Model
-from .assemble import Assembler
 from .delivery.file import Sink
 from .detector import Detector
 from .gaps import GapPolicy
-from .health.sensor import SensorLog
-from .identification import Introduction
 from .message import Node
-from .pace import Pace
+from .pace import Lag, LoadShedder
 from .prepare import prepare
 from .resample import Resampler
-from .run_counts import Account, Watch, Watches
+from .run_counts import Observer, Observers, RunCounts
 from .settings.node import Settings
-from .sources import Source
+from .sources import BlockSource
 from .stack import Stack
 from .trigger import Associator, thresholds_of
-from .types import NANOSECONDS, Block, Probabilities, Trigger, Window
+from .types import Block, Probabilities, Trigger, Window
 from .windows import Windower
-
-AT_ONCE_NS = 1_000_000
-"""A read that took no longer found its bytes there."""
-SILENCE_NS = 30_000_000_000
-"""Without samples for so long what there is of a window is looked at, and its events end."""
 
 
 class Daemon:
@@ -36,11 +27,15 @@ class Daemon:
 
     Args:
         settings: Of the node.
-        model: What picks.
-        source: Where bytes come from.
+        model: The picker.
+        source: Where dated blocks come from.
         node: What all messages have in common.
-        notice: Called with one line that an operator should see.
-        live: The stream does not wait for the chain, which then must keep up, see `Pace`.
+        live: The stream does not wait for the chain, which then must keep up, see `LoadShedder`.
+
+    Attributes:
+        source: As given.
+        node: As given.
+        counts: Of the run.
 
     Raises:
         ModelError: The model cannot be run.
@@ -48,43 +43,32 @@ class Daemon:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        model: Model,
-        source: Source,
-        node: Node,
-        notice: Callable[[str], None],
-        *,
-        live: bool = False,
+        self, settings: Settings, model: Model, source: BlockSource, node: Node, *, live: bool
     ) -> None:
         spec = model.spec
         rate_hz = spec.sampling_rate_hz
-        self.account = Account()
+        thresholds = thresholds_of(settings.trigger, spec)
+        self.counts = RunCounts()
         self._spec = spec
-        self._source = source
-        self._node = node
+        self.source = source
+        self.node = node
         self._sinks: Sequence[Sink] = ()
-        self._watch: Watch = Watches()
-        self._waiting_since_ns = 0
-        self._decoder = Decoder()
-        self._sensor = SensorLog()
-        self._introduction = Introduction(self._decoder, source.ask_who, notice)
-        self._assembler = Assembler(rate_hz, source.clock)
+        self._observer: Observer = Observers()
+        self._lag = Lag()
         self._gaps = GapPolicy(settings.window)
         self._resampler = Resampler(rate_hz)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
-        thresholds = thresholds_of(settings.trigger, spec)
-        self._pace = Pace.of(settings.window, thresholds, spec, live=live)
+        self._shedder = LoadShedder.of(settings.window, thresholds, spec, live=live)
         self._detector = Detector(model)
         self._stack = Stack(spec.window_samples, rate_hz)
         self._associator = Associator(settings.trigger, thresholds, rate_hz, node.event_id)
 
-    def run(self, sinks: Sequence[Sink], watch: Watch | None = None) -> Account:
-        """Turn the stream into messages until the source ends; returns the account.
+    def run(self, sinks: Sequence[Sink], observer: Observer | None = None) -> RunCounts:
+        """Turn the stream into messages until the source ends; return what was counted.
 
         Args:
-            sinks: Open.
-            watch: Told how it goes.
+            sinks: Open; take the messages.
+            observer: Follows the run.
 
         Raises:
             SensorError: The sensor cannot serve this model.
@@ -92,83 +76,59 @@ class Daemon:
         """
         begin = time.monotonic()
         self._sinks = sinks
-        self._watch = watch or self._watch
-        for window in self._windows():
-            probabilities = self._look(window)
-            for trigger in self._associator.push(self._stack.push(probabilities)):
-                self._tell(trigger)
-        self._take_stock(begin)
-        return self.account
+        self._observer = observer or self._observer
+        for blocks, arrival in self.source:
+            self._lag.note(arrival)
+            for block in blocks:
+                self._observer.sampled(block)
+                self._pick(self._windows(self._resampled(self._gaps.push(block))))
+            self._pick(self._windows(self._resampled(self._gaps.wait(arrival))))
+            self._update_counts(begin)
+            self._observer.tick(self.counts)
+            self._lag.reading()
+        self._pick(self._windows(self._resampler.close()))
+        self._pick(self._windower.close())
+        self._update_counts(begin)
+        return self.counts
 
-    def _windows(self) -> Iterator[Window]:
-        for block in self._at_the_models_rate():
+    def _windows(self, resampled: Iterable[Block]) -> Iterator[Window]:
+        """Yield the windows that blocks complete and that the machine has time for."""
+        for block in resampled:
             for window in self._windower.push(block):
-                if self._pace.takes(window, self._lag_seconds()):
+                if self._shedder.takes(window, self._lag.seconds):
                     yield window
-        yield from self._windower.close()
 
-    def _at_the_models_rate(self) -> Iterator[Block]:
-        for block in self._contiguous():
+    def _resampled(self, contiguous: Iterable[Block]) -> Iterator[Block]:
+        for block in contiguous:
             yield from self._resampler.push(block)
-        yield from self._resampler.close()
 
-    def _contiguous(self) -> Iterator[Block]:
-        begin, read_ns, asked_ns = time.monotonic(), 0, time.monotonic_ns()
-        heard_ns: int | None = None
-        losses = 0
-        for data, arrival in self._source:
-            if self._source.losses != losses:
-                losses = self._source.losses
-                self._decoder.restart()
-            # What was there when asked for may have come right after the time before.
-            at_once = arrival.monotonic_ns - asked_ns < AT_ONCE_NS
-            self._waiting_since_ns = read_ns if at_once and read_ns else arrival.monotonic_ns
-            read_ns = arrival.monotonic_ns
-            for packet in self._decoder.feed(data):
-                self._sensor.push(packet)
-                block = self._assembler.push(packet, arrival)
-                if block is not None:
-                    heard_ns = arrival.monotonic_ns
-                    self._watch.sampled(block)
-                    yield from self._gaps.push(block)
-            if heard_ns is not None and arrival.monotonic_ns - heard_ns > SILENCE_NS:
-                yield from self._gaps.fall_silent()
-            if self._assembler.introduced:
-                self._introduction.settle()
-            else:
-                self._introduction.wait(arrival)
-            self._take_stock(begin)
-            self._watch.tick(self.account)
-            asked_ns = time.monotonic_ns()
+    def _pick(self, windows: Iterable[Window]) -> None:
+        for window in windows:
+            for trigger in self._associator.push(self._stack.push(self._score(window))):
+                self._emit(trigger)
 
-    def _look(self, window: Window) -> Probabilities:
+    def _score(self, window: Window) -> Probabilities:
         begin = time.perf_counter()
         values = self._detector(prepare(window.samples, self._spec))[-len(window.samples) :]
         seconds = time.perf_counter() - begin
-        self.account.inference_seconds += seconds
-        self.account.windows_scored += 1
+        self.counts.inference_seconds += seconds
+        self.counts.windows_scored += 1
         probabilities = Probabilities(window, values, seconds * 1000)
-        self._watch.inferred(probabilities, self._lag_seconds())
+        self._observer.inferred(probabilities, self._lag.seconds)
         return probabilities
 
-    def _lag_seconds(self) -> float:
-        """Longest that the samples in hand can have been waiting."""
-        return (time.monotonic_ns() - self._waiting_since_ns) / NANOSECONDS
-
-    def _tell(self, trigger: Trigger) -> None:
-        hello = self._assembler.hello
-        assert hello is not None
-        message = self._node.message(trigger, hello.channels, hello.rate_hz, time.monotonic_ns())
-        self.account.messages += 1
-        self.account.events += trigger.type == "new"
+    def _emit(self, trigger: Trigger) -> None:
+        instrument = self.source.instrument
+        assert instrument is not None
+        message = self.node.message(trigger, instrument, time.monotonic_ns())
+        self.counts.messages += 1
+        self.counts.events += trigger.type == "new"
         for sink in self._sinks:
             sink.write(message)
 
-    def _take_stock(self, begin: float) -> None:
-        self.account.losses = self._decoder.losses
-        self.account.stream = self._gaps.counts
-        self.account.sensor = self._sensor.health
-        self.account.packets_unannounced = self._assembler.unannounced
-        self.account.windows_skipped = self._pace.skipped
-        self.account.hop_factor = self._pace.factor
-        self.account.wall_seconds = time.monotonic() - begin
+    def _update_counts(self, begin: float) -> None:
+        self.counts.source = self.source.counts
+        self.counts.stream = self._gaps.counts
+        self.counts.windows_skipped = self._shedder.skipped
+        self.counts.hop_factor = self._shedder.factor
+        self.counts.wall_seconds = time.monotonic() - begin

@@ -1,4 +1,4 @@
-"""One event while it lives: its picks, how far detection carries it, and what is told of it."""
+"""One event: its picks, how long detection lasts, and which messages it causes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_PICK_SECONDS = 0.75
 SAME_ONSET_SECONDS = 0.3
 """A P and an S peak nearer than this are one arrival, of the likelier phase."""
 MOVED_SECONDS = 0.1
-"""A pick that moved this far is told in an update."""
+"""A pick that moved this far causes an update."""
 SETTLING_SECONDS = 0.05
 """A peak this near to the edge of what has been confirmed may still be rising."""
 BEFORE_P_SECONDS = 0.5
@@ -28,7 +28,7 @@ BEFORE_P_SECONDS = 0.5
 MISSING_S_SECONDS = 10.0
 """An event without an S stays open at least this long."""
 MISSING_P_SECONDS = 20.0
-"""An event without a P does: a weak P is sure only with much signal behind it."""
+"""An event without a P stays open this long: a weak P is confirmed late."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Event:
     peak_sample: int
     opened_sample: int
     detection_probability: float = 0.0
-    told: dict[Phase, Pick] = field(default_factory=dict)
+    reported: dict[Phase, Pick] = field(default_factory=dict)
     sequence: int = 0
     open: bool = True
 
@@ -103,12 +103,12 @@ class Event:
         return max(pick.sample for pick in self.picks.values())
 
     def follow(self, first_sample: int, confirmed: Curves, limits: Limits) -> None:
-        """Carry the end on while detection stays above half its threshold.
+        """Extend the event while detection stays above half its threshold.
 
         Args:
             first_sample: Of the curves.
             confirmed: The curves.
-            limits: Detection's threshold, and the quiet that breaks it off.
+            limits: Detection's threshold, and the quiet that ends it.
         """
         self.start_sample = min(pick.sample for pick in self.picks.values())
         begin = max(0, self.start_sample - first_sample)
@@ -131,20 +131,21 @@ class Event:
         if self.start_sample <= first_sample:
             return True
         waits = [wait for phase, wait in limits.missing.items() if phase not in self.picks]
-        # A pick that was sure only late leaves as much time for the other as a prompt one.
+        # A pick that was confirmed late leaves as much time for the other as a prompt one.
         if waits and now - max(self.last_pick_sample, self.opened_sample) < max(waits):
             return False
         return now - self.end_sample >= limits.quiet
 
-    def tell(self, stacked: Stacked, over: bool, limits: Limits) -> list[Trigger]:
-        """Say what is new: it is there, its picks changed, it is over."""
+    def triggers(self, stacked: Stacked, over: bool, limits: Limits) -> list[Trigger]:
+        """Return what is new of the event: it opened, its picks changed, it is over."""
         changed = any(
-            phase not in self.told or abs(self.told[phase].sample - pick.sample) >= limits.moved
+            phase not in self.reported
+            or abs(self.reported[phase].sample - pick.sample) >= limits.moved
             for phase, pick in self.picks.items()
         )
         triggers = []
         if changed:
-            triggers.append(self._trigger("update" if self.told else "new", stacked))
+            triggers.append(self._trigger("update" if self.reported else "new", stacked))
         if over:
             triggers.append(self._trigger("end", stacked))
             self.open = False
@@ -163,6 +164,6 @@ class Event:
             window=stacked.window,
             inference_ms=stacked.inference_ms,
         )
-        self.told = dict(self.picks)
+        self.reported = dict(self.picks)
         self.sequence += 1
         return trigger

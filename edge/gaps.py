@@ -1,4 +1,4 @@
-"""Blocks as they come -> blocks that follow each other: short gaps bridged, long ones marked."""
+"""Make blocks contiguous: bridge short gaps, end a segment at long ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .dating.arrivals import Arrival
 from .settings.node import WindowSettings
 from .types import Block
+
+SILENCE_NS = 30_000_000_000
+"""After this long without samples the partial window is scored and open events are closed."""
 
 
 @dataclass
 class StreamCounts:
-    """What the stream went through, for the health record; samples at the sensor's own rate."""
+    """Samples and gaps of the stream, at the sensor's own rate."""
 
     samples: int = 0
     seconds: float = 0.0
@@ -24,14 +28,14 @@ class StreamCounts:
 
 
 class GapPolicy:
-    """Makes segments, stretches of the stream within which each sample follows the one before.
+    """Makes segments: stretches of the stream within which each sample follows the one before.
 
     A gap of at most `fill_seconds` is bridged by a straight line. A longer one, a change of the
-    sampling rate or a long silence ends the segment. What comes again, or late into a place that
-    was bridged, is left out.
+    sampling rate or a long silence ends the segment. Repeated samples, and late ones whose place
+    was bridged already, are dropped.
 
     Args:
-        settings: The policy.
+        settings: The longest gap that is bridged.
     """
 
     def __init__(self, settings: WindowSettings) -> None:
@@ -40,10 +44,12 @@ class GapPolicy:
         self._segment = 0
         self._next = 0
         self._newest: Block | None = None
+        self._received_ns = 0
         self._silent = False
 
     def push(self, block: Block) -> Iterator[Block]:
-        """Take a block; yield it with its segment's number, and before it what bridges a gap."""
+        """Take a block; yield it with its segment's number, after one that bridges a gap."""
+        self._received_ns = block.received_ns
         if self._newest is None or block.rate_hz != self._newest.rate_hz:
             self._begin(block)
         missing = block.first_sample - self._next
@@ -67,9 +73,14 @@ class GapPolicy:
         self._next = block.first_sample + len(block.samples)
         yield replace(block, segment=self._segment)
 
-    def fall_silent(self) -> Iterator[Block]:
-        """End the segment though no block has come that says so: yield an empty one of the next."""
-        if self._newest is not None and not self._silent:
+    def wait(self, arrival: Arrival) -> Iterator[Block]:
+        """Call whenever samples, or none, came; after a silence yield an empty block once.
+
+        That block belongs to the next segment, so that the one before is closed.
+        """
+        if self._newest is None or self._silent:
+            return
+        if arrival.monotonic_ns - self._received_ns > SILENCE_NS:
             self._silent = True
             self._segment += 1
             end = _without(self._newest, len(self._newest.samples))
@@ -94,7 +105,7 @@ class GapPolicy:
 
 
 def _without(block: Block, samples: int) -> Block:
-    """A block but for its first samples."""
+    """Return the block without its first samples."""
     return replace(
         block,
         first_sample=block.first_sample + samples,

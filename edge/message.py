@@ -1,4 +1,4 @@
-"""A trigger as the line and the MQTT payload that leave the node: `event.schema.json`."""
+"""Write a trigger as the JSON that leaves the node, by `event.schema.json`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from importlib import metadata
 from ..models.shelf import Model
 from .settings.node import Settings, StationSettings
 from .trigger import thresholds_of
-from .types import NANOSECONDS, Message, Pick, Trigger
+from .types import NANOSECONDS, Instrument, Message, Pick, Trigger
 
 SCHEMA = 1
-"""Version of the message: fields are added, never renamed; this number tells when they are."""
+"""Version of the message: fields are added, never renamed; it grows with the fields."""
 
 Locate = Callable[[int], "tuple[str, int] | None"]
 """From a sample of a simulated timeline to (trace_name, sample within the trace)."""
@@ -25,7 +25,7 @@ class Node:
 
     Attributes:
         station: SEED codes.
-        model: What picked.
+        model: The picker.
         boot_id: New at every start of the program.
         locate: In simulation, finds a sample's trace; else None.
     """
@@ -42,7 +42,7 @@ class Node:
 
     @property
     def identity(self) -> Message:
-        """What tells its health records from others'."""
+        """What distinguishes its health records from those of other nodes."""
         codes = {"network": self.station.network, "station": self.station.station}
         return {**codes, "location": self.station.location, "boot_id": self.boot_id}
 
@@ -73,16 +73,14 @@ class Node:
     def message(
         self,
         trigger: Trigger,
-        channels: tuple[str, ...],
-        sensor_rate_hz: float,
+        instrument: Instrument,
         now_monotonic_ns: int,
     ) -> Message:
         """Write a trigger out.
 
         Args:
-            trigger: What the associator says.
-            channels: The sensor's channel codes.
-            sensor_rate_hz: At which it samples.
+            trigger: From the associator.
+            instrument: What sent the samples.
             now_monotonic_ns: The host's monotonic clock, for the latency.
         """
         window = trigger.window
@@ -99,10 +97,10 @@ class Node:
             "network": self.station.network,
             "station": self.station.station,
             "location": self.station.location,
-            "channels": list(channels),
+            "channels": list(instrument.channels),
             "trace_id": self.trace_id,
             "sampling_rate_hz": window.rate_hz,
-            "sensor_rate_hz": sensor_rate_hz,
+            "sensor_rate_hz": instrument.rate_hz,
             "start_time": utc_text(first.time_ns),
             "start_time_ns": first.time_ns,
             "end_time": utc_text(window.time_ns(trigger.end_sample)),
@@ -129,7 +127,7 @@ class Node:
 
     def _pick(self, pick: Pick, trigger: Trigger) -> Message:
         window = trigger.window
-        told: Message = {
+        written: Message = {
             "phase": pick.phase,
             "time": utc_text(pick.time_ns),
             "time_ns": pick.time_ns,
@@ -140,8 +138,8 @@ class Node:
         }
         place = self.locate(pick.sample) if self.locate else None
         if place is not None:
-            told["sim"] = {"trace_name": place[0], "sample": place[1]}
-        return told
+            written["sim"] = {"trace_name": place[0], "sample": place[1]}
+        return written
 
 
 def utc_text(time_ns: int) -> str:

@@ -1,22 +1,55 @@
-"""Windows -> those that are scored: all of them, or fewer where the machine cannot keep up."""
+"""Decide which windows are scored: all, or fewer where the machine cannot keep up."""
 
 from __future__ import annotations
 
+import time
+
 from ..models.spec import ModelSpec, Thresholds
+from .dating.arrivals import Arrival
 from .settings.node import WindowSettings
 from .settings.validation import check
-from .types import Window
+from .types import NANOSECONDS, Window
 
 EASE_SECONDS = 60.0
 """After this much data without lag the hop is halved again."""
+AT_ONCE_NS = 1_000_000
+"""A read that took no longer found its bytes waiting."""
 
 
-class Pace:
-    """Sheds the oldest work by a rule, never silently: what it leaves out is counted.
+class Lag:
+    """Measures how long the samples in hand can have been waiting, by the host's monotonic clock.
+
+    Bytes that a read finds at once may have come right after the read before.
+    """
+
+    def __init__(self) -> None:
+        self._asked_ns = time.monotonic_ns()
+        self._read_ns = 0
+        self._waiting_since_ns = 0
+
+    def note(self, arrival: Arrival) -> None:
+        """Take the time of a read."""
+        at_once = arrival.monotonic_ns - self._asked_ns < AT_ONCE_NS
+        waited = at_once and self._read_ns > 0
+        self._waiting_since_ns = self._read_ns if waited else arrival.monotonic_ns
+        self._read_ns = arrival.monotonic_ns
+
+    def reading(self) -> None:
+        """Note that the next read begins now."""
+        self._asked_ns = time.monotonic_ns()
+
+    @property
+    def seconds(self) -> float:
+        """Longest that the samples in hand can have been waiting."""
+        return (time.monotonic_ns() - self._waiting_since_ns) / NANOSECONDS
+
+
+class LoadShedder:
+    """Leaves out windows by a rule where the machine is too slow, and counts them.
 
     When a window comes up later than the limit, the hop doubles, and windows are left out until one
-    is less than half as late. However late, no stretch is left out that would then have been seen
-    less often than a pick must be, and the window that ends a segment is scored.
+    is less than half as late. However late, every sample is scored as often as a pick needs, and
+    the window that ends a segment is scored.
 
     Args:
         limit_seconds: Lag beyond which windows are left out.
@@ -44,8 +77,8 @@ class Pace:
     @classmethod
     def of(
         cls, settings: WindowSettings, thresholds: Thresholds, spec: ModelSpec, *, live: bool
-    ) -> Pace:
-        """Make one for a node; where the stream waits for the chain there is no lag to bound.
+    ) -> LoadShedder:
+        """Make one for a node; a stream that waits for the chain has no lag to bound.
 
         Raises:
             SettingsError: The hop is so long that no pick could ever be confirmed.

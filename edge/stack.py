@@ -1,4 +1,4 @@
-"""Probabilities of overlapping windows -> their mean, sample by sample."""
+"""Average the probabilities of overlapping windows, sample by sample."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from .types import Probabilities, Window
 
 NEW_EDGE_SECONDS = 5.0
-"""Signal after a sample that gives a window's word on it full weight."""
+"""A sample at least this far from the window's end gets full weight."""
 OLD_EDGE_SECONDS = 2.0
-"""Signal before a sample that does."""
+"""A sample at least this far from the window's start gets full weight."""
 LEAST_WEIGHT = 0.05
 """Weight at the very edges."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """What all windows so far say of the newest stretch.
+    """Mean of all windows so far, on the samples of the newest one.
 
     Attributes:
         window: The newest window; `values` and `seen` lie on its samples.
@@ -35,11 +35,11 @@ class Stacked:
 
 
 class Stack:
-    """Weighted running mean over windows, done as the windows come.
+    """Weighted running mean over windows.
 
-    A network sees a sample best with signal on both sides of it, so its word counts less near a
-    window's edges; a new arrival is judged by what there is, and judged better every hop. A
-    sample's mean is final once the sample has left the window. A new segment starts anew.
+    A network scores a sample best with signal on both sides of it, so weights are small near a
+    window's edges. A new arrival gets its first score at once and better ones every hop. The mean
+    of a sample is final once the sample has left the window. A new segment starts from zero.
 
     Args:
         length: Samples of a full window.

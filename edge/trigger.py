@@ -1,8 +1,8 @@
-"""Stacked probabilities -> picks -> one event with its messages; everything in data time.
+"""Turn stacked probabilities into picks, events and their messages; all in data time.
 
-An event opens with a P that has stood long enough and that detection supports, or with an S that
-has waited in vain for its P. It takes the S that follows, moves its picks as the stack settles, and
-ends when detection has been quiet. A pick belongs to one event only.
+An event opens with a P that is confirmed and that detection supports, or with an S whose P has not
+come in time. It takes the S that follows, moves its picks as the stack settles, and ends when
+detection has been quiet. A pick belongs to one event only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLUMNS: dict[Phase, int] = {"P": 1, "S": 2}
 
 
 def thresholds_of(settings: TriggerSettings, spec: ModelSpec) -> Thresholds:
-    """Take the preset from the card, and what the settings say otherwise.
+    """Return the preset on the card, with the thresholds that the settings override.
 
     Raises:
         SettingsError: The card has no such preset.
@@ -42,7 +42,7 @@ def thresholds_of(settings: TriggerSettings, spec: ModelSpec) -> Thresholds:
 
 
 class Associator:
-    """Keeps the events of one station; push what the stack gives, in order.
+    """Keeps the events of one station; push each result of the stack, in order.
 
     Args:
         settings: Thresholds and durations.
@@ -64,7 +64,7 @@ class Associator:
         self._segment = -1
 
     def push(self, stacked: Stacked) -> list[Trigger]:
-        """Return the messages that this window gives rise to, oldest event first."""
+        """Return the messages that this window causes, oldest event first."""
         window, limits = stacked.window, self._limits
         if window.segment != self._segment:
             self._segment = window.segment
@@ -79,13 +79,13 @@ class Associator:
         p_picks = self._refresh(self._likelier(p_peaks, s_peaks))
         s_picks = self._refresh(self._likelier(s_peaks, p_peaks))
         self._open_with_p(p_picks, window.first_sample, confirmed, now)
-        lone = self._attach_s(s_picks)
-        ripe = now if window.closes_segment else now - limits.s_alone
-        lone = [pick for pick in lone if pick.sample <= ripe]
-        self._open_with_s(lone, window.first_sample, confirmed, now)
-        triggers = self._tell(stacked, confirmed, now)
-        # A pick that is leaving the window leaves its flank behind, which is no pick of its own,
-        # and an event that is leaving it the later peaks that it had no use for.
+        unclaimed = self._attach_s(s_picks)
+        s_alone_cutoff = now if window.closes_segment else now - limits.s_alone
+        unclaimed = [pick for pick in unclaimed if pick.sample <= s_alone_cutoff]
+        self._open_with_s(unclaimed, window.first_sample, confirmed, now)
+        triggers = self._triggers(stacked, confirmed, now)
+        # Closed events are kept while their picks' flanks and unused later peaks are still in the
+        # window: these must not open new events.
         gone = window.first_sample - max(limits.same_pick, limits.refractory)
         self._events = [event for event in self._events if event.open or event.end_sample > gone]
         return triggers
@@ -144,9 +144,9 @@ class Associator:
         for pick in picks:
             if self._too_near(pick) or not self._supported(pick, first_sample, confirmed):
                 continue
-            widow = self._s_without_p(pick)
-            if widow is not None:
-                widow.picks["P"] = pick
+            event_without_p = self._s_without_p(pick)
+            if event_without_p is not None:
+                event_without_p.picks["P"] = pick
             else:
                 self._open(pick, now)
 
@@ -214,12 +214,12 @@ class Associator:
 
     # -- from events to messages ---------------------------------------------------------------
 
-    def _tell(self, stacked: Stacked, confirmed: Curves, now: int) -> list[Trigger]:
+    def _triggers(self, stacked: Stacked, confirmed: Curves, now: int) -> list[Trigger]:
         window, triggers = stacked.window, []
         self._events.sort(key=lambda event: event.start_sample)
         for event in self._events:
             if event.open:
                 event.follow(window.first_sample, confirmed, self._limits)
                 over = event.is_over(window.first_sample, now, self._limits)
-                triggers += event.tell(stacked, over or window.closes_segment, self._limits)
+                triggers += event.triggers(stacked, over or window.closes_segment, self._limits)
         return triggers

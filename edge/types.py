@@ -31,6 +31,19 @@ class ClockState:
     error_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class Instrument:
+    """What sends the samples.
+
+    Attributes:
+        channels: SEED channel codes, in the sensor's own order.
+        rate_hz: Its sampling rate.
+    """
+
+    channels: tuple[str, ...]
+    rate_hz: float
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """Samples as they come from the sensor, in order.

@@ -6,7 +6,6 @@ import ctypes
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Protocol
 
@@ -66,26 +65,6 @@ class Clock(Protocol):
     @property
     def state(self) -> ClockState:
         """How good that is."""
-
-
-class SimClock:
-    """The timeline's own time: sample 0 was taken at `start_ns`."""
-
-    def __init__(self, start_ns: int, rate_hz: float) -> None:
-        self._start_ns = start_ns
-        self._rate_hz = rate_hz
-        self.rate_factor = 1.0
-        self.state = ClockState(source="sim", synced=True)
-
-    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
-        """Arrival says nothing of a recording."""
-
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Nor does the player's tick."""
-
-    def time_ns(self, sample: int) -> int:
-        """UTC of a sample."""
-        return self._start_ns + round(sample * NANOSECONDS / self._rate_hz)
 
 
 class HostClock:
@@ -203,51 +182,6 @@ class HostClock:
             if late > self._line.at(sample):
                 points.pop()
         return _fit(points)
-
-
-class ReplayClock:
-    """A host's clock for a recording that is played faster than life: time runs as much faster.
-
-    Args:
-        rate_hz: Nominal sampling rate.
-        speed: Multiple of real time.
-    """
-
-    def __init__(self, rate_hz: float, speed: float) -> None:
-        self._clock = HostClock(rate_hz)
-        self._speed = speed
-
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """The player's tick is not the recording's."""
-
-    def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
-        """Learn from an arrival as if it had been in the recording's own time."""
-        monotonic_ns = round(arrival.monotonic_ns * self._speed)
-        self._clock.observe(
-            next_sample, Arrival(monotonic_ns, replayed_ns(arrival.utc_ns, self._speed))
-        )
-
-    def time_ns(self, sample: int) -> int:
-        """UTC of a sample in the recording's own time."""
-        return self._clock.time_ns(sample)
-
-    @property
-    def rate_factor(self) -> float:
-        """As the host's."""
-        return self._clock.rate_factor
-
-    @property
-    def state(self) -> ClockState:
-        """As the host's."""
-        return self._clock.state
-
-
-def replayed_ns(utc_ns: int, speed: float) -> int:
-    """Return what time it is in a replay that began with this month, for whoever asks when."""
-    now = datetime.fromtimestamp(utc_ns // NANOSECONDS, UTC)
-    month = datetime(now.year, now.month, 1, tzinfo=UTC)
-    month_ns = round(month.timestamp()) * NANOSECONDS
-    return month_ns + round((utc_ns - month_ns) * speed)
 
 
 _Arrived = tuple[int, float]

@@ -17,7 +17,7 @@ from ..assemble import columns_of
 from ..health.metrics import Metrics
 from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
-from ..run_counts import Account
+from ..run_counts import RunCounts
 from ..settings.node import SettingsError, WaveformSettings
 from ..types import NANOSECONDS, Block, Message, Probabilities
 from .file import NO_ROOM, OutputError
@@ -112,7 +112,7 @@ class Waveforms:
     def inferred(self, probabilities: Probabilities, lag_seconds: float) -> None:
         """Do nothing."""
 
-    def tick(self, account: Account) -> None:
+    def tick(self, account: RunCounts) -> None:
         """Do nothing."""
 
     def write(self, message: Message) -> None:

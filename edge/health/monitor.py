@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ... import EqedgeError
 from ..delivery.outputs import Delivery
-from ..run_counts import Account
+from ..run_counts import RunCounts
 from ..settings.node import HealthSettings
-from ..sources import Source
+from ..sources import BlockSource
 from ..types import Block, Message, Probabilities
 from .liveness import Liveness, Pulse, State, liveness
 from .metrics import Metrics, health_record, prometheus_text
@@ -54,7 +54,7 @@ class Vitals:
         self,
         settings: HealthSettings,
         identity: Message,
-        source: Source,
+        source: BlockSource,
         delivery: Delivery,
         notice: Callable[[str], None],
         *,
@@ -100,7 +100,7 @@ class Vitals:
         self._lag_seconds = max(self._lag_seconds, lag_seconds)
         self.metrics.inference_duration_seconds = round(probabilities.inference_ms / 1000, 6)
 
-    def tick(self, account: Account) -> None:
+    def tick(self, counts: RunCounts) -> None:
         """Judge the stages; feed the watchdog, tell, rescue, as it is time.
 
         Raises:
@@ -121,9 +121,9 @@ class Vitals:
         if now >= self._next_record:
             self._next_record = now + self._settings.interval_seconds
             self._delivery.retry()
-            self._report(now, account)
+            self._report(now, counts)
         if self._state.worst is State.FAILED:
-            self._report(now, account)
+            self._report(now, counts)
             stuck = [name for name, state in self._state.stages.items() if state is State.FAILED]
             raise NodeStuck(f"{', '.join(stuck)} stood still and nothing helped; start it again")
 
@@ -154,8 +154,8 @@ class Vitals:
             self._notice(f"no samples; the source is opened anew, attempt {self._state.attempt}")
             self._source.reopen()
 
-    def _report(self, now: float, account: Account) -> None:
-        self._measure(now, account)
+    def _report(self, now: float, counts: RunCounts) -> None:
+        self._measure(now, counts)
         time_text = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
         record = health_record(self._identity, time_text, self.metrics, self._state)
         labels = {name: str(self._identity[name]) for name in ("network", "station")}
@@ -169,34 +169,34 @@ class Vitals:
             f"{self.metrics.windows_skipped_total} windows left out"
         )
 
-    def _measure(self, now: float, account: Account) -> None:
-        metrics, stream, losses = self.metrics, account.stream, account.losses
+    def _measure(self, now: float, counts: RunCounts) -> None:
+        metrics, stream, losses = self.metrics, counts.stream, counts.source.losses
         metrics.uptime_seconds = round(now - self._began, 3)
         metrics.samples_total = stream.samples
         metrics.samples_lost_total = stream.samples_lost
         metrics.gaps_total = stream.gaps
         metrics.frames_crc_errors_total = losses.crc_errors
         metrics.frames_seq_lost_total = max(0, losses.sequence_lost)
-        sensor = account.sensor
+        sensor = counts.source.sensor
         metrics.sensor_samples_dropped_total = sensor.samples_dropped
         metrics.sensor_adc_faults_total = sensor.adc_faults
         metrics.sensor_adc_ok = sensor.adc_ok
         metrics.sensor_temperature_celsius = sensor.temperature_celsius
         metrics.sensor_supply_volts = sensor.supply_volts
-        metrics.windows_total = account.windows_scored
-        metrics.windows_skipped_total = account.windows_skipped
-        metrics.hop_factor = account.hop_factor
+        metrics.windows_total = counts.windows_scored
+        metrics.windows_skipped_total = counts.windows_skipped
+        metrics.hop_factor = counts.hop_factor
         metrics.source_reopened_total = self._reopened
-        metrics.events_total = account.events
-        metrics.messages_total = account.messages
+        metrics.events_total = counts.events
+        metrics.messages_total = counts.messages
         metrics.data_latency_seconds = metrics.clock_offset_seconds
         metrics.lag_seconds = round(self._lag_seconds, 4)
         self._lag_seconds = 0.0
         then, scoring = self._scoring_before
-        self._scoring_before = (now, account.inference_seconds)
-        metrics.inference_seconds_total = round(account.inference_seconds, 3)
+        self._scoring_before = (now, counts.inference_seconds)
+        metrics.inference_seconds_total = round(counts.inference_seconds, 3)
         if now > then:
-            metrics.inference_rtf = round((account.inference_seconds - scoring) / (now - then), 5)
+            metrics.inference_rtf = round((counts.inference_seconds - scoring) / (now - then), 5)
         metrics.resident_memory_bytes = _resident_bytes()
         metrics.health_errors_total = self._files.errors
         metrics.notify_unsent_total = self._notifier.unsent

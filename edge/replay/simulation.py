@@ -1,4 +1,4 @@
-"""`--sim`: a STEAD file as a live station, and the account of how its labels were met."""
+"""Play a STEAD file as a live station (`--sim`), and score the picks against its labels."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from threading import Event
 
 from ..resample import same_rate
-from ..run_counts import Account
-from ..sources import SimSource
+from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
 from .playlist import Playlist, choose
 from .scoreboard import Scoreboard, score
+from .source import SimSource
 from .stead import SteadError, SteadFile, TraceError, parse_time
 from .timeline import Timeline
 
@@ -30,7 +30,7 @@ class Simulation:
         seed: Of the choice, and of the noise between traces.
         spacing_seconds: Noise between traces.
         speed: Multiple of real time, None for as fast as possible.
-        rate_hz: What the model wants.
+        rate_hz: The model's sampling rate.
         stop: Set to end it.
 
     Raises:
@@ -106,20 +106,20 @@ class Simulation:
         played = [p for p in self.timeline.placements if p.end_sample <= samples]
         return score(played, self._messages, self._rate_hz)
 
-    def report(self, account: Account) -> list[str]:
-        """Say for people what was played, found and how fast."""
-        seconds = account.stream.seconds
-        board = self.scoreboard(account.stream.samples)
+    def report(self, counts: RunCounts) -> list[str]:
+        """Return lines for people: what was played, what was found, how fast."""
+        seconds = counts.stream.seconds
+        board = self.scoreboard(counts.stream.samples)
         odd = [*self.playlist.passed_over, *self.playlist.remarks]
-        windows = max(account.windows_scored, 1)
+        windows = max(counts.windows_scored, 1)
         return [
             *odd[:10],
             *([f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []),
             f"played {board.traces} traces, {seconds / 3600:.2f} h of data, through "
-            f"{account.losses.frames_ok} frames ({account.losses.frames_bad} bad, "
-            f"{account.losses.sequence_lost} lost), {account.stream.gaps} gaps",
+            f"{counts.source.losses.frames_ok} frames ({counts.source.losses.frames_bad} bad, "
+            f"{counts.source.losses.sequence_lost} lost), {counts.stream.gaps} gaps",
             *board.lines(seconds),
-            f"speed    {seconds / max(account.wall_seconds, 1e-9):.0f} times real time; "
-            f"{account.windows_scored} windows ({account.windows_skipped} left out to keep up), "
-            f"{account.inference_seconds / windows * 1000:.2f} ms each for preparation and network",
+            f"speed    {seconds / max(counts.wall_seconds, 1e-9):.0f} times real time; "
+            f"{counts.windows_scored} windows ({counts.windows_skipped} left out to keep up), "
+            f"{counts.inference_seconds / windows * 1000:.2f} ms each for preparation and network",
         ]

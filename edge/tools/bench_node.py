@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -22,12 +21,10 @@ from ... import EqedgeError
 from ...firmware_bridge.packets import Hello
 from ...firmware_bridge.virtual import VirtualSensor
 from ...models.shelf import Model
-from ..daemon import Daemon
-from ..message import Node
+from ..node import Replay, daemon_of
 from ..replay.sample import write_sample
-from ..replay.simulation import Simulation
 from ..replay.synthetic import earthquake
-from ..settings.node import Settings, StationSettings
+from ..settings.node import Settings
 
 SPEED = 60.0
 """Times real time at which a node is fed; an hour passes in a minute."""
@@ -134,33 +131,18 @@ def replay(model: Model) -> ReplayCost:
     with tempfile.TemporaryDirectory(prefix="eqedge-bench-") as name:
         path = Path(name) / "sample.hdf5"
         write_sample(path, events=REPLAYED_TRACES, noise_traces=0, seed=1)
-        simulation = Simulation(
-            path,
-            labels=None,
-            traces=None,
-            seed=0,
-            spacing_seconds=30.0,
-            speed=None,
-            rate_hz=model.spec.sampling_rate_hz,
-            stop=Event(),
-        )
-        with simulation:
-            node = Node(StationSettings(), model, secrets.token_hex(4), simulation.locate)
-            daemon = Daemon(Settings(), model, simulation.source, node, _say_nothing)
+        with Replay(path).open(model.spec.sampling_rate_hz, Event()) as simulation:
+            daemon = daemon_of(Settings(), model, simulation.source, live=False)
             began = time.process_time()
-            account = daemon.run([])
+            counts = daemon.run([])
             cpu_seconds = time.process_time() - began
-    seconds = account.stream.seconds
+    seconds = counts.stream.seconds
     return ReplayCost(
         data_seconds=seconds,
-        windows_per_second=account.windows_scored / account.wall_seconds,
-        times_real_time=seconds / account.wall_seconds,
+        windows_per_second=counts.windows_scored / counts.wall_seconds,
+        times_real_time=seconds / counts.wall_seconds,
         times_cpu_time=seconds / cpu_seconds,
     )
-
-
-def _say_nothing(line: str) -> None:
-    """Swallow it."""
 
 
 def _watch(

@@ -130,7 +130,7 @@ def _port_trouble(error: PortError) -> Check:
 
 def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
     """Wait for an introduction, then count samples; return how many came."""
-    source = SerialSource(port, Event(), notice=lambda line: None)
+    source = SerialSource(port, Event())
     deadline = time.monotonic() + SENSOR_SECONDS
     asked = -10.0
     heard = 0
@@ -138,7 +138,7 @@ def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
     while time.monotonic() < (counting_until or deadline):
         if assembler.hello is None and time.monotonic() - asked > 2.0:
             asked = time.monotonic()
-            source.ask_who()
+            source.identify()
         for packet in decoder.feed(port.read(0.2)):
             assembler.push(packet, now())
             if isinstance(packet, Samples) and counting_until is not None:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
 from eqedge.edge.daemon import Daemon
-from eqedge.edge.dating.arrivals import Arrival, HostClock, SimClock
-from eqedge.edge.health.sensor import SensorHealth
+from eqedge.edge.dating.arrivals import Arrival, HostClock
+from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.message import Node
-from eqedge.edge.run_counts import Watches
+from eqedge.edge.run_counts import Observers
+from eqedge.edge.sensor_status import SensorHealth
 from eqedge.edge.settings.node import Settings, SettingsError, TriggerSettings, WindowSettings
 from eqedge.edge.sources import SerialSource
+from eqedge.edge.wire import WireSource
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Status
 from eqedge.firmware_bridge.port import Port, PortState
@@ -35,7 +37,7 @@ class Bytes:
 
     def __init__(self, portions, gap_s=0.0):
         self.portions = portions
-        self.asked = 0
+        self.requests = 0
         self._gap_ns = round(gap_s * 1e9)
 
     def __iter__(self):
@@ -47,9 +49,9 @@ class Bytes:
         """Sample 0 was taken at 0."""
         return SimClock(0, hello.rate_hz)
 
-    def ask_who(self):
-        """Count the questions."""
-        self.asked += 1
+    def identify(self):
+        """Count the requests."""
+        self.requests += 1
 
 
 class Kept:
@@ -66,14 +68,18 @@ class Kept:
         """Nothing is pending."""
 
 
-def run(model, portions, configured=None, said=None, gap_s=0.0):
-    """Run the chain; return (messages, account, source)."""
+def daemon(model, source, configured=None, *, live=False):
+    """Return the chain behind a source of bytes."""
     configured = configured or Settings()
-    source, kept = Bytes(portions, gap_s), Kept()
     node = Node(configured.station, model, "boot")
-    notice = said.append if said is not None else lambda line: None
-    account = Daemon(configured, model, source, node, notice).run([kept])
-    return kept.messages, account, source
+    return Daemon(configured, model, WireSource(source, RATE), node, live=live)
+
+
+def run(model, portions, configured=None, gap_s=0.0):
+    """Run the chain; return (messages, counts, source)."""
+    source, kept = Bytes(portions, gap_s), Kept()
+    counted = daemon(model, source, configured).run([kept])
+    return kept.messages, counted, source
 
 
 def wire(counts, channels=ENZ, samples_per_packet=50, rate=RATE, **more):
@@ -87,7 +93,7 @@ def wire(counts, channels=ENZ, samples_per_packet=50, rate=RATE, **more):
 
 
 def essence(messages):
-    """Return what a message says of the ground, without how long it took to say."""
+    """Return the messages without their latency."""
     return [{k: v for k, v in m.items() if k != "latency_ms"} for m in messages]
 
 
@@ -102,24 +108,24 @@ def picks(messages):
 
 @pytest.fixture(scope="module")
 def undisturbed(model, stream):
-    """What the chain says of the stream when nothing goes wrong."""
-    messages, account, _ = run(model, wire(stream[0]))
-    return messages, account
+    """Messages and counts of the stream when nothing goes wrong."""
+    messages, counted, _ = run(model, wire(stream[0]))
+    return messages, counted
 
 
 def test_an_earthquake_becomes_one_event(undisturbed, stream):
     """`new` first, `end` last, one id, picks where the arrivals are."""
-    messages, account = undisturbed
+    messages, counted = undisturbed
     counts, p, s = stream
     assert (messages[0]["type"], messages[-1]["type"]) == ("new", "end")
     assert [m["sequence"] for m in messages] == list(range(len(messages)))
     (found,) = picks(messages)
     assert abs(found["P"] - p) <= 50
     assert abs(found["S"] - s) <= 50
-    assert account.events == 1
-    assert account.messages == len(messages)
-    assert account.stream.samples == len(counts)
-    assert account.windows_scored == (len(counts) - 6000) // 100 + 2
+    assert counted.events == 1
+    assert counted.messages == len(messages)
+    assert counted.stream.samples == len(counts)
+    assert counted.windows_scored == (len(counts) - 6000) // 100 + 2
 
 
 @settings(
@@ -146,9 +152,9 @@ def test_the_packets_size_does_not_matter(model, stream, undisturbed, samples_pe
 
 def test_duplicated_frames_change_nothing(model, stream, undisturbed):
     """Each packet comes twice; the second is dropped."""
-    messages, account, _ = run(model, [data for data in wire(stream[0]) for _ in range(2)])
+    messages, counted, _ = run(model, [data for data in wire(stream[0]) for _ in range(2)])
     assert essence(messages) == essence(undisturbed[0])
-    assert account.losses.duplicates > 0
+    assert counted.source.losses.duplicates > 0
 
 
 def test_a_few_lost_packets_are_bridged(model, stream):
@@ -157,14 +163,14 @@ def test_a_few_lost_packets_are_bridged(model, stream):
     packets = wire(counts)
     for lost in (30, 90, 200):
         packets[lost] = b""
-    messages, account, _ = run(model, packets)
-    assert account.stream.gaps == 0
-    assert account.stream.samples_lost == 150
-    assert account.losses.sequence_lost == 3
+    messages, counted, _ = run(model, packets)
+    assert counted.stream.gaps == 0
+    assert counted.stream.samples_lost == 150
+    assert counted.source.losses.sequence_lost == 3
     assert any(abs(found.get("P", 0) - p) <= 50 for found in picks(messages))
 
 
-class Scored(Watches):
+class Scored(Observers):
     """Remembers which stretches of which segment were scored."""
 
     def __init__(self):
@@ -198,29 +204,29 @@ def test_every_sample_is_scored(model, seconds, gap, rate, late):
         spans.append((at / rate, (at + n) / rate))
         portions.append(sensor.skip(round(gap * rate)))
         at += n + round(gap * rate)
-    watch, node = Scored(), Node(Settings().station, model, "boot")
+    observer = Scored()
     # every arrival is that of the machine's start: the samples have been waiting since
-    account = Daemon(Settings(), model, Bytes(portions), node, print, live=late).run([], watch)
+    counted = daemon(model, Bytes(portions), live=late).run([], observer)
     for segment, (begin, end) in enumerate(spans, 1):
         first, after = (int(np.ceil(edge * RATE - 1e-6)) for edge in (begin, end))
         covered = np.zeros(after - first, dtype=int)
-        for one, a, b in watch.stretches:
+        for one, a, b in observer.stretches:
             if one == segment:
                 assert first <= a < b <= after  # none lies across a gap
                 covered[a - first : b - first] += 1
         assert (covered >= 1).all()
         assert (covered[6000:-6000] >= 2).all()  # as often as a pick must have been seen
-    assert account.stream.gaps == len(seconds) - 1
+    assert counted.stream.gaps == len(seconds) - 1
     if late and max(seconds) > 62:
-        assert account.windows_skipped > 0
+        assert counted.windows_skipped > 0
 
 
 def test_a_long_gap_starts_anew(model, stream):
     """After ten lost seconds windows begin with the first sample behind them."""
     packets = wire(stream[0])
     del packets[60:80]
-    messages, account, _ = run(model, packets)
-    assert (account.stream.gaps, account.stream.samples_lost) == (1, 1000)
+    messages, counted, _ = run(model, packets)
+    assert (counted.stream.gaps, counted.stream.samples_lost) == (1, 1000)
     for message in messages:
         for pick in message["picks"]:
             assert not 3000 <= pick["time_ns"] // 10_000_000 - 50 < 3900
@@ -232,10 +238,10 @@ def test_corrupted_bytes_are_losses_not_errors(model, stream):
     rng = np.random.default_rng(3)
     for at in rng.integers(0, len(data), size=len(data) // 10_000):
         data[at] ^= 1 << int(rng.integers(8))
-    _, account, _ = run(model, [bytes(data)])
-    assert account.losses.frames_bad > 0
-    lost = account.stream.samples_lost
-    assert account.stream.samples + lost == len(stream[0])
+    _, counted, _ = run(model, [bytes(data)])
+    assert counted.source.losses.frames_bad > 0
+    lost = counted.stream.samples_lost
+    assert counted.stream.samples + lost == len(stream[0])
     assert lost < 0.02 * len(stream[0])
 
 
@@ -256,20 +262,20 @@ def test_turned_channels_are_the_same_seismogram(model, stream, undisturbed):
 def test_a_reboot_midway(model, stream, undisturbed):
     """The old boot's last window is scored, the new boot's samples are numbered after a gap."""
     counts, p, _ = stream
-    messages, account, _ = run(model, wire(counts[:3000], boot_id=1) + wire(counts, boot_id=2))
-    assert account.losses.boots == 1
-    assert account.stream.gaps == 1
+    messages, counted, _ = run(model, wire(counts[:3000], boot_id=1) + wire(counts, boot_id=2))
+    assert counted.source.losses.boots == 1
+    assert counted.stream.gaps == 1
     shift = 3000 + round(REBOOT_GAP_SECONDS * RATE)
     assert any(abs(found.get("P", 0) - p - shift) <= 50 for found in picks(messages))
 
 
 def test_a_lost_greeting_is_asked_for(model, stream):
-    """Samples nobody announced are counted, and the sensor is asked who it is until it says so."""
+    """Samples without a Hello are counted; the sensor gets requests until it sends one."""
     packets = wire(stream[0][:3000])
-    _, account, source = run(model, packets[1:], gap_s=0.5)
-    assert source.asked == 4
-    assert account.packets_unannounced == 20
-    assert account.stream.samples == 2000
+    _, counted, source = run(model, packets[1:], gap_s=0.5)
+    assert source.requests == 4
+    assert counted.source.packets_unannounced == 20
+    assert counted.stream.samples == 2000
 
 
 def test_a_sensor_of_another_rate(model):
@@ -289,14 +295,14 @@ def at_rate(counts, rate):
 
 @pytest.mark.parametrize("rate", [50.0, 62.5, 125.0, 200.0, 250.0, 500.0])
 def test_sensors_of_other_rates_give_the_same_picks(model, stream, undisturbed, rate):
-    """The same ground, sampled otherwise: one event, picks within 30 ms, and the rate is told."""
-    messages, account, _ = run(model, wire(at_rate(stream[0], rate), rate=rate))
+    """The same ground at another rate: one event, picks within 30 ms, the rate in the message."""
+    messages, counted, _ = run(model, wire(at_rate(stream[0], rate), rate=rate))
     (truth,), (found,) = picks(undisturbed[0]), picks(messages)
-    assert account.events == 1
+    assert counted.events == 1
     assert set(found) == set(truth)
     for phase, sample in truth.items():
         assert abs(found[phase] - sample) <= 3
-    assert account.stream.seconds == pytest.approx(len(stream[0]) / RATE, abs=0.02)
+    assert counted.stream.seconds == pytest.approx(len(stream[0]) / RATE, abs=0.02)
     assert {m["sensor_rate_hz"] for m in messages} == {rate}
     assert {m["sampling_rate_hz"] for m in messages} == {RATE}
 
@@ -318,65 +324,61 @@ def test_a_sensor_that_changes_its_rate(model, stream):
     """A new boot at another rate begins a new segment, and its earthquake is found too."""
     counts, _p, _ = stream
     second = wire(at_rate(counts, 200.0), rate=200.0, boot_id=2)
-    messages, account, _ = run(model, wire(counts, boot_id=1) + second)
-    assert account.events == 2
+    messages, counted, _ = run(model, wire(counts, boot_id=1) + second)
+    assert counted.events == 2
     before, after = picks(messages)
     shift = len(counts) + round(REBOOT_GAP_SECONDS * RATE)
     assert abs(after["P"] - before["P"] - shift) <= 3
 
 
-def test_nothing_but_noise_on_the_line(model):
-    """No event, no error, and the operator hears what it looks like."""
-    said = []
+def test_nothing_but_noise_on_the_line(model, caplog):
+    """No event, no error, and one warning with what the bytes look like."""
     rng = np.random.default_rng(0)
-    messages, account, source = run(
-        model, [rng.bytes(500) for _ in range(30)], said=said, gap_s=0.5
-    )
+    messages, counted, source = run(model, [rng.bytes(500) for _ in range(30)], gap_s=0.5)
     assert messages == []
-    assert account.stream.samples == 0
-    assert source.asked > 3
-    assert len(said) == 1
-    assert "probably the wrong speed" in said[0]
+    assert counted.stream.samples == 0
+    assert source.requests > 3
+    (line,) = caplog.messages
+    assert "probably the wrong speed" in line
 
 
-class Overheard(Bytes):
+class Followed(Bytes):
     """A source that notes, portion by portion, how many messages there are by then."""
 
     def __init__(self, portions, kept):
         super().__init__(portions, gap_s=0.5)
-        self.told = []
+        self.types_so_far = []
         self._kept = kept
 
     def __iter__(self):
         """Yield them."""
         for portion in super().__iter__():
             yield portion
-            self.told.append([message["type"] for message in self._kept.messages])
+            self.types_so_far.append([message["type"] for message in self._kept.messages])
 
 
 def test_a_sensor_that_falls_silent_leaves_no_event_open(model, stream):
     """Half a minute after its last sample its event is closed, once, not when the stream ends."""
     counts, p, _ = stream
     portions, kept = wire(counts[: p + 150]), Kept()
-    source = Overheard([*portions, *[b""] * 200], kept)
-    node = Node(Settings().station, model, "boot")
-    Daemon(Settings(), model, source, node, lambda line: None).run([kept])
-    assert source.told[-1].count("end") == 1
-    closed = next(at for at, types in enumerate(source.told) if "end" in types)
+    source = Followed([*portions, *[b""] * 200], kept)
+    daemon(model, source).run([kept])
+    assert source.types_so_far[-1].count("end") == 1
+    closed = next(at for at, types in enumerate(source.types_so_far) if "end" in types)
     assert 58 <= closed - len(portions) <= 62
 
 
 def test_less_than_a_window_is_looked_at(model, stream):
     """A stream that ends early is scored as far as it went."""
     counts, p, _ = stream
-    _, account, _ = run(model, wire(counts[p - 1000 : p + 2000]))
-    assert account.windows_scored == 1
+    _, counted, _ = run(model, wire(counts[p - 1000 : p + 2000]))
+    assert counted.windows_scored == 1
 
 
 def test_no_bytes_at_all(model):
-    """A source that ends at once leaves an empty account."""
-    messages, account, _ = run(model, [])
-    assert (messages, account.windows_scored) == ([], 0)
+    """A source that ends at once leaves an empty counted."""
+    messages, counted, _ = run(model, [])
+    assert (messages, counted.windows_scored) == ([], 0)
 
 
 HOUR_NS = 3600 * 10**9
@@ -421,8 +423,7 @@ def test_clock_steps_do_not_disturb_an_event(
     counts, p, _ = stream
     source = Live(wire(counts), before_ns, after_ns, p + offset)
     kept = Kept()
-    node = Node(Settings().station, model, "boot")
-    Daemon(Settings(), model, source, node, print).run([kept])
+    daemon(model, source).run([kept])
     expected = [{f["phase"]: f["probability"] for f in m["picks"]} for m in undisturbed[0]]
     assert [{f["phase"]: f["probability"] for f in m["picks"]} for m in kept.messages] == expected
     assert len({m["event_id"] for m in kept.messages}) == 1
@@ -456,15 +457,15 @@ def test_a_model_that_cannot_run_is_refused_before_the_source_is_touched(model):
         run(other, [])
 
 
-def test_what_the_sensor_says_of_itself_is_in_the_account(model):
+def test_what_the_sensor_reports_is_counted(model):
     """From the bytes of its Status packets on."""
-    told = [Status(0, 0, 7, 1), Status(0, 0, 19, 2, supply_volts=4.9, adc_ok=False)]
-    portions = [*wire(np.zeros((100, 3), np.int32)), *(frame(one.to_bytes()) for one in told)]
-    _, account, _ = run(model, portions)
-    assert account.sensor == SensorHealth(12, 1, False, None, 4.9)
+    reports = [Status(0, 0, 7, 1), Status(0, 0, 19, 2, supply_volts=4.9, adc_ok=False)]
+    portions = [*wire(np.zeros((100, 3), np.int32)), *(frame(one.to_bytes()) for one in reports)]
+    _, counted, _ = run(model, portions)
+    assert counted.source.sensor == SensorHealth(12, 1, False, None, 4.9)
 
 
-class UntilSamples(Watches):
+class UntilSamples(Observers):
     """Stops the source once so many samples have come, or two minutes have passed."""
 
     def __init__(self, stop, samples):
@@ -472,9 +473,9 @@ class UntilSamples(Watches):
         self._stop, self._samples = stop, samples
         self._until = time.monotonic() + 120
 
-    def tick(self, account):
-        """Look."""
-        if account.stream.samples >= self._samples or time.monotonic() > self._until:
+    def tick(self, counts):
+        """Compare."""
+        if counts.stream.samples >= self._samples or time.monotonic() > self._until:
             self._stop.set()
 
 
@@ -498,11 +499,9 @@ def test_a_frame_cut_off_by_a_lost_port_spoils_none_that_follows(model):
 
         sensor = Thread(target=play)
         sensor.start()
-        source = SerialSource(port, stop, lambda line: None)
-        node = Node(Settings().station, model, "boot")
-        daemon = Daemon(Settings(), model, source, node, lambda line: None, live=True)
-        account = daemon.run([], UntilSamples(stop, 150))
+        chain = daemon(model, SerialSource(port, stop), live=True)
+        counted = chain.run([], UntilSamples(stop, 150))
         sensor.join()
-    assert account.stream.samples == 150
-    assert (account.losses.frames_bad, account.losses.sequence_lost) == (0, 1)
-    assert account.losses.bytes_discarded == 40
+    assert counted.stream.samples == 150
+    assert (counted.source.losses.frames_bad, counted.source.losses.sequence_lost) == (0, 1)
+    assert counted.source.losses.bytes_discarded == 40

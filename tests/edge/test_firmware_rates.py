@@ -7,10 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 from eqedge.edge.daemon import Daemon
-from eqedge.edge.dating.arrivals import Arrival, SimClock
+from eqedge.edge.dating.arrivals import Arrival
+from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.message import Node
 from eqedge.edge.settings.node import Settings
 from eqedge.edge.tools.sensor.waveform import waveform_bytes
+from eqedge.edge.wire import WireSource
 from eqedge.firmware_bridge.packets import Hello
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -53,8 +55,8 @@ class Recorded:
         """Sample 0 was taken at 0."""
         return SimClock(0, hello.rate_hz)
 
-    def ask_who(self):
-        """It has said so."""
+    def identify(self):
+        """Do nothing: its Hello has come."""
 
 
 @pytest.mark.parametrize("rate", [62.5, 250.0])
@@ -74,8 +76,9 @@ def test_a_board_of_another_rate_is_picked(model, stream, program, tmp_path, rat
         with socket.create_connection(("127.0.0.1", port)) as line:
             data = b"".join(iter(lambda: line.recv(65536), b""))
     kept, node = Kept(), Node(Settings().station, model, "boot")
-    account = Daemon(Settings(), model, Recorded(data), node, print).run([kept])
-    assert account.stream.seconds == pytest.approx(len(counts) / 100, abs=0.1)
+    source = WireSource(Recorded(data), model.spec.sampling_rate_hz)
+    counted = Daemon(Settings(), model, source, node, live=False).run([kept])
+    assert counted.stream.seconds == pytest.approx(len(counts) / 100, abs=0.1)
     last = kept.messages[-1]
     assert (last["sensor_rate_hz"], last["sampling_rate_hz"]) == (rate, 100.0)
     found = {pick["phase"]: pick["sample"] for pick in last["picks"]}

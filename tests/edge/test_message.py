@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from eqedge.edge.message import Node, utc_text
 from eqedge.edge.settings.node import Settings, StationSettings
-from eqedge.edge.types import ClockState, Pick, Trigger, Window
+from eqedge.edge.types import ClockState, Instrument, Pick, Trigger, Window
 from hypothesis import given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[2]
+VERTICAL = Instrument(("HHZ",), 100.0)
 SCHEMA = json.loads((ROOT / "edge" / "event.schema.json").read_text())
 START = 1_790_000_000_000_000_000
 
@@ -59,7 +60,9 @@ def test_every_message_keeps_the_schema(model, kind, phases, location):
     """Whatever its type, picks and codes; and it is JSON."""
     one = node(model, lambda sample: ("a_EV", sample - 7000), location=location)
     made = one.message(
-        trigger(phases, type=kind, event_id=one.event_id(START)), ("HHE", "HHN", "HHZ"), 100.0, 0
+        trigger(phases, type=kind, event_id=one.event_id(START)),
+        Instrument(("HHE", "HHN", "HHZ"), 100.0),
+        0,
     )
     jsonschema.validate(json.loads(json.dumps(made, allow_nan=False)), SCHEMA)
     assert made["type"] == kind
@@ -68,7 +71,7 @@ def test_every_message_keeps_the_schema(model, kind, phases, location):
 
 def test_times_are_the_samples(model):
     """Text and nanoseconds agree with the window's clock; probabilities are rounded."""
-    made = node(model).message(trigger(), ("HHZ",), 100.0, 0)
+    made = node(model).message(trigger(), VERTICAL, 0)
     p = START + 5000 * 10_000_000
     assert made["start_time_ns"] == made["picks"][0]["time_ns"] == p
     assert made["start_time"] == made["picks"][0]["time"] == utc_text(p)
@@ -81,7 +84,7 @@ def test_times_are_the_samples(model):
 def test_latency_is_data_and_waiting(model):
     """Data: signal after the last pick; total: and what has passed since its arrival."""
     seen = window(received_ns=1_000_000_000)
-    made = node(model).message(trigger(seen=seen), ("HHZ",), 100.0, 1_250_000_000)
+    made = node(model).message(trigger(seen=seen), VERTICAL, 1_250_000_000)
     assert made["latency_ms"] == {"data": 14000.0, "inference": 2.346, "total": 14250.0}
 
 
@@ -89,7 +92,7 @@ def test_clock_and_flags_are_the_windows(model):
     """An unsynchronised, degraded node says so in each event."""
     clock = ClockState("host", False, 0.0123456789, 0.002)
     seen = window(clock=clock, degraded="no E component")
-    made = node(model).message(trigger(seen=seen), ("HHZ",), 100.0, 0)
+    made = node(model).message(trigger(seen=seen), VERTICAL, 0)
     expected = {"source": "host", "synced": False, "offset_s": 0.012346, "error_s": 0.002}
     assert made["clock"] == expected
     assert made["degraded"] == "no E component"
@@ -99,10 +102,10 @@ def test_clock_and_flags_are_the_windows(model):
 def test_sim_tells_the_place_on_the_trace(model):
     """Only in simulation, and only where there is a trace."""
     places = {5000: ("a_EV", 700), 5600: None}
-    made = node(model, places.get).message(trigger(), ("HHZ",), 100.0, 0)
+    made = node(model, places.get).message(trigger(), VERTICAL, 0)
     assert made["picks"][0]["sim"] == {"trace_name": "a_EV", "sample": 700}
     assert "sim" not in made["picks"][1]
-    assert "sim" not in node(model).message(trigger(), ("HHZ",), 100.0, 0)["picks"][0]
+    assert "sim" not in node(model).message(trigger(), VERTICAL, 0)["picks"][0]
 
 
 def test_an_event_is_named_by_its_time(model):

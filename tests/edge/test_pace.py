@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from eqedge.edge.pace import Pace
+from eqedge.edge.pace import LoadShedder
 from eqedge.edge.settings.node import SettingsError, WindowSettings
 from eqedge.edge.types import ClockState, Window
 from eqedge.models.spec import ModelSpec, Thresholds
@@ -24,7 +24,7 @@ def drive(cost_seconds, hops=60_000, pace=None):
 
     Samples come at their time; a machine that is behind finds them waiting.
     """
-    pace = pace or Pace(LIMIT, HOP, WIDEST, RATE)
+    pace = pace or LoadShedder(LIMIT, HOP, WIDEST, RATE)
     free_at, scored, lags = 0.0, [], []
     for index in range(1, hops):
         end = index * HOP
@@ -70,7 +70,7 @@ def test_the_hop_narrows_again():
 
 def test_the_ends_of_segments_are_always_scored():
     """However late: nothing would look at their last samples again."""
-    pace = Pace(LIMIT, HOP, WIDEST, RATE)
+    pace = LoadShedder(LIMIT, HOP, WIDEST, RATE)
     assert pace.takes(window(1000), 99.0)
     assert not pace.takes(window(1010), 99.0)
     assert pace.takes(window(1017, closes=True), 99.0)
@@ -82,7 +82,7 @@ def test_the_same_lags_leave_out_the_same_windows():
     lags = deque(np.random.default_rng(22).uniform(0, 4, 3000))
     choices = []
     for _ in range(2):
-        pace = Pace(LIMIT, HOP, WIDEST, RATE)
+        pace = LoadShedder(LIMIT, HOP, WIDEST, RATE)
         choices.append([pace.takes(window((i + 1) * HOP), lag) for i, lag in enumerate(lags)])
     assert choices[0] == choices[1]
     assert 0 < sum(choices[0]) < 3000
@@ -97,7 +97,7 @@ def test_every_pick_can_be_confirmed_however_late_the_machine(cost_seconds, wind
     """Each sample is seen in as many windows as must see it, and by one that is late enough."""
     thresholds = Thresholds(confirm_windows=windows, confirm_seconds=seconds)
     settings = WindowSettings(hop_seconds=HOP / RATE, max_lag_seconds=LIMIT)
-    pace = Pace.of(settings, thresholds, SPEC, live=True)
+    pace = LoadShedder.of(settings, thresholds, SPEC, live=True)
     scored, _, _ = drive(cost_seconds, 20_000, pace)
     length = SPEC.window_samples
     for sample in range(length, scored[-1] - length, 137):
@@ -115,12 +115,12 @@ def test_every_pick_can_be_confirmed_however_late_the_machine(cost_seconds, wind
     ],
 )
 def test_a_hop_that_confirms_nothing_is_refused(hop, thresholds, words):
-    """Windows that overlap too little never see a pick as often or as long as is asked for."""
+    """Windows that overlap too little never see a pick as often or as long as is needed."""
     with pytest.raises(SettingsError, match=words):
-        Pace.of(WindowSettings(hop_seconds=hop), thresholds, SPEC, live=True)
+        LoadShedder.of(WindowSettings(hop_seconds=hop), thresholds, SPEC, live=True)
 
 
 def test_a_stream_that_waits_leaves_nothing_out():
     """A replay as fast as it is taken knows no lag."""
-    pace = Pace.of(WindowSettings(), Thresholds(), SPEC, live=False)
+    pace = LoadShedder.of(WindowSettings(), Thresholds(), SPEC, live=False)
     assert all(pace.takes(window(index * 100), 1e9) for index in range(1, 100))

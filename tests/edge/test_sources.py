@@ -10,11 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from eqedge.edge.dating.arrivals import SimClock
+from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.dating.ticks import TickDatedClock
+from eqedge.edge.replay.source import SimSource
 from eqedge.edge.replay.stead import Trace
 from eqedge.edge.replay.timeline import Timeline
-from eqedge.edge.sources import SerialSource, SimSource
+from eqedge.edge.sources import SerialSource
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.dialogue import Command, TimeRequest, Verb
 from eqedge.firmware_bridge.packets import Hello, Samples
@@ -93,11 +94,11 @@ def device():
     os.close(ours)
 
 
-def serial_source(name, said=None):
+def serial_source(name):
     """Return (source, stop) on a port that is looked for again soon."""
     stop = threading.Event()
     port = Port(name, first_retry_seconds=0.01)
-    return SerialSource(port, stop, said.append if said is not None else print), stop
+    return SerialSource(port, stop), stop
 
 
 def deliver(reading, device, data):
@@ -116,7 +117,7 @@ def what_came(reading, seconds=120.0):
     raise AssertionError("the source ended")
 
 
-def test_a_port_is_read_and_asked(device):
+def test_a_port_is_read_and_written(device):
     """What arrives is yielded with both clocks; the question goes out as a command."""
     ours, name = device
     source, stop = serial_source(name)
@@ -125,7 +126,7 @@ def test_a_port_is_read_and_asked(device):
     assert data == b"hello"
     assert abs(time.time_ns() - arrival.utc_ns) < 1e9
     assert abs(time.monotonic_ns() - arrival.monotonic_ns) < 1e9
-    source.ask_who()
+    source.identify()
     (packet,) = Decoder().feed(os.read(ours, 100))
     assert isinstance(packet, Command)
     assert packet.verb == Verb.IDENTIFY
@@ -138,14 +139,14 @@ def test_a_port_is_read_and_asked(device):
     assert list(reading) == []
 
 
-def test_a_lost_port_is_told_and_found_again(tmp_path):
-    """The operator hears of the loss and of the return; the stream goes on."""
+def test_a_lost_port_is_logged_and_found_again(tmp_path, caplog):
+    """The loss is a warning, the return an information; the stream goes on."""
+    caplog.set_level("INFO")
     link = tmp_path / "ttySENSOR"
     first, first_slave = pty.openpty()
     link.symlink_to(os.ttyname(first_slave))
     os.close(first_slave)
-    said = []
-    source, stop = serial_source(str(link), said)
+    source, stop = serial_source(str(link))
     reading = iter(source)
     assert deliver(reading, first, b"one")[0] == b"one"
     os.close(first)
@@ -154,10 +155,11 @@ def test_a_lost_port_is_told_and_found_again(tmp_path):
     link.unlink()
     link.symlink_to(os.ttyname(second_slave))
     deadline = time.monotonic() + 120
-    while len(said) < 2 and time.monotonic() < deadline:
+    while len(caplog.records) < 2 and time.monotonic() < deadline:
         next(reading)
     assert deliver(reading, second, b"two")[0] == b"two"
-    assert [line.split(" (")[0] for line in said] == ["port lost", f"port {link} is back"]
+    logged = [(record.levelname, record.message.split(" (")[0]) for record in caplog.records]
+    assert logged == [("WARNING", "port lost"), ("INFO", f"port {link} is back")]
     stop.set()
     assert list(reading) == []
     os.close(second)
@@ -174,7 +176,7 @@ def test_a_rescue_finds_the_sensor_under_another_name(tmp_path, device):
     plugged = [SimpleNamespace(device=str(link), serial_number="SN-1")]
     stop = threading.Event()
     port = Port(str(link), first_retry_seconds=0.01, find_ports=lambda: list(plugged))
-    source = SerialSource(port, stop, print)
+    source = SerialSource(port, stop)
     reading = iter(source)
     assert deliver(reading, first, b"before")[0] == b"before"
     os.close(first_slave)

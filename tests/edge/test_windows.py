@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from eqedge.edge.gaps import GapPolicy
+from eqedge.edge.dating.arrivals import Arrival
+from eqedge.edge.gaps import SILENCE_NS, GapPolicy
 from eqedge.edge.settings.node import SettingsError, WindowSettings
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.edge.windows import Ring, Windower
@@ -172,20 +173,25 @@ def test_another_rate_begins_a_new_segment():
     assert gaps.counts.seconds == 50 / RATE + 50 / (2 * RATE)
 
 
+LONG_AFTER = Arrival(SILENCE_NS + 1, 0)
+"""The blocks here were received at 0."""
+
+
 @given(runs(), st.integers(0, 4), st.sampled_from([0, 1, FILL, FILL + 1, 300]))
 def test_a_silence_ends_the_segment_at_once(stretches, repeats, lost):
     """Its last window comes without waiting for the stream; what follows begins anew, once."""
     settings = WindowSettings(fill_seconds=FILL / RATE)
     gaps, windower = GapPolicy(settings), Windower(LENGTH, RATE, settings)
-    assert list(gaps.fall_silent()) == []
+    assert list(gaps.wait(LONG_AFTER)) == []
     for first, n in stretches:
         for one in gaps.push(block(first, n)):
             list(windower.push(one))
+    assert list(gaps.wait(Arrival(SILENCE_NS, 0))) == []
     end, last = first + n, 1 + gaps.counts.gaps
     quiet = [
         (w.end_sample, w.closes_segment, w.segment)
         for _ in range(1 + repeats)
-        for b in gaps.fall_silent()
+        for b in gaps.wait(LONG_AFTER)
         for w in windower.push(b)
     ]
     assert quiet == [(end, True, last)]

@@ -13,11 +13,10 @@ from itertools import chain
 from threading import Event
 
 import numpy as np
-from eqedge.edge.daemon import Daemon
-from eqedge.edge.message import Node
+from eqedge.edge.node import daemon_of
+from eqedge.edge.replay.source import SimSource
 from eqedge.edge.replay.synthetic import earthquake
 from eqedge.edge.settings.node import Settings
-from eqedge.edge.sources import SimSource
 from eqedge.edge.types import Message
 from eqedge.models.shelf import open_model
 
@@ -106,9 +105,8 @@ class Chain:
     def messages(self, counts: np.ndarray) -> list[Message]:
         """Return the messages for counts (samples, 3); samples are numbered from 0."""
         source = SimSource(_Stretch(counts), float(RATE), 0, None, Event())
-        node = Node(self._settings.station, self._model, boot_id="")
         sink = _Messages()
-        Daemon(self._settings, self._model, source, node, lambda line: None).run([sink])
+        daemon_of(self._settings, self._model, source, live=False).run([sink])
         return sink.messages
 
 

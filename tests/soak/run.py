@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from eqedge.edge.dating.arrivals import replayed_ns
+from eqedge.edge.dating.replayed import replayed_ns
 from eqedge.edge.delivery.spool import Spool
 
 from tests.support.broker import Broker, free_port, wait_until

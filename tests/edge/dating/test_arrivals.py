@@ -5,11 +5,9 @@ import pytest
 from eqedge.edge.dating.arrivals import (
     Arrival,
     HostClock,
-    ReplayClock,
-    SimClock,
     host_synchronised,
-    replayed_ns,
 )
+from eqedge.edge.dating.replayed import ReplayClock, SimClock, replayed_ns
 from eqedge.edge.types import NANOSECONDS
 from hypothesis import given, settings
 from hypothesis import strategies as st

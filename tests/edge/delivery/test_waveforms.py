@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eqedge.edge.assemble import Assembler
-from eqedge.edge.dating.arrivals import Arrival, HostClock, SimClock
+from eqedge.edge.dating.arrivals import Arrival, HostClock
+from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.delivery.file import OutputError
 from eqedge.edge.delivery.waveforms import Waveforms
 from eqedge.edge.replay.sample import DEMO_FILE

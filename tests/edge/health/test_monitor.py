@@ -10,9 +10,10 @@ from eqedge.edge.health.liveness import Liveness, State
 from eqedge.edge.health.metrics import prometheus_text
 from eqedge.edge.health.monitor import NodeStuck, Vitals
 from eqedge.edge.health.notify import Notifier
-from eqedge.edge.health.sensor import SensorHealth
-from eqedge.edge.run_counts import Account
+from eqedge.edge.run_counts import RunCounts
+from eqedge.edge.sensor_status import SensorHealth
 from eqedge.edge.settings.node import HealthSettings
+from eqedge.edge.sources import SourceCounts
 from eqedge.edge.types import Block, ClockState, Probabilities, Window
 
 CLOCK = ClockState("host", True)
@@ -90,7 +91,7 @@ class Bench:
                 self.vitals.sampled(BLOCK)
             if windows:
                 self.vitals.inferred(SCORED, 0.25)
-            self.vitals.tick(Account(events=3))
+            self.vitals.tick(RunCounts(events=3))
             if self.is_read:
                 self.read()
 
@@ -162,7 +163,7 @@ def test_ready_is_sent_until_it_got_through(bench):
 def test_what_the_sensor_says_of_itself_is_told(bench):
     """In the record and in Prometheus' words; what it does not measure is null, or left out."""
     bench.stage.now += 1
-    bench.vitals.tick(Account(sensor=SensorHealth(12, 3, False, -12.34, None)))
+    bench.vitals.tick(RunCounts(SourceCounts(sensor=SensorHealth(12, 3, False, -12.34, None))))
     record = bench.stage.published[-1]
     assert {k: v for k, v in record.items() if k.startswith("sensor_")} == {
         "sensor_samples_dropped_total": 12,

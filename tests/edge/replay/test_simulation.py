@@ -4,10 +4,10 @@ import threading
 
 import numpy as np
 import pytest
-from eqedge.edge.daemon import Account
 from eqedge.edge.gaps import StreamCounts
 from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
 from eqedge.edge.replay.stead import SteadError, parse_time
+from eqedge.edge.run_counts import RunCounts
 from eqedge.firmware_bridge.packets import Hello
 
 HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"))
@@ -72,7 +72,7 @@ def test_a_stopped_run_has_missed_nothing_it_did_not_play(write_stead, wave):
         assert opened.scoreboard(first.end_sample - 1).events == 0
         assert opened.scoreboard(first.end_sample).missed == 1
         assert opened.scoreboard(second.end_sample).missed == 2
-        lines = opened.report(Account(stream=StreamCounts(samples=first.end_sample)))
+        lines = opened.report(RunCounts(stream=StreamCounts(samples=first.end_sample)))
     assert "played 1 traces" in lines[0]
 
 
@@ -83,7 +83,7 @@ def test_the_report_names_what_was_odd(write_stead, wave):
     with simulation(path) as opened:
         for _ in opened.timeline.stretches():
             pass
-        lines = opened.report(Account())
+        lines = opened.report(RunCounts())
     assert lines[0].startswith("trace a00: holds NaN")
     assert lines[10] == "... and 5 more traces passed over or odd"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from eqedge.edge.health.sensor import SensorHealth, SensorLog
+from eqedge.edge.sensor_status import SensorHealth, SensorLog
 from eqedge.firmware_bridge.packets import Hello, Status
 from hypothesis import given
 from hypothesis import strategies as st

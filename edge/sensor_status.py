@@ -1,19 +1,19 @@
-"""The sensor's own word on itself (Status) -> how it fares, counted on through its restarts."""
+"""Follow what the sensor reports about itself (Status), through its restarts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...firmware_bridge.counters import distance
-from ...firmware_bridge.packets import Hello, Packet, Status
+from ..firmware_bridge.counters import distance
+from ..firmware_bridge.packets import Hello, Packet, Status
 
 
 @dataclass(frozen=True)
 class SensorHealth:
-    """What the sensor said of itself since the program began; None: not said, or not measured."""
+    """What the sensor reported since the program began; None where it reported nothing."""
 
     samples_dropped: int = 0
-    """Taken, but lost to a full ring buffer."""
+    """Taken by the converter, lost because the sensor's ring buffer was full."""
     adc_faults: int = 0
     """Times that the converter answered late, wrongly or not at all."""
     adc_ok: bool | None = None
@@ -23,7 +23,7 @@ class SensorHealth:
 
 
 class SensorLog:
-    """Follows the Status packets of a sensor that has introduced itself.
+    """Follows the Status packets of a sensor that has sent its Hello.
 
     Its counters run since its boot and wrap; here they run since the program began.
 
@@ -37,7 +37,7 @@ class SensorLog:
         self._before: Status | None = None
 
     def push(self, packet: Packet) -> None:
-        """Take one packet; what is neither Hello nor Status tells nothing."""
+        """Take one packet; only Hello and Status matter."""
         hello = self._hello
         if isinstance(packet, Hello):
             self._hello = packet

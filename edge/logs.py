@@ -1,0 +1,79 @@
+"""Send the program's log to standard error: one line a message, with priorities under systemd."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+
+LEVELS = ("debug", "info", "warning", "error")
+ROOT = "eqedge"
+"""Every logger of the package is below this one."""
+_PRIORITIES = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+"""syslog(3) has another number for each level; journald reads it as `<4>` before the line."""
+
+
+class StandardError(logging.Handler):
+    """Writes to whatever standard error is at that moment.
+
+    Standard output may carry triggers. A log on a full disk, or a closed one, must not end a node.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+
+
+class OneLine(logging.Formatter):
+    """`eqedge: message`, with the level's name from warning on, or its priority for journald.
+
+    Args:
+        journal: Whether journald reads the lines.
+    """
+
+    def __init__(self, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line, whatever it quotes."""
+        text = " ".join(record.getMessage().splitlines())
+        if self._journal:
+            return f"<{_PRIORITIES.get(record.levelno, 6)}>{ROOT}: {text}"
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"{ROOT}: {level}{text}"
+
+
+def configure(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
+    """Let messages of this level and above through; a second call replaces the first.
+
+    Args:
+        level: One of `LEVELS`.
+        environ: Has `JOURNAL_STREAM` where systemd connects standard error to its journal.
+    """
+    handler = StandardError()
+    handler.setFormatter(OneLine(_is_journal(environ)))
+    logger = logging.getLogger(ROOT)
+    for old in [one for one in logger.handlers if isinstance(one, StandardError)]:
+        logger.removeHandler(old)
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+
+
+def _is_journal(environ: Mapping[str, str]) -> bool:
+    """Whether standard error is the very stream that systemd named, see sd-daemon(3)."""
+    named = environ.get("JOURNAL_STREAM", "")
+    with suppress(OSError, ValueError, AttributeError):
+        status = os.fstat(sys.stderr.fileno())
+        return named == f"{status.st_dev}:{status.st_ino}"
+    return False

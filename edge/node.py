@@ -1,0 +1,158 @@
+"""Compose a node from its settings: source, chain, outputs and health."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from ..firmware_bridge.port import Port
+from ..models.shelf import Model, open_model
+from .daemon import Daemon
+from .delivery.file import Sink
+from .delivery.outputs import Delivery
+from .delivery.waveforms import Waveforms
+from .health.monitor import Vitals
+from .message import Locate, Node
+from .run_counts import Observers, RunCounts
+from .settings.node import Settings
+from .sources import ByteSource, SerialSource
+from .wire import WireSource
+
+if TYPE_CHECKING:
+    from .replay.simulation import Simulation  # brings h5py, 11 MB that a live node need not carry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A file that is played in place of a sensor.
+
+    Attributes:
+        path: STEAD-layout HDF5.
+        labels: CSV of labels, or None for the one beside the file.
+        traces: Play this many at random; None for all.
+        seed: Of the choice, and of the noise between traces.
+        spacing_seconds: Noise between traces.
+        speed: Multiple of real time, None for as fast as possible.
+    """
+
+    path: Path
+    labels: Path | None = None
+    traces: int | None = None
+    seed: int = 0
+    spacing_seconds: float = 30.0
+    speed: float | None = None
+
+    def open(self, rate_hz: float, stop: Event) -> Simulation:
+        """Open the file for a model of this rate.
+
+        Raises:
+            SteadError: The file cannot be read, or not one of its traces can be played.
+        """
+        from .replay.simulation import Simulation
+
+        return Simulation(
+            self.path,
+            labels=self.labels,
+            traces=self.traces,
+            seed=self.seed,
+            spacing_seconds=self.spacing_seconds,
+            speed=self.speed,
+            rate_hz=rate_hz,
+            stop=stop,
+        )
+
+
+def daemon_of(
+    settings: Settings,
+    model: Model,
+    source: ByteSource,
+    *,
+    live: bool,
+    locate: Locate | None = None,
+) -> Daemon:
+    """Build the chain behind a source of bytes; nothing is opened.
+
+    Args:
+        settings: Of the node.
+        model: The picker.
+        source: A sensor's bytes.
+        live: See `Daemon`.
+        locate: In simulation, finds a sample's trace.
+
+    Raises:
+        ModelError: The model cannot be run.
+        SettingsError: The settings do not suit the model.
+    """
+    node = Node(settings.station, model, secrets.token_hex(4), locate)
+    blocks = WireSource(source, model.spec.sampling_rate_hz)
+    return Daemon(settings, model, blocks, node, live=live)
+
+
+def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> RunCounts:
+    """Run a node until its source ends or `stop` is set, and log how it went.
+
+    Args:
+        settings: Of the node; without `replay` they name the sensor's port.
+        stop: Set to end it.
+        replay: A file to play in place of the sensor.
+
+    Raises:
+        EqedgeError: A part cannot be opened, or failed for good.
+    """
+    model = open_model(settings.model)
+    with ExitStack() as opened:
+        simulation: Simulation | None = None
+        if replay is not None:
+            simulation = opened.enter_context(replay.open(model.spec.sampling_rate_hz, stop))
+        source = simulation.source if simulation else _sensor(settings, stop)
+        # before the output is opened: a model that cannot be run must not cost an earlier run's
+        # events
+        daemon = daemon_of(
+            settings,
+            model,
+            source,
+            live=replay is None or replay.speed is not None,
+            locate=simulation.locate if simulation else None,
+        )
+        delivery = opened.enter_context(
+            Delivery(settings, daemon.node, fresh=simulation is not None)
+        )
+        waveforms: list[Waveforms] = []
+        if settings.waveforms.folder is not None:
+            waveforms = [Waveforms(Path(settings.waveforms.folder), settings.waveforms)]
+            opened.callback(waveforms[0].close)
+        monitor = Vitals(
+            settings.health,
+            daemon.node.identity,
+            daemon.source,
+            delivery,
+            logger.info,
+            also=[one.measure for one in waveforms],
+        )
+        opened.callback(monitor.close)
+        sinks: list[Sink] = [delivery, *waveforms, *([simulation] if simulation else [])]
+        counts = daemon.run(sinks, Observers(monitor, *waveforms))
+        _log_end(counts, simulation)
+        return counts
+
+
+def _sensor(settings: Settings, stop: Event) -> SerialSource:
+    assert settings.sensor.port is not None
+    port = Port(settings.sensor.port, settings.sensor.baud)
+    return SerialSource(port, stop, settings.sensor.speed)
+
+
+def _log_end(counts: RunCounts, simulation: Simulation | None) -> None:
+    if simulation is not None:
+        for line in simulation.report(counts):
+            logger.info("%s", line)
+    else:
+        seconds, events = counts.stream.seconds, counts.events
+        logger.info("stopped after %.0f s of data, %d events", seconds, events)

@@ -1,0 +1,86 @@
+"""The log: levels, one line a message, priorities for journald, a disk that is full."""
+
+import io
+import logging
+import os
+import sys
+
+import pytest
+from eqedge.edge import logs
+
+logger = logging.getLogger("eqedge.edge.test")
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Leave the package's logger as it was."""
+    root = logging.getLogger(logs.ROOT)
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def test_levels_below_the_chosen_one_are_left_out(capsys):
+    """Information has no prefix of its own; warnings and errors name their level."""
+    logs.configure("info")
+    logger.debug("detail")
+    logger.info("started")
+    logger.warning("port lost")
+    logger.error("no disk")
+    expected = "eqedge: started\neqedge: warning: port lost\neqedge: error: no disk\n"
+    captured = capsys.readouterr()
+    assert captured.err == expected and captured.out == ""
+    logs.configure("error")
+    logger.warning("port lost")
+    logger.error("no disk")
+    assert capsys.readouterr().err == "eqedge: error: no disk\n"
+
+
+def test_a_second_configuration_replaces_the_first(capsys):
+    """No line comes twice."""
+    for _ in range(3):
+        logs.configure()
+    logger.info("once")
+    assert capsys.readouterr().err == "eqedge: once\n"
+
+
+def test_a_message_is_one_line_whatever_it_quotes(capsys):
+    """Text from a device or a library may have line breaks."""
+    logs.configure()
+    logger.warning("broker: %s", "first\nsecond\r\nthird")
+    assert capsys.readouterr().err == "eqedge: warning: broker: first second third\n"
+
+
+def test_journald_reads_priorities(tmp_path, monkeypatch):
+    """Where standard error is the stream that systemd named, and only there."""
+    path = tmp_path / "journal"
+    with path.open("w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        status = os.fstat(stream.fileno())
+        logs.configure("debug", {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logger.log(level, "x")
+        logs.configure("info", {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"})
+        logger.warning("redirected")
+    assert path.read_text().splitlines() == [
+        "<7>eqedge: x",
+        "<6>eqedge: x",
+        "<4>eqedge: x",
+        "<3>eqedge: x",
+        "eqedge: warning: redirected",
+    ]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")
+def test_a_full_disk_ends_nothing(monkeypatch):
+    """The line is lost, the program goes on; a closed stream is the same."""
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115  (closing it fails too)
+    monkeypatch.setattr(sys, "stderr", full)
+    logs.configure("info", {})
+    logger.info("lost")
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    logger.info("lost too")
+    with pytest.raises(OSError, match="No space"):
+        full.close()
