@@ -12,7 +12,7 @@ from eqedge.edge.types import ClockState, Window
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..test_message import SCHEMA, node, trigger
+from ..test_message import SCHEMA, VERTICAL, node, trigger
 
 YEAR_2200_US = 7_258_118_400_000_000
 
@@ -21,7 +21,7 @@ def message_at(model, start_ns, synced=False, source="host"):
     """Return a message whose window begins at that time."""
     samples = np.zeros((6000, 3), np.float32)
     seen = Window(0, start_ns, samples, 100.0, ClockState(source, synced))
-    return node(model).message(trigger(seen=seen), ("HHZ",), 100.0, 0)
+    return node(model).message(trigger(seen=seen), VERTICAL, 0)
 
 
 @given(
