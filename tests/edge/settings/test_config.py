@@ -103,6 +103,7 @@ def test_a_file_that_others_may_write_is_noticed(tmp_path):
 
 def test_a_former_name_is_read_with_a_warning(tmp_path, caplog):
     """The table of waveforms under the name it had: read, and the new name is in the log."""
+    caplog.set_level("WARNING", logger="eqedge")
     path = write(tmp_path, '[snippets]\nfolder = "/waves"\n')
     assert read_config(path).waveforms.folder == "/waves"
     (line,) = caplog.messages
@@ -111,6 +112,7 @@ def test_a_former_name_is_read_with_a_warning(tmp_path, caplog):
 
 def test_a_former_name_of_one_setting_is_read_too(tmp_path, caplog, monkeypatch):
     """Within its table, and without a warning where the file has today's name."""
+    caplog.set_level("WARNING", logger="eqedge")
     monkeypatch.setitem(RENAMED, "window.step_seconds", "window.hop_seconds")
     assert read_config(write(tmp_path, "[window]\nhop_seconds = 3.0")).window.hop_seconds == 3.0
     assert not caplog.messages
