@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 1.0
 """Longest sleep of the thread while connected: it looks after the keepalive in between."""
-NAP_SECONDS = 5.0
+IDLE_SECONDS = 5.0
 """Longest sleep while not connected, so that `progress_time` proves the thread alive."""
 ANSWER_SECONDS = 5.0
 """A broker has at least this long to acknowledge a message, however short the keepalive."""
@@ -155,7 +155,7 @@ class ConnectionLoop:
         until = time.monotonic() + seconds
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
             self._progress_time = time.monotonic()
-            self._stop.wait(min(left, NAP_SECONDS))
+            self._stop.wait(min(left, IDLE_SECONDS))
         if self._stop.is_set():
             time.sleep(min(0.2, self._settings.retry_min_seconds))
             return not self._is_over()

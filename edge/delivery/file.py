@@ -151,7 +151,7 @@ class JsonLines:
         if self._waiting:
             logger.error("%s: %d lines could not be written", self._name, len(self._waiting))
         if self._file is not None and self._path is not None:
-            self._let_go(self._file)
+            self._close_file(self._file)
 
     @property
     def _name(self) -> str:
@@ -227,7 +227,7 @@ class JsonLines:
                     return
             except FileNotFoundError:
                 pass
-            self._let_go(self._file)
+            self._close_file(self._file)
         self._open(fresh=False)
 
     def _rotate(self, path: Path) -> None:
@@ -240,7 +240,7 @@ class JsonLines:
         else:
             self._notices.end("rotation")
 
-    def _let_go(self, file: BinaryIO) -> None:
+    def _close_file(self, file: BinaryIO) -> None:
         if self._reserve is not None:
             file.truncate(file.seek(0, os.SEEK_END))
         file.close()

@@ -36,7 +36,7 @@ class Entry:
         kind: Last level of its topic.
         payload: What is published.
         age_seconds: Since it was made.
-        aged_surely: The age was measured by a clock that is never set.
+        age_measured: The age was measured by a clock that is never set.
         utc_moved_seconds: By how much UTC has been set since it was made; 0 where unknown.
     """
 
@@ -44,12 +44,12 @@ class Entry:
     kind: str
     payload: bytes
     age_seconds: float
-    aged_surely: bool
+    age_measured: bool
     utc_moved_seconds: float
 
     def is_older_than(self, seconds: float) -> bool:
         """Return whether it is, or was made before the node last booted."""
-        return not self.aged_surely or self.age_seconds > seconds
+        return not self.age_measured or self.age_seconds > seconds
 
 
 @dataclass
@@ -237,12 +237,12 @@ class Spool:
             return None
 
     def _entry(self, row: Row) -> Entry:
-        surely = row.boot == self._boot
+        same_boot = row.boot == self._boot
         monotonic, utc = self._now()
         by_utc = utc - row.made_unix
-        age = monotonic - row.made_monotonic if surely else by_utc
-        moved = by_utc - age if surely else 0.0
-        return Entry(row.id, row.kind, row.payload, max(0.0, age), surely, moved)
+        age = monotonic - row.made_monotonic if same_boot else by_utc
+        moved = by_utc - age if same_boot else 0.0
+        return Entry(row.id, row.kind, row.payload, max(0.0, age), same_boot, moved)
 
     def _now(self) -> tuple[float, float]:
         """Return monotonic time and UTC of one moment; read again if they were read apart."""
@@ -279,7 +279,7 @@ class Spool:
             if self._without_file:
                 self._return_to_file()
             elif self._rejecting:
-                self._file.fold()
+                self._file.checkpoint()
             self._change(full)
         except (sqlite3.Error, DiskRejects, Damaged, OutputError) as error:
             self._rejected(error)
@@ -296,7 +296,7 @@ class Spool:
             self._file.change(*what, durable=durable)
         except sqlite3.OperationalError:
             # On a full disk the log of past transactions still holds space that can be used.
-            self._file.fold()
+            self._file.checkpoint()
             self._file.change(*what, durable=durable)
 
     def _rejected(self, error: Exception) -> None:

@@ -134,7 +134,7 @@ class SpoolFile:
             self._database.execute("INSERT OR REPLACE INTO newest VALUES (1, ?)", (key,))
         self._reserve()
 
-    def fold(self) -> None:
+    def checkpoint(self) -> None:
         """Move past transactions from the log into the file, so that its space is free again."""
         self._database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
@@ -159,7 +159,7 @@ class SpoolFile:
                 self._database.execute(
                     "INSERT INTO reserve VALUES (zeroblob(?))", (RESERVED_BYTES,)
                 )
-            self.fold()
+            self.checkpoint()
             with self._transaction():
                 self._database.execute("DELETE FROM reserve")
         except sqlite3.Error:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 CONFIRM_SECONDS = 60.0
 """An event may be announced this long after its first pick: the length of a window."""
 SUFFIX = ".mseed"
-HALF = ".part"
+UNFINISHED = ".part"
 COUNTS = np.iinfo(np.int32)
 
 
@@ -146,24 +146,24 @@ class Waveforms:
         self._wanted.clear()
 
     def _make_ready(self) -> None:
-        """Make the folder, and remove what a kill left half written."""
+        """Make the folder, and remove files that a kill left unfinished."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for half in self._folder.glob(f"*{SUFFIX}{HALF}"):
-            half.unlink()
+        for unfinished in self._folder.glob(f"*{SUFFIX}{UNFINISHED}"):
+            unfinished.unlink()
         self._ready = True
 
     def _save(self, wanted: _Wanted) -> None:
         path = self._folder / f"{wanted.event_id}{SUFFIX}"
-        half = path.with_name(path.name + HALF)
+        unfinished = path.with_name(path.name + UNFINISHED)
         try:
             if not self._ready:
                 self._make_ready()
-            self._pack(wanted, half)
-            os.replace(half, path)
+            self._pack(wanted, unfinished)
+            os.replace(unfinished, path)
             self._keep_quota()
         except (OSError, ValueError, RuntimeError) as error:
             with suppress(OSError):
-                half.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
             self._failed(f"waveform file {path} is not written: {error}; the event is")
             return
         self._notices.end("disk", f"waveforms in {self._folder} are written again")

@@ -333,7 +333,7 @@ def test_one_process_at_a_time(tmp_path):
 
 
 def test_age_is_measured_by_the_clock_that_is_never_set(tmp_path):
-    """Age comes from the monotonic clock within a boot; of an earlier boot it is surely old."""
+    """Age comes from the monotonic clock within a boot; of an earlier boot it counts as old."""
     now = [100.0]
     path = tmp_path / "spool.db"
     made = Spool(path, monotonic=lambda: now[0])
