@@ -11,8 +11,8 @@ import numpy as np
 from .. import EqedgeError
 from ..edge.replay.stead import SteadFile, Trace, TraceError
 from ..models.spec import ModelSpec
-from .data.crops import QUIET_WINDOWS, WindowSet, cut_windows
 from .data.records import station_of
+from .data.windows import QUIET_WINDOWS, WindowSet, cut_windows
 
 MIN_TRACES = 10
 """Usable traces without which ranges and agreement mean nothing."""

@@ -17,7 +17,7 @@ from ..models.spec import ModelSpec
 from .agreement import comparable, disagreement
 from .calibrate import CalibrationData, load_windows
 from .conversion import AUTO, TFLM, Converted, ConvertSettings, Progress, Report
-from .data.crops import WindowSet
+from .data.windows import WindowSet
 from .graph.macs import count_macs
 from .graph.weights import LoadedNetwork, load_network
 from .microcontroller.interpreter import find_micro

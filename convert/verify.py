@@ -13,9 +13,8 @@ from ..edge.picks import Peak, find_peaks
 from ..models.shelf import Model
 from ..models.spec import HEADS, ModelSpec
 from .agreement import Agreement, HeadAgreement
-from .data.crops import WindowSet
-from .data.labelled import judge_head, summed
-from .data.outcomes import TOLERANCE_SAMPLES, PhaseScore
+from .data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed
+from .data.windows import WindowSet
 
 LATENCY_ROUNDS = 60
 

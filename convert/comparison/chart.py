@@ -29,7 +29,7 @@ def draw_chart(comparison: Comparison, output: Path) -> None:
     Raises:
         PlotError: matplotlib is missing, or the file cannot be written.
     """
-    names = [entrant.name for entrant in comparison.entrants]
+    names = [picker.name for picker in comparison.pickers]
     rows = np.arange(len(names))
 
     def draw(figure: Figure) -> None:

@@ -78,7 +78,7 @@ def compare(
         with quiet():
             from .continuous import agree, draw
             from .costs import costs_of
-            from .entrants import open_entrants
+            from .pickers import open_pickers
             from .scores import choose, score_all
             from .table import Comparison as Found
             from .table import as_csv, as_markdown, as_text
@@ -86,11 +86,11 @@ def compare(
         progress = Progress()
         records = choose(data, all_stations, manual)
         windows = draw(continuous, all_stations) if continuous else None
-        entrants = open_entrants(networks, calibration, progress)
-        costs = costs_of(entrants)
-        scored = score_all(entrants, records, progress)
-        kept = agree(entrants, windows, progress) if windows is not None else ()
-        found = Found(entrants, costs, scored, kept)
+        pickers = open_pickers(networks, calibration, progress)
+        costs = costs_of(pickers)
+        scored = score_all(pickers, records, progress)
+        kept = agree(pickers, windows, progress) if windows is not None else ()
+        found = Found(pickers, costs, scored, kept)
         click.echo(as_text(found))
         _write(csv_file, as_csv, found)
         _write(markdown, as_markdown, found)

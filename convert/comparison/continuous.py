@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.prepare import prepare
 from ..agreement import Agreement
 from ..conversion import Progress
-from ..data.crops import WindowSet
+from ..data.picker import Picker
 from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
 from ..data.waveforms import Waveforms
+from ..data.windows import WindowSet
 from ..training.score import TRIAL_SEED
 from ..verify import Detects, compare_detectors
-from .entrants import Entrant
 
 WINDOWS = 500
 
@@ -62,24 +61,24 @@ def draw(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> Wi
 
 
 def agree(
-    entrants: Sequence[Entrant], windows: WindowSet, progress: Progress | None = None
+    pickers: Sequence[Picker], windows: WindowSet, progress: Progress | None = None
 ) -> list[Agreement]:
     """Hold each network's picks against the first one's, by the first one's thresholds.
 
     Args:
-        entrants: With windows of 6000 samples.
+        pickers: With windows of 6000 samples.
         windows: From `draw`.
         progress: Called with what is done, how much of it, and of how much.
     """
-    first = entrants[0]
+    first = pickers[0]
     return [
         compare_detectors(
-            first.spec, (_from_raw(first), _from_raw(entrant)), windows, progress, rounds=1
+            first.spec, (_from_raw(first), _from_raw(picker)), windows, progress, rounds=1
         )
-        for entrant in entrants
+        for picker in pickers
     ]
 
 
-def _from_raw(entrant: Entrant) -> Detects:
+def _from_raw(picker: Picker) -> Detects:
     """Each network is shown the window as it was trained to see it."""
-    return lambda window: entrant.detect(prepare(window, entrant.spec))
+    return lambda window: np.asarray(picker.answer([window])[0])

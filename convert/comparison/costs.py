@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.picker import Picker
 from ..quantization.quantize import QuantizeError
-from .entrants import Entrant
 
 ROUNDS = 60
 RUNS_A_TURN = 3
@@ -39,31 +39,31 @@ class Cost:
     rss_mb: float
 
 
-def costs_of(entrants: Sequence[Entrant]) -> list[Cost]:
+def costs_of(pickers: Sequence[Picker]) -> list[Cost]:
     """Measure all networks, turn by turn, so that a busy machine is busy for all alike."""
     rng = np.random.default_rng(0)
     windows = [
-        rng.standard_normal((entrant.spec.window_samples, 3)).astype(np.float32)
-        for entrant in entrants
+        rng.standard_normal((picker.spec.window_samples, 3)).astype(np.float32)
+        for picker in pickers
     ]
-    times: list[list[float]] = [[] for _ in entrants]
+    times: list[list[float]] = [[] for _ in pickers]
     for _ in range(ROUNDS):
-        for entrant, window, taken in zip(entrants, windows, times, strict=True):
-            taken.append(min(_timed(entrant, window) for _ in range(RUNS_A_TURN)))
+        for picker, window, taken in zip(pickers, windows, times, strict=True):
+            taken.append(min(_timed(picker, window) for _ in range(RUNS_A_TURN)))
     medians = [1000.0 * float(np.median(taken)) for taken in times]
     return [
-        Cost(len(entrant.data), median, median / medians[0], peak_rss_mb(entrant))
-        for entrant, median in zip(entrants, medians, strict=True)
+        Cost(len(picker.data), median, median / medians[0], peak_rss_mb(picker))
+        for picker, median in zip(pickers, medians, strict=True)
     ]
 
 
-def _timed(entrant: Entrant, window: NDArray[np.float32]) -> float:
+def _timed(picker: Picker, window: NDArray[np.float32]) -> float:
     start = time.process_time()
-    entrant.detect(window)
+    picker.predict(window[None])
     return time.process_time() - start
 
 
-def peak_rss_mb(entrant: Entrant) -> float:
+def peak_rss_mb(picker: Picker) -> float:
     """Run a network once in a process of its own and return that one's peak memory, MB.
 
     Raises:
@@ -71,7 +71,7 @@ def peak_rss_mb(entrant: Entrant) -> float:
     """
     with tempfile.TemporaryDirectory(prefix="eqedge-compare-") as folder:
         path = Path(folder) / "model.tflite"
-        path.write_bytes(entrant.data)
+        path.write_bytes(picker.data)
         done = subprocess.run(
             [sys.executable, "-m", f"{__package__}.memory", str(path)],
             capture_output=True,
@@ -80,5 +80,5 @@ def peak_rss_mb(entrant: Entrant) -> float:
         )
     if done.returncode:
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise QuantizeError(f"model {entrant.name}: cannot be run alone ({last}); convert it again")
+        raise QuantizeError(f"model {picker.name}: cannot be run alone ({last}); convert it again")
     return float(done.stdout)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...edge.picks import find_peaks
-from ...edge.prepare import prepare
 from ...models.spec import HEADS
 from ..conversion import Progress
-from ..data.cuts import Cut, cuts
-from ..data.labelled import Judged, Marks, judge_head, summed
-from ..data.outcomes import PhaseScore
+from ..data.matching import Judged, PhaseScore, judge_head, summed
+from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
 from ..data.waveforms import Waveforms
+from ..data.windows import cuts
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
-from .entrants import Entrant
 
 
 @dataclass(frozen=True)
@@ -78,24 +76,24 @@ def choose(paths: Sequence[Path], all_stations: bool, manual: bool) -> list[Reco
 
 
 def score_all(
-    entrants: Sequence[Entrant], records: Sequence[Record], progress: Progress | None = None
+    pickers: Sequence[Picker], records: Sequence[Record], progress: Progress | None = None
 ) -> Scored:
     """Show every network the windows that `eqedge evaluate` would.
 
     Args:
-        entrants: With windows of 6000 samples.
+        pickers: With windows of 6000 samples.
         records: From `choose`.
         progress: Called with what is done, how much of it, and of how much.
     """
-    judged: list[list[list[Judged]]] = [[[] for _ in HEADS] for _ in entrants]
-    noise_picks = [0] * len(entrants)
+    judged: list[list[list[Judged]]] = [[[] for _ in HEADS] for _ in pickers]
+    noise_picks = [0] * len(pickers)
     events = noise = done = 0
     place = {record: number for number, record in enumerate(records, start=1)}
     for cut in cuts(records, Waveforms(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
-        marks = _marks(cut)
-        for number, entrant in enumerate(entrants):
-            answer = entrant.detect(prepare(cut.samples, entrant.spec))
-            limits = entrant.spec.thresholds["default"]
+        marks = cut.marks
+        for number, picker in enumerate(pickers):
+            (answer,) = picker.answer([cut.samples])
+            limits = picker.spec.thresholds["default"]
             thresholds = (limits.detection_threshold, limits.P_threshold, limits.S_threshold)
             for column, head in enumerate(HEADS):
                 one = judge_head(head, answer[:, column], marks, thresholds[column])
@@ -113,8 +111,3 @@ def score_all(
         for (detection, p, s), picks in zip(judged, noise_picks, strict=True)
     )
     return Scored(events, noise, len({record.station for record in records}), scores)
-
-
-def _marks(cut: Cut) -> Marks:
-    record = cut.record
-    return Marks(cut.use == "noise", cut.sample_of(record.p_sample), cut.sample_of(record.s_sample))

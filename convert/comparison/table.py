@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from ...models.spec import HEADS
 from ..agreement import Agreement
-from ..data.outcomes import PhaseScore
+from ..data.matching import PhaseScore
+from ..data.picker import Picker
 from .costs import Cost
-from .entrants import Entrant
 from .scores import Score, Scored
 
 COST_COLUMNS = (
@@ -36,13 +36,13 @@ class Comparison:
     """Networks side by side.
 
     Attributes:
-        entrants: The networks.
+        pickers: The networks.
         costs: Of each.
         scored: On what, and how well each did.
         kept: Of each, what it has of the first one's picks; empty where that was not asked.
     """
 
-    entrants: Sequence[Entrant]
+    pickers: Sequence[Picker]
     costs: Sequence[Cost]
     scored: Scored
     kept: Sequence[Agreement] = ()
@@ -51,31 +51,31 @@ class Comparison:
         """Cells below COST_COLUMNS."""
         return [
             [
-                entrant.name,
-                entrant.architecture,
-                entrant.precision or "-",
-                _or_dash(entrant.parameters, ",d"),
-                _or_dash(entrant.macs and entrant.macs / 1e6, ".2f"),
+                picker.name,
+                picker.architecture,
+                str(picker.card.get("precision", "-")),
+                _or_dash(picker.card.get("parameters"), ",d"),
+                _or_dash(_mega(picker.card.get("macs")), ".2f"),
                 f"{cost.size_bytes / 1000:.0f}",
                 f"{cost.latency_ms:.2f}",
                 f"{cost.latency_ratio:.2f}",
                 f"{cost.rss_mb:.0f}",
             ]
-            for entrant, cost in zip(self.entrants, self.costs, strict=True)
+            for picker, cost in zip(self.pickers, self.costs, strict=True)
         ]
 
     def score_rows(self) -> list[list[str]]:
         """Cells below SCORE_COLUMNS."""
         return [
-            [entrant.name, *_score_cells(score)]
-            for entrant, score in zip(self.entrants, self.scored.scores, strict=True)
+            [picker.name, *_score_cells(score)]
+            for picker, score in zip(self.pickers, self.scored.scores, strict=True)
         ]
 
     def kept_rows(self) -> list[list[str]]:
         """Cells below KEPT_COLUMNS; nothing where that was not asked."""
         return [
-            [entrant.name, *_kept_cells(agreement)]
-            for entrant, agreement in zip(self.entrants, self.kept, strict=bool(self.kept))
+            [picker.name, *_kept_cells(agreement)]
+            for picker, agreement in zip(self.pickers, self.kept, strict=bool(self.kept))
         ]
 
     def tables(self) -> list[tuple[list[list[str]], int]]:
@@ -120,7 +120,7 @@ def as_csv(comparison: Comparison) -> str:
     """Return one row a network, numbers without thousands' separators."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    kept = comparison.kept_rows() or [[]] * len(comparison.entrants)
+    kept = comparison.kept_rows() or [[]] * len(comparison.pickers)
     writer.writerow([*COST_COLUMNS, *SCORE_COLUMNS[1:], *(KEPT_COLUMNS[1:] if kept[0] else ())])
     rows = zip(comparison.cost_rows(), comparison.score_rows(), kept, strict=True)
     for cost, score, had in rows:
@@ -140,6 +140,10 @@ def _kept_cells(agreement: Agreement) -> list[str]:
     heads = [agreement.heads[head] for head in HEADS]
     counts = [str(n) for h in heads for n in (h.kept + h.lost, h.kept, h.added)]
     return [*counts, *(_or_dash(h.shift_p95_samples, ".0f") for h in heads[1:])]
+
+
+def _mega(count: int | None) -> float | None:
+    return None if count is None else count / 1e6
 
 
 def _or_dash(value: float | None, form: str) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..data.cuts import Cut
-from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
+from ..data.matching import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.windows import Cut
 from ..training.dataset import LabelMap
 from ..training.score import EDGE_SAMPLES, unlabelled_in
 from .stream import Stream

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.outcomes import Outcomes
+from ..data.matching import Outcomes
 from .account import Account
 from .intervals import SEED, phase_intervals
 

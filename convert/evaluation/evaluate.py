@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.replay.scoreboard import TOLERANCE_SECONDS
+from ..data.picker import Picker, open_picker
 from ..data.waveforms import Unusable
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
-from .contestant import Contestant, open_contestant
 from .summary import of_network, pair_name, table
 from .triggers import account_of, events_of, open_run
 from .windowed import score_networks
@@ -55,11 +55,11 @@ def evaluate(request: Request) -> dict[str, Any]:
     """Score everything.
 
     Raises:
-        ContestantError: A network cannot be opened.
+        PickerError: A network cannot be opened.
         DataError: The data have nothing to score on.
         RunError: Triggers are not of the file that was given.
     """
-    networks = [open_contestant(name) for name in request.networks]
+    networks = [open_picker(name) for name in request.networks]
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "tolerance_s": TOLERANCE_SECONDS,
@@ -76,7 +76,7 @@ def evaluate(request: Request) -> dict[str, Any]:
     return report
 
 
-def _networks(request: Request, networks: Sequence[Contestant]) -> dict[str, Any]:
+def _networks(request: Request, networks: Sequence[Picker]) -> dict[str, Any]:
     pairs = [{pair_name(t, t): (t, t) for t in request.thresholds} for _ in networks]
     presets: list[dict[str, str]] = []
     for network, own in zip(networks, pairs, strict=True):

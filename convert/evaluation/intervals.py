@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.outcomes import Outcomes
+from ..data.matching import Outcomes
 from ..data.records import RATE_HZ
 
 RESAMPLES = 1000

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..data.outcomes import TOLERANCE_SAMPLES
+from ..data.matching import TOLERANCE_SAMPLES
+from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..data.waveforms import Waveforms
-from .contestant import Contestant
 
 HOP_SAMPLES = 25
 """From one window to the next."""
@@ -45,7 +45,7 @@ class Stream:
 
 
 def listen(
-    network: Contestant,
+    network: Picker,
     records: Sequence[Record],
     waveforms: Waveforms,
     thresholds: Sequence[float],
@@ -111,7 +111,7 @@ def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[t
 
 
 def _heard(
-    network: Contestant,
+    network: Picker,
     waveform: NDArray[np.float32],
     ends: Sequence[int],
     thresholds: Sequence[float],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes
+from ..data.matching import TOLERANCE_SAMPLES, Outcomes
 from ..data.records import RATE_HZ
 from ..training.score import ONSET_AGES_SAMPLES, phase_table
 from .account import Account, Noise, Onsets

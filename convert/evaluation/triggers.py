@@ -17,7 +17,7 @@ from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.stead import SteadFile, Trace, number
 from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, Message, Phase
-from ..data.outcomes import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
+from ..data.matching import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
 from ..data.records import RATE_HZ, Record, station_of
 from ..training.dataset import LabelMap
 from ..training.score import seen_by_all

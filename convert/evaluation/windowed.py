@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..data.cuts import Cut, cuts
+from ..data.picker import Picker
 from ..data.records import RATE_HZ, DataError, Record, index_continuous
 from ..data.waveforms import Unusable, Waveforms
+from ..data.windows import Cut, cuts
 from ..training.dataset import DataFiles, index_files, teacher_labels
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
 from .account import Account, Ledger
-from .contestant import Contestant
 from .stream import listen
 from .subjects import Catalogue, Subject
 
@@ -44,7 +44,7 @@ class Scored:
 
 
 def score_networks(
-    networks: Sequence[Contestant],
+    networks: Sequence[Picker],
     files: DataFiles,
     noise: Sequence[Path],
     streams: Sequence[Path],

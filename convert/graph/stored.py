@@ -114,7 +114,7 @@ def _from_hdf5(source: Path | io.BytesIO, path: Path) -> StoredNetwork:
     with h5py.File(source, "r") as file:
         root = file.get("model_weights", file)
         if "layer_names" in root.attrs:
-            return StoredNetwork(tuple(_keras2_layers(root)), _has_hard_gates(file.attrs))
+            return StoredNetwork(tuple(_keras2_layers(root)), _has_hard_gates(file.attrs, path))
         if "layers" in file:
             return StoredNetwork(tuple(_keras3_layers(file["layers"], path)), hard_gates=False)
     raise WeightsError(
@@ -132,12 +132,18 @@ def _keras2_layers(root: Any) -> list[StoredLayer]:
     return layers
 
 
-def _has_hard_gates(attributes: Any) -> bool:
-    """Tell by the model's own description, or by the default of the Keras that saved it."""
+def _has_hard_gates(attributes: Any, path: Path) -> bool:
+    """Decide by the model's own description, or by the default of the Keras that saved it."""
     version = _text(attributes.get("keras_version", ""))
     if "model_config" in attributes:
         hard = '"recurrent_activation": "hard_sigmoid"' in _text(attributes["model_config"])
-        return hard and not version.startswith("3")
+        if hard and version.startswith("3"):
+            # its hard_sigmoid has another slope than Keras 2's, and no network of ours has it
+            raise WeightsError(
+                f"weights {path}: gates are the hard_sigmoid of Keras {version}, which no network "
+                "here has; train with sigmoid gates"
+            )
+        return hard
     # sigmoid became the default in Keras 2.3 and in every tf.keras ("-tf") of TensorFlow 2
     return version.startswith(("1.", "2.0", "2.1", "2.2")) and not version.endswith("-tf")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...edge.detector import Detector
 from ...models.shelf import Model
 from ..agreement import Agreement, AgreementLimit, disagreement
-from ..data.crops import WindowSet
+from ..data.windows import WindowSet
 from ..quantization.flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer
 from ..verify import compare_detectors
 from .fitting import fit, prune

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.picker import sha256_of
 from ..data.records import HELD_OUT_PERCENT, Index
 
 SCHEMA = 1
@@ -83,11 +83,6 @@ def initialisation(weights: Path) -> dict[str, Any]:
         "sha256": sha256_of(weights),
         "training": json.loads(beside.read_text()) if beside.exists() else None,
     }
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file that fits into memory."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def git_revision() -> str | None:

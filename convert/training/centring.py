@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.outcomes import Outcomes, verdicts_of
-from .score import Predict, Trial
+from ..data.matching import Outcomes, verdicts_of
+from ..data.picker import Predict
+from .score import Trial
 
 GRID = tuple(round(0.1 + 0.05 * k, 2) for k in range(17))
 """Thresholds tried."""

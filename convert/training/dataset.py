@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.index_cache import kept_index
+from ..data.picker import open_picker
 from ..data.records import (
     DataError,
     Index,
@@ -28,7 +29,6 @@ from .label_cache import (
     write_labels,
 )
 from .library import Library
-from .teachers import open_teacher
 
 UNHEARD = "continuous and labelled by no teacher (--teacher)"
 LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]
@@ -75,7 +75,7 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
     kept_of: dict[str, list[Path]] = {}
     for teacher_path in files.teachers:
         files.label_folder.mkdir(parents=True, exist_ok=True)
-        teacher = open_teacher(teacher_path)
+        teacher = open_picker(teacher_path)
         for path in (*files.labelled, *files.continuous):
             kept = label_file(files.label_folder, path, teacher)
             drop_outdated(kept, path)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...edge.picks import find_peaks
+from ..data.picker import Picker
 from ..data.records import Record
 from ..data.waveforms import Waveforms
-from .teachers import Teacher, label_track
+from .teachers import label_track
 
 
 class LabelCacheError(EqedgeError):
@@ -48,7 +49,7 @@ class TeacherLabels:
     """Mean detection probability of each tenth of a second."""
 
 
-def label_file(folder: Path, data: Path, teacher: Teacher) -> Path:
+def label_file(folder: Path, data: Path, teacher: Picker) -> Path:
     """Where a teacher's labels of a data file are kept: another teacher or path is another file."""
     place = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
     return folder / f"{data.stem}.{place}.{teacher.name}.{teacher.sha256[:12]}.labels.hdf5"
@@ -73,7 +74,7 @@ def drop_outdated(path: Path, data: Path) -> None:
 
 
 def write_labels(
-    path: Path, records: Iterable[Record], teacher: Teacher, waveforms: Waveforms
+    path: Path, records: Iterable[Record], teacher: Picker, waveforms: Waveforms
 ) -> Counter[str]:
     """Label every record that the file does not hold yet; each is on disk once it is done.
 

@@ -13,9 +13,9 @@ from ... import EqedgeError
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
+from ..data.picker import Predict
 from .example import Example
 from .sampling import Sampler
-from .score import Predict
 
 FALSE_FROM = 0.15
 """A peak this high counts although no pick would be made of it yet."""

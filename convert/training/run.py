@@ -13,13 +13,14 @@ from typing import Any
 from ... import EqedgeError
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
+from ..data.picker import sha256_of
 from ..data.records import Index, Record
 from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
 from ..graph.weights import load_network
 from . import devices, loop, mining
-from .card import Run, git_revision, sha256_of, write_card
+from .card import Run, git_revision, write_card
 from .centring import CENTRE, best_threshold, shift_to_centre
 from .dataset import (
     DataFiles,

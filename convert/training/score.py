@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
-from ..data.cuts import Cut, cuts
-from ..data.outcomes import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
+from ..data.matching import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
+from ..data.picker import Predict
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..data.waveforms import Unusable, Waveforms
+from ..data.windows import Cut, cuts
 from .dataset import LabelMap
 
 TRIAL_SEED = 20260101
@@ -25,8 +26,6 @@ EDGE_SAMPLES = 200
 ONSET_AGES_SAMPLES = (50, 100, 200, 300, 500)
 SURE = 0.3
 """Of a teacher: a peak it would call a pick."""
-Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(n, 6000, 3) prepared windows -> (n, 6000, 3) detection, P, S."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from eqedge.convert.calibrate import (
     CalibrationError,
     load_windows,
 )
-from eqedge.convert.data.crops import crop, cut_windows
+from eqedge.convert.data.windows import crop, cut_windows
 from eqedge.edge.replay.stead import SteadError, SteadFile, Trace
 from eqedge.models.spec import ModelSpec
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from eqedge.convert.agreement import LIMIT, LOSSLESS, Agreement, HeadAgreement, disagreement
-from eqedge.convert.data.crops import WindowSet
-from eqedge.convert.data.labelled import Marks
+from eqedge.convert.data.windows import Marks, WindowSet
 from eqedge.convert.verify import _head_agreement
 
 

@@ -11,11 +11,14 @@ from eqedge.__main__ import main
 from eqedge.convert.agreement import Agreement, HeadAgreement
 from eqedge.convert.comparison.continuous import agree, draw
 from eqedge.convert.comparison.costs import Cost, costs_of
-from eqedge.convert.comparison.entrants import open_entrants
+from eqedge.convert.comparison.pickers import open_pickers
 from eqedge.convert.comparison.scores import Score, Scored, choose, score_all
 from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_text
-from eqedge.convert.data.outcomes import PhaseScore
+from eqedge.convert.data.matching import PhaseScore
 from eqedge.convert.data.records import DataError, held_out
+from eqedge.convert.evaluation.summary import of_network
+from eqedge.convert.evaluation.windowed import score_networks
+from eqedge.convert.training.dataset import DataFiles
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import HEADS
 
@@ -64,27 +67,45 @@ def test_records_without_an_earthquake_are_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def entrants():
+def pickers():
     """Return both shipped models."""
-    return open_entrants([FLOAT, INT8], ())
+    return open_pickers([FLOAT, INT8], ())
 
 
-def test_all_see_the_same_windows(entrants, records):
+def test_all_see_the_same_windows(pickers, records):
     """The shipped models find synthetic earthquakes, and are scored on equally many labels."""
-    scored = score_all(entrants, choose([records], True, False))
+    scored = score_all(pickers, choose([records], True, False))
     assert scored.events == 24 and scored.noise >= 4 and scored.stations == 2
     for score in scored.scores:
         for head in (score.detection, score.P):
             assert head.found + head.missed == 24
         assert score.P.recall > 0.7 and score.detection.recall > 0.7
         assert score.P.mean_absolute_s is not None and score.P.mean_absolute_s < 0.3
-    assert scored.scores[0] == score_all(entrants[:1], choose([records], True, False)).scores[0]
+    assert scored.scores[0] == score_all(pickers[:1], choose([records], True, False)).scores[0]
 
 
-def test_costs_are_of_each_network(entrants):
+@pytest.mark.parametrize("views", [1, 2])
+def test_evaluate_and_compare_give_one_network_the_same_figures(pickers, records, views):
+    """Precision, recall, F1 and residual of P and S, and false P, to the last digit."""
+    picker = pickers[0]
+    peak = replace(picker.spec, preparation=replace(picker.spec.preparation, norm="peak"))
+    picker = replace(picker, views=(picker.spec, peak)[:views])
+    compared = score_all([picker], choose([records], True, False)).scores[0]
+    limits = picker.spec.thresholds["default"]
+    pair = (limits.P_threshold, limits.S_threshold)
+    scored = score_networks([picker], DataFiles((records,)), (), (), pair, True, print)
+    (account,) = scored.accounts
+    table = of_network(account, {"default": pair})["scores"]["default"]
+    for phase in ("P", "S"):
+        own = getattr(compared, phase).row()
+        assert {name: table[phase]["pooled"][name] for name in own} == own
+    assert table["noise"]["false_p_per_hour"] == round(compared.false_p_per_hour, 2)
+
+
+def test_costs_are_of_each_network(pickers):
     """Sizes are the files', the first is the measure of time, memory is a small process's."""
-    first, second = costs_of(entrants)
-    assert (first.size_bytes, second.size_bytes) == tuple(len(e.data) for e in entrants)
+    first, second = costs_of(pickers)
+    assert (first.size_bytes, second.size_bytes) == tuple(len(e.data) for e in pickers)
     assert first.latency_ratio == 1.0 and second.latency_ms > 0
     # Python, numpy and the runtime, not this process with TensorFlow in it
     assert 20 < first.rss_mb < 300 and 20 < second.rss_mb < 300
@@ -95,12 +116,14 @@ def test_weights_become_float32(built, tmp_path):
     path = tmp_path / "mine.weights.h5"
     network = built("leqnet-gru").network
     network.save_weights(path)
-    (entrant,) = open_entrants([str(path)], ())
-    assert (entrant.name, entrant.precision) == ("mine_float32", "float32")
-    assert entrant.architecture == "LEQNet-GRU" and entrant.parameters == network.count_params()
+    (picker,) = open_pickers([str(path)], ())
+    assert (picker.name, picker.card["precision"]) == ("mine_float32", "float32")
+    assert (
+        picker.architecture == "LEQNet-GRU" and picker.card["parameters"] == network.count_params()
+    )
     window = np.random.default_rng(1).standard_normal((6000, 3)).astype(np.float32)
     expected = np.concatenate([np.asarray(y) for y in network(window[None])], axis=2)[0]
-    np.testing.assert_allclose(entrant.detect(window), expected, atol=1e-4)
+    np.testing.assert_allclose(picker.predict(window[None])[0], expected, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +158,9 @@ def test_records_without_a_held_out_station_are_refused(continuous, tmp_path):
         draw([tmp_path / "some.hdf5"], False)
 
 
-def test_picks_are_held_against_the_first_networks(entrants, continuous):
+def test_picks_are_held_against_the_first_networks(pickers, continuous):
     """It keeps all its own; another keeps most, and both are of the same picks."""
-    own, other = agree(entrants, draw([continuous], True, 40))
+    own, other = agree(pickers, draw([continuous], True, 40))
     for head in ("detection", "P", "S"):
         mine, its = own.heads[head], other.heads[head]
         assert mine.kept >= 10 and mine.lost == mine.added == 0
@@ -146,12 +169,12 @@ def test_picks_are_held_against_the_first_networks(entrants, continuous):
 
 
 @pytest.fixture
-def comparison(entrants):
+def comparison(pickers):
     """Return a comparison of known numbers."""
     head = PhaseScore(8, 2, 2, 0.05)
     scores = (Score(head, head, head, 1.25), Score(head, head, PhaseScore(0, 0, 0, None), None))
     costs = (Cost(1500, 2.0, 1.0, 60.0), Cost(500, 1.0, 0.5, 50.0))
-    return Comparison(entrants, costs, Scored(10, 4, 3, scores))
+    return Comparison(pickers, costs, Scored(10, 4, 3, scores))
 
 
 def test_text_and_markdown_have_every_network(comparison):
@@ -212,7 +235,7 @@ def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("network", "options", "said"),
     [
-        ("nothing.h5", [], "nothing.h5: no such file; name a .tflite, weights"),
+        ("nothing.h5", [], "nothing.h5: no such file; name weights"),
         (INT8, ["--continuous", "nothing.hdf5"], "nothing.hdf5: cannot be read as HDF5"),
         (INT8, ["--csv", "no/where.csv"], "table no/where.csv: No such file"),
         (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from eqedge.convert.data.outcomes import Outcomes, judge, packed
+from eqedge.convert.data.matching import Outcomes, judge, packed
 from eqedge.convert.evaluation.account import Account, Noise, Onsets
 from eqedge.convert.evaluation.subjects import Subject
 from eqedge.edge.replay.sample import write_sample

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge import EqedgeError
+from eqedge.convert.data.picker import open_picker
 from eqedge.convert.data.records import held_out
 from eqedge.convert.evaluation.cli import evaluate
-from eqedge.convert.evaluation.contestant import open_contestant
 from eqedge.models.shelf import DEFAULT_MODEL, weights_folder
 
 MODEL = ("--weights", "leqnet_gru_int8")
@@ -92,7 +92,7 @@ def test_weights_answer_as_the_tflite_made_of_them(played):
     with h5py.File(played[0]) as file:
         samples = [dataset[()] for dataset in list(file["data"].values())[:2]]
     weights = weights_folder() / "leqnet_gru.weights.h5"
-    one, other = (open_contestant(str(n)).answer(samples) for n in (weights, "leqnet_gru_float32"))
+    one, other = (open_picker(str(n)).answer(samples) for n in (weights, "leqnet_gru_float32"))
     assert one.shape == (2, 6000, 3)
     assert np.abs(one - other).max() < 0.02
 
@@ -230,7 +230,10 @@ def test_events_held_out_are_scored(data):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nothing.h5", "no such file; name weights"), ("there.txt", "expected .tflite or .h5")],
+    [
+        ("nothing.h5", "no such file; name weights"),
+        ("there.txt", "expected .tflite, .h5 or .keras"),
+    ],
 )
 def test_a_network_that_is_none_is_named(played, tmp_path, name, words):
     """With what can be given instead."""

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from eqedge.convert.data.outcomes import Outcomes, judge, packed
+from eqedge.convert.data.matching import Outcomes, judge, packed
 from eqedge.convert.evaluation.intervals import (
     phase_intervals,
     rate_interval,

@@ -1,9 +1,9 @@
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.picker import Picker, open_picker
 from eqedge.convert.data.records import index_continuous
 from eqedge.convert.data.waveforms import Waveforms
-from eqedge.convert.evaluation.contestant import Contestant, open_contestant
 from eqedge.convert.evaluation.stream import announcements, listen
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
@@ -50,7 +50,7 @@ def continuous(tmp_path):
 def test_an_earthquake_is_announced_and_confirmed(continuous):
     """By the shipped model: one announcement, which stays."""
     records, _ = continuous
-    made = listen(open_contestant("leqnet_gru_float32"), records, Waveforms(0), (0.3, 0.5))
+    made = listen(open_picker("leqnet_gru_float32"), records, Waveforms(0), (0.3, 0.5))
     assert made.announced.sum(axis=0).tolist() == [1, 1]
     assert made.unconfirmed.sum() == 0
     assert made.seconds.sum() == pytest.approx(110.01)
@@ -64,7 +64,7 @@ def test_who_cries_at_every_end_is_found_out(continuous):
         answer[:, 5900, 1] = 0.9
         return answer
 
-    crier = Contestant("crier", ModelSpec("crier", "leqnet-gru"), predict, {})
+    crier = Picker("crier", "", (ModelSpec("crier", "leqnet-gru"),), predict)
     made = listen(crier, continuous[0], Waveforms(0), (0.3,))
     assert made.announced.sum() > 50
     assert np.array_equal(made.unconfirmed, made.announced)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from eqedge.convert.cli import TARGETS
 from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import LITERT, TFLM, ConvertSettings
-from eqedge.convert.data.crops import WindowSet
+from eqedge.convert.data.windows import WindowSet
 from eqedge.convert.microcontroller.fitting import fit, prune
 from eqedge.convert.microcontroller.interpreter import (
     ARENA_STEP,

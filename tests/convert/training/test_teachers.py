@@ -3,6 +3,7 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.picker import Picker
 from eqedge.convert.data.records import index_stead
 from eqedge.convert.data.waveforms import Unusable, Waveforms
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
@@ -13,37 +14,27 @@ from eqedge.convert.training.label_cache import (
     write_labels,
 )
 from eqedge.convert.training.student import build
-from eqedge.convert.training.teachers import (
-    UNFILTERED,
-    TeacherError,
-    label_track,
-    open_teacher,
-)
+from eqedge.convert.training.teachers import label_track
+from eqedge.models.spec import ModelSpec
+
+SPEC = ModelSpec("teacher", "teacher")
 
 
-class Ramp:
-    """A teacher whose answer is the position in its own window: tells how windows are joined."""
-
-    name = "ramp"
-    views = (UNFILTERED,)
-
-    def predict(self, windows):
-        """Return 0 to 1 along each window."""
-        return np.broadcast_to(np.linspace(0, 1, 6000)[:, None], windows.shape)
+def ramp(windows):
+    """Answer with the position in the window, 0 to 1: shows how windows are joined."""
+    return np.broadcast_to(np.linspace(0, 1, 6000)[:, None], windows.shape)
 
 
 class Loudest:
-    """A teacher that says P where the vertical is largest."""
-
-    name = "loudest"
-    views = (UNFILTERED,)
+    """Picks P where the vertical is largest, and counts the windows."""
 
     def __init__(self):
-        self.asked = 0
+        self.windows = 0
+        self.picker = Picker("loudest", "", (SPEC,), self)
 
-    def predict(self, windows):
+    def __call__(self, windows):
         """Return a bump of P at the largest vertical sample of each window."""
-        self.asked += len(windows)
+        self.windows += len(windows)
         answer = np.zeros(windows.shape, np.float32)
         for row, window in zip(answer, windows, strict=True):
             row[int(np.abs(window[:, 2]).argmax()), 1] = 0.9
@@ -52,26 +43,28 @@ class Loudest:
 
 def test_track_covers_the_record_and_averages():
     """Every sample is answered; in the middle early and late positions cancel out."""
-    track = label_track(Ramp(), np.random.default_rng(0).normal(size=(20_000, 3)), 500)
+    track = label_track(
+        Picker("ramp", "", (SPEC,), ramp), np.random.default_rng(0).normal(size=(20_000, 3)), 500
+    )
     assert track.shape == (20_000, 3)
     assert np.isfinite(track).all()
     assert track[8000:12_000].min() > 0.4 and track[8000:12_000].max() < 0.6
 
 
 def test_labels_are_made_once(stead_file, tmp_path):
-    """What the file holds is not asked again, so that an interrupted labelling goes on."""
+    """What the file holds is not labelled again, so that an interrupted labelling goes on."""
     records, teacher = index_stead(stead_file).records, Loudest()
     path = tmp_path / "labels.hdf5"
-    write_labels(path, records[:4], teacher, Waveforms())
-    write_labels(path, records, teacher, Waveforms())
-    assert teacher.asked == len(records)
+    write_labels(path, records[:4], teacher.picker, Waveforms())
+    write_labels(path, records, teacher.picker, Waveforms())
+    assert teacher.windows == len(records)
     assert labelled_keys(path) == {r.key for r in records}
 
 
 def test_answers_are_read_when_asked_for(stead_file, tmp_path):
     """A book of answers holds paths only, travels to another process, and knows its gaps."""
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
-    write_labels(path, records[:-1], Loudest(), Waveforms())
+    write_labels(path, records[:-1], Loudest().picker, Waveforms())
     book = pickle.loads(pickle.dumps(LabelBook({str(stead_file): [path, path]})))
     key = (records[0].path, records[0].key)
     assert len(book[key]) == 2 and book[key][0].p.shape == (1, 2)
@@ -84,7 +77,7 @@ def test_unusable_records_have_no_labels(stead_file, tmp_path):
     with h5py.File(stead_file, "a") as file:
         next(iter(file["data"].values()))[...] = np.nan
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
-    skipped = write_labels(path, records, Loudest(), Waveforms())
+    skipped = write_labels(path, records, Loudest().picker, Waveforms())
     assert skipped == {"NaN or infinite samples": 1}
     assert len(labelled_keys(path)) == len(records) - 1
 
@@ -97,15 +90,6 @@ def test_damaged_cache_is_named(stead_file, tmp_path):
         labelled_keys(path)
     with pytest.raises(LabelCacheError, match="delete it"):
         LabelBook({"data": [path]})["data", "trace@0"]
-
-
-@pytest.mark.parametrize("name", ["absent.tflite", "text.tflite", "text.pt"])
-def test_unreadable_teacher_is_named(tmp_path, name):
-    """Absent, damaged and unknown files are one clear line each, for train and evaluate alike."""
-    if name.startswith("text"):
-        (tmp_path / name).write_text("no network")
-    with pytest.raises(TeacherError, match=f"weights .*{name}"):
-        open_teacher(tmp_path / name)
 
 
 def test_our_own_weights_teach(stead_file, tmp_path):

@@ -1,9 +1,9 @@
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.data.cuts import cuts
 from eqedge.convert.data.records import CONTINUOUS_SAMPLES, index_continuous, index_stead
 from eqedge.convert.data.waveforms import Waveforms
+from eqedge.convert.data.windows import cuts
 
 from tests.support.labelled import write_stead
 

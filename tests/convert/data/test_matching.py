@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from eqedge.convert.data.outcomes import NOTHING, Outcomes, judge, packed, verdicts_of
+from eqedge.convert.data.matching import NOTHING, Outcomes, judge, packed, verdicts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,0 +1,64 @@
+"""Open the networks that are compared: models as they are, weights converted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...models.shelf import Model
+from ..calibrate import load_windows
+from ..conversion import ConvertSettings, Progress
+from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
+from ..graph.macs import count_macs
+from ..graph.weights import load_network
+from ..origin import describe_weights, held_out_stations
+from ..quantization.precisions import Forms
+
+
+def open_pickers(
+    names: Sequence[str], calibration: tuple[Path, ...], progress: Progress | None = None
+) -> list[Picker]:
+    """Open models, and convert weights.
+
+    Weights become float32, and int8 too where there is something to calibrate on: the same runtime
+    runs all, so that times and sizes can be compared.
+
+    Args:
+        names: Shipped models by name, `.tflite`, or weights as `eqedge convert` takes them.
+        calibration: STEAD-layout HDF5 files.
+        progress: Called with what is done, how much of it, and of how much.
+
+    Raises:
+        EqedgeError: A file cannot be read, converted or run.
+    """
+    pickers: list[Picker] = []
+    for name in names:
+        path = Path(name)
+        if path.suffix in WEIGHT_SUFFIXES and path.is_file():
+            pickers += _converted(path, calibration, progress)
+        else:
+            pickers.append(open_picker(name))
+    return pickers
+
+
+def _converted(
+    path: Path, calibration: tuple[Path, ...], progress: Progress | None
+) -> list[Picker]:
+    loaded = load_network(path)
+    settings = ConvertSettings(path, calibration, Path())
+    spec, origin = describe_weights(settings, loaded)
+    windows = np.zeros((0, spec.window_samples, 3), np.float32)
+    if calibration:
+        held_out = held_out_stations(origin)
+        found = load_windows(calibration, spec, held_out=held_out, progress=progress)
+        windows = found.calibrate.windows
+    forms = Forms(loaded, windows, settings.tuning_steps, settings.io, progress)
+    parameters, macs = loaded.network.count_params(), count_macs(loaded.network)
+    pickers = []
+    for precision in ("float32", "int8") if calibration else ("float32",):
+        data = forms.make(precision)
+        card = {"precision": precision, "parameters": parameters, "macs": macs}
+        pickers.append(of_model(Model(f"{spec.name}_{precision}", data, "", spec, card)))
+    return pickers

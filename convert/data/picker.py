@@ -1,0 +1,230 @@
+"""Open any network that picks windows: a shipped model, a `.tflite`, or a weights file.
+
+Training labels with it, `eqedge evaluate` and `eqedge compare` score it: all through `answer`, so
+that one network has one answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import EqedgeError, first_line
+from ...edge.detector import Detector
+from ...edge.prepare import prepare
+from ...edge.runtime import find_runtime, hushed
+from ...models.architectures import ARCHITECTURES
+from ...models.shelf import Model, open_model, shipped
+from ...models.spec import HEADS, BandPass, ModelSpec, Preparation, Thresholds
+from .records import RATE_HZ, WINDOW_SAMPLES
+
+UNFILTERED = Preparation()
+BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
+WEIGHT_SUFFIXES = (".h5", ".keras")
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(n, 6000, 3) prepared windows -> (n, 6000, 3) probabilities, in `models.spec.HEADS`."""
+
+
+class PickerError(EqedgeError):
+    """A network that cannot be read, or one of another window or other outputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picker:
+    """A network that answers windows.
+
+    Attributes:
+        name: Of its file.
+        sha256: Of its file.
+        views: How its windows are prepared. Where there are several, the network was found to be
+            good on each, and its answer is their mean.
+        predict: Runs the network on prepared windows.
+        card: Its model card; empty where it has none.
+        data: Its flatbuffer; empty where it is run by Keras.
+    """
+
+    name: str
+    sha256: str
+    views: Sequence[ModelSpec]
+    predict: Predict
+    card: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes = b""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The first view."""
+        return self.views[0]
+
+    @property
+    def presets(self) -> Mapping[str, Thresholds]:
+        """Its card's threshold sets; empty without a card."""
+        return self.spec.thresholds if self.card else {}
+
+    @property
+    def architecture(self) -> str:
+        """As the report calls it; the name where that is not known."""
+        known = ARCHITECTURES.get(self.spec.architecture)
+        return known.title if known else self.spec.architecture
+
+    def answer(self, samples: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Turn (6000, 3) windows of raw samples, E, N, Z, into (n, 6000, 3) detection, P, S."""
+        answers = [
+            self.predict(np.stack([prepare(window, view) for window in samples]))
+            for view in self.views
+        ]
+        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0, dtype=np.float32)
+
+
+def open_picker(name_or_path: str | Path) -> Picker:
+    """Open a shipped model by name, or a file by its suffix.
+
+    A `.tflite` of ours runs by the node's detector, with the preparation on its card. Weights are
+    published Keras 2 `.h5`, our own `.weights.h5`, or `.keras`.
+
+    Raises:
+        PickerError: There is no such file, or it is not a network of 6000 samples.
+        ModelError: The model and its card do not fit, or it cannot be run.
+        WeightsError: The weights are of no known network.
+    """
+    path = Path(name_or_path)
+    is_carded = path.suffix == ".tflite" and path.with_suffix(".json").is_file()
+    if str(name_or_path) in shipped() or is_carded:
+        return of_model(open_model(name_or_path))
+    if not path.is_file():
+        raise PickerError(
+            f"weights {name_or_path}: no such file; name weights ({', '.join(WEIGHT_SUFFIXES)}), "
+            f"a .tflite, or a shipped model ({', '.join(shipped())})"
+        )
+    if path.suffix == ".tflite":
+        return _without_card(path)
+    if path.suffix in WEIGHT_SUFFIXES:
+        return _of_weights(path)
+    raise PickerError(f"weights {path}: expected .tflite, {' or '.join(WEIGHT_SUFFIXES)}")
+
+
+def of_model(model: Model) -> Picker:
+    """Run a model as on a node.
+
+    Raises:
+        ModelError: It cannot be run.
+        PickerError: Its windows are of another length or rate.
+    """
+    spec = model.spec
+    if (spec.window_samples, spec.sampling_rate_hz) != (WINDOW_SAMPLES, RATE_HZ):
+        raise PickerError(
+            f"weights {model.name}: windows of {spec.window_samples} samples at "
+            f"{spec.sampling_rate_hz:g} Hz; expected {WINDOW_SAMPLES} at {RATE_HZ:g} Hz"
+        )
+    detector = Detector(model)
+
+    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([detector(window) for window in windows])
+
+    return Picker(model.name, model.sha256, (spec,), predict, model.card, model.data)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _without_card(path: Path) -> Picker:
+    """Open a `.tflite` by its outputs: ours are named, RED-PAN's are known by their widths."""
+    interpreter = _interpreter(path)
+    signatures = interpreter.get_signature_list().values()
+    named = {name for signature in signatures for name in signature["outputs"]}
+    data, sha256 = path.read_bytes(), sha256_of(path)
+    if named == set(HEADS):
+        picker = of_model(Model(path.stem, data, sha256, ModelSpec(path.stem, path.stem), {}))
+        return Picker(picker.name, sha256, picker.views, picker.predict, {}, data)
+    return Picker(
+        path.stem, sha256, _views(path.stem, UNFILTERED, BAND_PASSED), RedPan(path, interpreter),
+        data=data,
+    )  # fmt: skip
+
+
+class RedPan:
+    """RED-PAN's `.tflite`: takes (1, 6000, 3), returns P, S, noise and a mask of the earthquake.
+
+    Args:
+        path: The file.
+        interpreter: Of it, its tensors allocated.
+
+    Raises:
+        PickerError: Its shapes are not RED-PAN's.
+    """
+
+    def __init__(self, path: Path, interpreter: Any) -> None:
+        self._interpreter = interpreter
+        inputs = interpreter.get_input_details()
+        shape = tuple(int(size) for size in inputs[0]["shape"])
+        if len(inputs) != 1 or shape != (1, WINDOW_SAMPLES, 3) or inputs[0]["dtype"] != np.float32:
+            raise PickerError(
+                f"weights {path}: input {shape} {inputs[0]['dtype'].__name__}; "
+                f"expected one float32 (1, {WINDOW_SAMPLES}, 3)"
+            )
+        self._input = inputs[0]["index"]
+        outputs = interpreter.get_output_details()
+        widths = {int(output["shape"][-1]): output["index"] for output in outputs}
+        if len(outputs) != 2 or set(widths) != {2, 3}:
+            shapes = [tuple(int(size) for size in output["shape"]) for output in outputs]
+            raise PickerError(
+                f"weights {path}: outputs {shapes} are neither named {', '.join(HEADS)} nor "
+                "RED-PAN's; give a file made by eqedge convert, or RED-PAN's of 60 s"
+            )
+        mask, phases = widths[2], widths[3]
+        self._heads = ((mask, 0), (phases, 0), (phases, 1))
+
+    def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network, see `Predict`."""
+        answers = np.empty((len(windows), WINDOW_SAMPLES, 3), np.float32)
+        for answer, window in zip(answers, windows, strict=True):
+            # RED-PAN's recurrent layers keep their state from one call to the next.
+            self._interpreter.reset_all_variables()
+            self._interpreter.set_tensor(self._input, window[None])
+            self._interpreter.invoke()
+            for head, (index, column) in enumerate(self._heads):
+                answer[:, head] = self._interpreter.get_tensor(index)[0, :, column]
+        return answers
+
+
+def _of_weights(path: Path) -> Picker:
+    """Build the network that the file holds, and run it by Keras."""
+    from ..console import quiet
+    from ..graph.weights import load_network
+
+    with quiet(gpus=True):
+        loaded = load_network(path)
+
+    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        heads = loaded.network.predict_on_batch(windows)
+        return np.concatenate([np.asarray(head) for head in heads], axis=-1)
+
+    name = path.name.removesuffix(path.suffix).removesuffix(".weights")
+    # The published networks were trained on filtered data only.
+    view = UNFILTERED if loaded.own_layout else BAND_PASSED
+    return Picker(name, sha256_of(path), _views(name, view), predict)
+
+
+def _views(name: str, *preparations: Preparation) -> tuple[ModelSpec, ...]:
+    return tuple(ModelSpec(name, name, preparation=one) for one in preparations)
+
+
+def _interpreter(path: Path) -> Any:
+    runtime = find_runtime()
+    try:
+        with hushed():
+            interpreter = runtime.interpreter(model_path=str(path), num_threads=2)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise PickerError(
+            f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
+        ) from error
+    return interpreter

@@ -1,0 +1,265 @@
+"""Cut the windows that networks are calibrated, verified and scored on.
+
+`cut_windows` makes prepared windows of traces for a conversion, at any window length; `cuts` makes
+raw windows of held-out records for scoring, one at a time, so that memory does not grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.prepare import prepare
+from ...edge.replay.stead import Trace
+from ...models.spec import ModelSpec
+from ..training.example import nothing_in
+from .records import CONTINUOUS_SAMPLES, WINDOW_SAMPLES, Record
+from .waveforms import Waveforms
+
+LEAST_BEFORE_P = 450
+"""An onset is judged where so many samples lie before it; before them their mirror is put."""
+NOISE_BEFORE_P = 2500
+"""The window that ends just before P counts as noise where so much of it is real."""
+CLEAR_OF_P = 30
+"""Samples before a labelled P that may not be quiet."""
+AFTER_P = 100
+"""A window of an event shows at least so many samples from its P on."""
+MAX_CROPS = 8
+"""Windows cut from one trace at most."""
+QUIET_WINDOWS = 100
+"""Windows of noise cut from before the P of events, beside the file's own noise."""
+
+Use = Literal["event", "noise", "onset"]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a catalogue says of one window.
+
+    Attributes:
+        is_noise: Whether there is no earthquake.
+        p_sample: In the window; None if it is not known or not in view.
+        s_sample: The same.
+    """
+
+    is_noise: bool
+    p_sample: int | None = None
+    s_sample: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class WindowSet:
+    """Prepared windows.
+
+    Attributes:
+        windows: (n, window_samples, 3).
+        is_noise: (n,) whether each holds no earthquake that the catalogue knows of.
+        marks: What the catalogue says of each; None where it cannot be scored: a window shorter
+            than the network's holds its arrivals twice, the second time in the mirror.
+        traces: How many traces they come from.
+    """
+
+    windows: NDArray[np.float32]
+    is_noise: NDArray[np.bool_]
+    marks: tuple[Marks | None, ...]
+    traces: int
+
+    def every(self, stride: int) -> WindowSet:
+        """Every so many-th of the windows."""
+        return WindowSet(
+            self.windows[::stride], self.is_noise[::stride], self.marks[::stride], self.traces
+        )
+
+
+def cut_windows(
+    traces: Sequence[Trace],
+    wanted: int,
+    spec: ModelSpec,
+    rng: np.random.Generator,
+    quiet: int = 0,
+) -> WindowSet:
+    """Cut windows of some traces.
+
+    Args:
+        traces: To cut from.
+        wanted: Windows at most; each trace gives one before any gives a second.
+        spec: The model's contract.
+        rng: Chooses their places.
+        quiet: So many of what came before the P of events besides, at most.
+    """
+    crops = [*_crops(traces, wanted, spec, rng), *_quiet(traces, quiet, spec)]
+    return WindowSet(
+        np.stack([prepare(trace.waveform[part], spec) for trace, part, _ in crops]),
+        np.array([is_noise for _, _, is_noise in crops]),
+        tuple(_marks(trace, part, spec) for trace, part, _ in crops),
+        len(traces),
+    )
+
+
+def crop(trace: Trace, window_samples: int, rng: np.random.Generator) -> slice:
+    """Choose a window at a random place of a trace, the P arrival in it if there is one.
+
+    A record no longer than the window is cut at one end instead: the device sees such short pieces
+    after a gap, and the arrival must not always sit where the catalogue put it.
+
+    Returns:
+        Of the trace's samples, at most window_samples of them.
+    """
+    total = len(trace.waveform)
+    arrival = None if trace.p_arrival_sample is None else round(trace.p_arrival_sample)
+    spare = total - window_samples
+    if spare > 0:
+        first, last = 0, spare
+        if arrival is not None:
+            first = max(first, min(last, arrival + AFTER_P - window_samples))
+            last = min(last, max(first, arrival - AFTER_P))
+        start = int(rng.integers(first, last + 1))
+        return slice(start, start + window_samples)
+    if rng.random() < 1 / 3:
+        return slice(0, total)
+    latest = total // 2 if arrival is None else min(total // 2, max(1, arrival - AFTER_P))
+    if rng.random() < 1 / 2:
+        return slice(int(rng.integers(0, max(1, latest))), total)
+    earliest = total // 2 if arrival is None else max(total // 2, arrival + AFTER_P)
+    return slice(0, int(rng.integers(min(earliest, total - 1), total)))
+
+
+def _crops(
+    traces: Sequence[Trace], wanted: int, spec: ModelSpec, rng: np.random.Generator
+) -> Iterator[tuple[Trace, slice, bool]]:
+    """One crop of each trace, then a second of each, until there are enough."""
+    for index in range(min(wanted, MAX_CROPS * len(traces))):
+        trace = traces[index % len(traces)]
+        yield trace, crop(trace, spec.window_samples, rng), trace.is_noise
+
+
+def _quiet(
+    traces: Sequence[Trace], wanted: int, spec: ModelSpec
+) -> Iterator[tuple[Trace, slice, bool]]:
+    """What came before the P of events."""
+    for trace in traces:
+        end = int(trace.p_arrival_sample or 0) - CLEAR_OF_P
+        if end >= NOISE_BEFORE_P and wanted > 0:
+            wanted -= 1
+            yield trace, slice(max(0, end - spec.window_samples), end), True
+
+
+def _marks(trace: Trace, part: slice, spec: ModelSpec) -> Marks | None:
+    if part.stop - part.start < spec.window_samples:
+        return None
+    p, s = (
+        None
+        if sample is None or not part.start <= sample < part.stop
+        else round(sample) - part.start
+        for sample in (trace.p_arrival_sample, trace.s_arrival_sample)
+    )
+    return Marks(trace.is_noise, p, s)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One window of a record.
+
+    Attributes:
+        record: Where it is from.
+        use: `event`: P at random in it. `noise`: no P in it. `onset`: it ends soon after P.
+        first: Sample of the record at which it begins; below zero where it begins in the record's
+            quiet beginning, mirrored.
+        samples: (6000, 3) E, N, Z; a view, never to be written to.
+    """
+
+    record: Record
+    use: Use
+    first: int
+    samples: NDArray[np.float32]
+
+    @property
+    def marks(self) -> Marks:
+        """What the catalogue has of it."""
+        record = self.record
+        p, s = self.sample_of(record.p_sample), self.sample_of(record.s_sample)
+        return Marks(self.use == "noise", p, s)
+
+    @property
+    def age(self) -> int:
+        """Samples from P to the window's end."""
+        assert self.record.p_sample is not None
+        return self.first + WINDOW_SAMPLES - self.record.p_sample
+
+    def sample_of(self, label: int | None) -> int | None:
+        """Where a sample of the record lies in the window; None outside of it."""
+        at = None if label is None else label - self.first
+        return at if at is not None and 0 <= at < WINDOW_SAMPLES else None
+
+
+def cuts(
+    records: Sequence[Record],
+    waveforms: Waveforms,
+    seed: int,
+    draws: int,
+    ages: Sequence[int],
+    onset_events: int | None = None,
+) -> Iterator[Cut]:
+    """Cut windows; the same seed gives the same ones.
+
+    P lies uniformly over an event's window as far as the record allows. A continuous record is
+    cut from end to end, and all of it is noise.
+
+    Args:
+        records: In order.
+        waveforms: Reads them, and counts what cannot be read.
+        seed: Of the positions.
+        draws: Windows an event.
+        ages: Of P at the end of the onset windows, samples.
+        onset_events: Judge the onset of so many events at most, drawn at random; None: of all.
+    """
+    rng = np.random.default_rng(seed)
+    judged = _with_onset(records, onset_events, seed)
+    for record in records:
+        waveform = waveforms.read(record)
+        if waveform is None:
+            continue
+        n, p = record.n_samples, record.p_sample
+        if p is None:
+            last = min(n - WINDOW_SAMPLES, CONTINUOUS_SAMPLES - 1)
+            for first in range(0, last + 1 if record.kind == "continuous" else 1, WINDOW_SAMPLES):
+                yield Cut(record, "noise", first, waveform[first : first + WINDOW_SAMPLES])
+            continue
+        for _ in range(draws):
+            earliest, latest = (
+                max(0, p - WINDOW_SAMPLES + 500),
+                min(n - WINDOW_SAMPLES, p - AFTER_P),
+            )
+            first = int(rng.integers(earliest, max(earliest, latest) + 1))
+            first = min(first, n - WINDOW_SAMPLES)
+            yield Cut(record, "event", first, waveform[first : first + WINDOW_SAMPLES])
+        if record.manual and p >= LEAST_BEFORE_P:
+            yield from _endings(record, waveform, ages if record in judged else ())
+
+
+def _endings(record: Record, waveform: NDArray[np.float32], ages: Sequence[int]) -> Iterator[Cut]:
+    """Windows that end soon after P, and the one that ends just before it."""
+    assert record.p_sample is not None
+    p = record.p_sample
+    led = nothing_in(waveform).preceded(WINDOW_SAMPLES, p - CLEAR_OF_P).waveform
+    for age in ages:
+        end = p + age
+        if end <= record.n_samples:
+            yield Cut(record, "onset", end - WINDOW_SAMPLES, led[end : end + WINDOW_SAMPLES])
+    if p >= NOISE_BEFORE_P:
+        end = p - CLEAR_OF_P
+        yield Cut(record, "noise", end - WINDOW_SAMPLES, led[end : end + WINDOW_SAMPLES])
+
+
+def _with_onset(records: Sequence[Record], at_most: int | None, seed: int) -> set[Record]:
+    fit = [
+        r for r in records if r.manual and r.p_sample is not None and r.p_sample >= LEAST_BEFORE_P
+    ]
+    if at_most is None or len(fit) <= at_most:
+        return set(fit)
+    chosen = np.random.default_rng(seed).choice(len(fit), at_most, replace=False)
+    return {fit[k] for k in chosen.tolist()}
