@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from .. import EqedgeError
+from ..edge.files import written_whole
 from .card import card
 from .console import undisturbed
 from .conversion import Report
@@ -39,23 +40,16 @@ def write_all(report: Report) -> None:
     or a power cut left between two renames cannot run.
     """
     folder = report.settings.output
-    waiting: list[tuple[Path, Path]] = []
     try:
-        for name, content in _contents(report):
-            final = folder / name
-            partial = final.with_name(f".{final.name}.part")
-            waiting.append((partial, final))
-            partial.write_bytes(content)
-        with undisturbed():
-            for partial, final in waiting:
-                os.replace(partial, final)
+        with ExitStack() as waiting:
+            for name, content in reversed(list(_contents(report))):  # the last is renamed first
+                waiting.enter_context(written_whole(folder / name)).write_bytes(content)
+            with undisturbed():
+                waiting.close()
     except OSError as error:
         raise OutputError(
             f"output {folder}: {error.strerror or error}; free space or name another folder"
         ) from error
-    finally:
-        for partial, _ in waiting:
-            partial.unlink(missing_ok=True)
 
 
 def _contents(report: Report) -> Iterator[tuple[str, bytes]]:

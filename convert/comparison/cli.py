@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import EqedgeError
+from ...edge.files import written_whole
 from ..console import Progress, quiet, stoppable
 from ..pictures.canvas import SUFFIXES
 
@@ -104,12 +104,10 @@ def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparis
     """Write a table whole or not at all."""
     if path is None:
         return
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(form(found), encoding="utf-8")
-        os.replace(partial, path)
+        with written_whole(path) as unfinished:
+            unfinished.write_text(form(found), encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise TableError(
             f"table {path}: {error.strerror or error}; free space or name another file"
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from ...edge.files import written_whole
 from .records import Index, Record
 
 SCHEMA = 3
@@ -72,16 +72,11 @@ def _record(row: dict[str, Any]) -> Record:
 
 
 def _write(kept: Path, state: dict[str, Any], index: Index) -> None:
-    partial = kept.with_suffix(".tmp")
-    try:
+    with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", newline="") as file:
+        with written_whole(kept) as unfinished, unfinished.open("w", newline="") as file:
             header = {"records": len(index.records), "skipped": dict(index.skipped)}
             file.write(json.dumps({"state": state, **header}) + "\n")
             rows = csv.writer(file)
             rows.writerow([field.name for field in fields(Record)])
             rows.writerows(astuple(record) for record in index.records)
-        os.replace(partial, kept)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import EqedgeError
+from ...edge.files import written_whole
 from .ink import SETTINGS
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def present(
 
 
 def _write(figure: Figure, output: Path) -> None:
-    partial = output.with_name(f"{output.name}.tmp")
     # without a date the same figure is the same file
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(output.suffix, {})
     try:
-        figure.savefig(partial, format=output.suffix[1:], dpi=DOTS_PER_INCH, metadata=metadata)
-        os.replace(partial, output)
+        with written_whole(output) as unfinished:
+            figure.savefig(
+                unfinished, format=output.suffix[1:], dpi=DOTS_PER_INCH, metadata=metadata
+            )
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise PlotError(
             f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists"
         ) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...edge.files import written_whole
 from ..data.picker import sha256_of
 from ..data.records import HELD_OUT_PERCENT, Index
 
@@ -70,9 +71,8 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         "git_revision": run.revision,
         f"scores_on_held_out_{index.split}s": run.scores,
     }
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
-    os.replace(partial, path)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 
 
 def initialisation(weights: Path) -> dict[str, Any]:

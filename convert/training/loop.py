@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import time
 import zipfile
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
+from ...edge.files import written_whole
 from .history import Stretch, note, tell
 from .stream import Batch, StreamError
 from .student import Student
@@ -140,11 +140,10 @@ def train(
 def save(output: Path, student: Student, seconds: float, identity: dict[str, Any]) -> None:
     """Write the checkpoint, whole or not at all."""
     output.mkdir(parents=True, exist_ok=True)
-    partial = output / "checkpoint.tmp.npz"
     about = json.dumps({"seconds": seconds, "identity": identity})
     arrays: dict[str, Any] = {"about": np.asarray(about), **student.state()}
-    np.savez(partial, **arrays)
-    os.replace(partial, output / "checkpoint.npz")
+    with written_whole(output / "checkpoint.npz") as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def resume(output: Path, student: Student, identity: dict[str, Any]) -> None:

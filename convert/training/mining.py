@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError
+from ...edge.files import written_whole
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
@@ -62,9 +62,8 @@ def fooled(example: Example, answer: NDArray[np.float32]) -> bool:
 
 def save(path: Path, hard: list[int]) -> None:
     """Write the numbers, whole or not at all, for a run that is taken up again."""
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(hard))
-    os.replace(partial, path)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(hard))
 
 
 def load(path: Path) -> list[int]:

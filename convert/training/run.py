@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import EqedgeError
+from ...edge.files import written_whole
 from ...models.architectures import architecture
 from ...models.spec import ModelSpec
 from ..data.picker import sha256_of
@@ -271,10 +271,8 @@ def _hard(
 
 def save_weights(student: Student, path: Path) -> None:
     """Write the averaged weights, whole or not at all."""
-    # Keras insists on the suffix.
-    partial = path.with_name(f"partial.{path.name}")
-    student.averaged().save_weights(partial)
-    os.replace(partial, path)
+    with written_whole(path, suffix=".weights.h5") as unfinished:  # Keras insists on it
+        student.averaged().save_weights(unfinished)
 
 
 def _say(line: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..assemble import columns_of
+from ..files import UNFINISHED, written_whole
 from ..health.metrics import Metrics
 from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
@@ -28,7 +27,6 @@ logger = logging.getLogger(__name__)
 CONFIRM_SECONDS = 60.0
 """An event may be announced this long after its first pick: the length of a window."""
 SUFFIX = ".mseed"
-UNFINISHED = ".part"
 COUNTS = np.iinfo(np.int32)
 
 
@@ -148,22 +146,20 @@ class Waveforms:
     def _make_ready(self) -> None:
         """Make the folder, and remove files that a kill left unfinished."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in self._folder.glob(f"*{SUFFIX}{UNFINISHED}"):
+        for unfinished in self._folder.glob(f".*{SUFFIX}{UNFINISHED}"):
             unfinished.unlink()
         self._ready = True
 
     def _save(self, wanted: _Wanted) -> None:
         path = self._folder / f"{wanted.event_id}{SUFFIX}"
-        unfinished = path.with_name(path.name + UNFINISHED)
         try:
             if not self._ready:
                 self._make_ready()
-            self._pack(wanted, unfinished)
-            os.replace(unfinished, path)
+            # On the disk before it is renamed: under its own name the file is whole.
+            with written_whole(path, durable=True) as unfinished:
+                self._pack(wanted, unfinished)
             self._keep_quota()
         except (OSError, ValueError, RuntimeError) as error:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
             self._failed(f"waveform file {path} is not written: {error}; the event is")
             return
         self._notices.end("disk", f"waveforms in {self._folder} are written again")
@@ -174,7 +170,6 @@ class Waveforms:
         self._notices.begin("disk", line)
 
     def _pack(self, wanted: _Wanted, path: Path) -> None:
-        """Write the file, and wait until it is on the disk: under its own name it is whole."""
         packer = Packer(wanted.version, compress=True)
         for start_ns, rate_hz, counts in self._cut(wanted):
             for source, column in zip(wanted.source_ids, counts.T, strict=True):
@@ -182,8 +177,6 @@ class Waveforms:
                     packer.add(source, column, start_ns=start_ns, rate_hz=rate_hz)
         with path.open("wb") as file:
             file.writelines(packer.all_records())
-            file.flush()
-            os.fsync(file.fileno())
 
     def _cut(self, wanted: _Wanted) -> Iterator[tuple[int, float, NDArray[np.int32]]]:
         """Yield UTC, rate and counts (samples, 3) of each piece: in order, each sample once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 import time
@@ -15,6 +14,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from ..delivery.file import OutputError
+from ..files import written_whole
 from ..settings.node import HealthSettings
 from ..types import Message
 from .liveness import State
@@ -54,12 +54,10 @@ class HealthFiles:
             self._replace(self._prometheus, text)
 
     def _replace(self, path: Path, text: str) -> None:
-        # The collector reads every *.prom, so the half-written one is named otherwise.
-        half = path.with_name(path.name + ".tmp")
         try:
-            half.write_text(text)
-            half.chmod(0o644)  # the collector is another user, and the service's umask is strict
-            os.replace(half, path)
+            # The collector is another user, and the service's umask is strict.
+            with written_whole(path, mode=0o644) as unfinished:
+                unfinished.write_text(text)
         except OSError as error:
             self.errors += 1
             if path not in self._refused:

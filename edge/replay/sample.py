@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import h5py
 import numpy as np
 
 from ... import EqedgeError
+from ..files import written_whole
 from .synthetic import SyntheticRecord, earthquake, noise
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,10 +40,9 @@ def write_sample(path: Path, *, events: int, noise_traces: int, seed: int) -> li
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation([True] * events + [False] * noise_traces).tolist()
-    temporary = path.with_name(path.name + ".tmp")
     names = []
     try:
-        with h5py.File(temporary, "w") as file:
+        with written_whole(path) as unfinished, h5py.File(unfinished, "w") as file:
             group = file.create_group("data")
             for index, is_event in enumerate(order):
                 time = BEGIN + timedelta(minutes=7 * index)
@@ -59,10 +57,7 @@ def write_sample(path: Path, *, events: int, noise_traces: int, seed: int) -> li
                 )
                 dataset.attrs.update(_attributes(record, name, time))
                 names.append(name)
-        os.replace(temporary, path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         reason = error.strerror or str(error).splitlines()[0]
         raise SampleError(
             f"cannot write {path}: {reason}; give a file in a folder that exists"

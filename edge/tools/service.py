@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from ... import EqedgeError
+from ..files import written_whole
 from ..settings.config import read_config
 from ..settings.node import Settings
 
@@ -117,12 +117,10 @@ def install(found: list[Piece]) -> None:
     for piece in found:
         if piece.what_if_there in ("kept", "the same"):
             continue
-        half = piece.path.with_name(piece.path.name + ".tmp")
         try:
             piece.path.parent.mkdir(parents=True, exist_ok=True)
-            half.write_text(piece.text)
-            half.chmod(0o644)
-            os.replace(half, piece.path)
+            with written_whole(piece.path, mode=0o644) as unfinished:
+                unfinished.write_text(piece.text)
         except OSError as error:
             raise ServiceError(
                 f"cannot write {piece.path}: {error.strerror}; run it as root, or with --dry-run "

@@ -52,7 +52,7 @@ def test_every_figure_as_png_and_svg(figures, tmp_path, kind):
         run(*figures[kind], "--output", path)
     assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 10_000
     assert ElementTree.parse(svg).getroot().tag.endswith("svg")
-    assert list(tmp_path.glob("*.tmp")) == []
+    assert list(tmp_path.glob("*.part*")) == []
 
 
 def test_the_same_figure_is_the_same_file(figures, tmp_path):

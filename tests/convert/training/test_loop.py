@@ -231,7 +231,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     assert card["teachers"] == [{"file": teacher.name, "sha256": sha256, "licence": "not stated"}]
     assert card["devices"] == "tensorflow on CPU, float32, one thread"
     assert (output / "leqnet_gru.weights.h5").exists()
-    assert not list(output.glob("*tmp*")) and not list(output.glob("partial*"))
+    assert not list(output.glob("*.part*"))
     notes = [json.loads(line) for line in (output / "history.jsonl").read_text().splitlines()]
     for what in ("loss", "score"):
         noted = [note["steps"] for note in notes if what in note]

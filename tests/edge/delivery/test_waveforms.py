@@ -229,7 +229,7 @@ def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     """At the next start."""
-    (tmp_path / "e0.mseed.part").write_bytes(b"half")
+    (tmp_path / ".e0.mseed.part").write_bytes(b"half")
     Waveforms(tmp_path, WaveformSettings())
     assert not list(tmp_path.iterdir())
 
@@ -241,7 +241,7 @@ def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_pa
         waves = disk / "waves"
         if left == "a half file":
             waves.mkdir()
-            (waves / "e0.mseed.part").write_bytes(b"half")
+            (waves / ".e0.mseed.part").write_bytes(b"half")
         remount(disk, "ro")
         waveforms = Waveforms(waves, WaveformSettings())
         feed(waveforms, 0, 1_000)
@@ -281,7 +281,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(waveforms, tmp_path, monke
     feed(waveforms, 0, 1_000)
     waveforms.write(event(500))
     waveforms.close()
-    assert done == ["e1.mseed.part", "e1.mseed.part -> e1.mseed"]
+    assert done == [".e1.mseed.part", ".e1.mseed.part -> e1.mseed"]
 
 
 def test_a_run_writes_them(eqedge, tmp_path):

@@ -1,0 +1,58 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+UNFINISHED = ".part"
+"""Ending of a temporary name, after which neither `*.prom` nor `*.mseed` matches it."""
+
+
+def unfinished_name(path: Path, suffix: str = "") -> Path:
+    """Return the hidden name, in the same folder, of a file that is not complete."""
+    return path.with_name(f".{path.name}{UNFINISHED}{suffix}")
+
+
+@contextmanager
+def written_whole(
+    path: Path, *, durable: bool = False, mode: int | None = None, suffix: str = ""
+) -> Iterator[Path]:
+    """Yield a temporary path to write to; when the block ends it takes the place of `path`.
+
+    Whatever ends the block early, `path` stays as it was and the temporary file is removed. After
+    a kill the temporary file remains, and the next write of the same path replaces it.
+
+    Args:
+        path: The file; its folder must exist.
+        durable: Wait until the content is on the disk before the file gets its name: after a power
+            cut too there is either the old or the new content. The folder's entry is not waited
+            for.
+        mode: Permissions of the file; None leaves them to the umask.
+        suffix: End of the temporary name, for a writer that insists on one.
+
+    Raises:
+        OSError: The file cannot be written, or not renamed.
+    """
+    unfinished = unfinished_name(path, suffix)
+    try:
+        yield unfinished
+        if mode is not None:
+            unfinished.chmod(mode)
+        if durable:
+            _sync(unfinished)
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
