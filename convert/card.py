@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models.shelf import CARD_SCHEMA
+from ..models.registry import CARD_SCHEMA
 from .conversion import Converted, Report
 from .quantization.sensitivity import is_tuned
 
 
 def card(report: Report, result: Converted) -> dict[str, Any]:
-    """The card that lies beside a model; `models.shelf` reads it."""
+    """The card that lies beside a model; `models.registry` reads it."""
     return {
         "schema": CARD_SCHEMA,
         "name": result.name,

@@ -12,7 +12,7 @@ import numpy as np
 from .. import EqedgeError
 from ..edge.detector import Detector
 from ..edge.runtime import find_runtime
-from ..models.shelf import Model
+from ..models.registry import Model
 from ..models.spec import ModelSpec
 from .agreement import comparable, disagreement
 from .calibrate import CalibrationData, load_windows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..edge.detector import Detector
 from ..edge.picks import Peak, find_peaks
-from ..models.shelf import Model
+from ..models.registry import Model
 from ..models.spec import HEADS, ModelSpec
 from .agreement import Agreement, HeadAgreement
 from .data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..models.shelf import Model
+from ..models.registry import Model
 from .delivery.file import Sink
 from .detector import Detector
 from .gaps import GapPolicy

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import first_line
-from ..models.shelf import Model, ModelError
+from ..models.registry import Model, ModelError
 from ..models.spec import HEADS
 from .runtime import find_runtime, hushed
 
@@ -17,7 +17,7 @@ class Detector:
     """One interpreter with its buffers; not to be shared between threads.
 
     Args:
-        model: From `models.shelf.open_model`.
+        model: From `models.registry.open_model`.
         threads: Threads of the interpreter. One is the default: a window every second needs no
             more, and a second one costs power.
 

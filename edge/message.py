@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
-from ..models.shelf import Model
+from ..models.registry import Model
 from .settings.node import Settings, StationSettings
 from .trigger import thresholds_of
 from .types import NANOSECONDS, Instrument, Message, Pick, Trigger

@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from ..firmware_bridge.port import Port
-from ..models.shelf import Model, open_model
+from ..models.registry import Model, open_model
 from .daemon import Daemon
 from .delivery.file import Sink
 from .delivery.outputs import Delivery

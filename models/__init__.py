@@ -1,1 +1,1 @@
-"""The networks, what a node must know of each, and the shelf of shipped weights."""
+"""The networks, what a node must know of each, and the registry of shipped weights."""

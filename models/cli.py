@@ -1,4 +1,4 @@
-"""`eqedge models`: the architectures, and the models on the shelf."""
+"""`eqedge models`: list the architectures and the shipped models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def models() -> None:
     Parameters include batch statistics; MMAC is million multiply-accumulates for one 60-s window.
     """
     from .architectures import ARCHITECTURES
-    from .shelf import DEFAULT_MODEL, open_model, shipped
+    from .registry import DEFAULT_MODEL, open_model, shipped
 
     click.echo(f"{'ARCHITECTURE':24} {'PARAMETERS':>10} {'MMAC':>8}  --arch")
     for entry in ARCHITECTURES.values():

@@ -36,7 +36,7 @@ from eqedge.edge.stack import Stack
 from eqedge.edge.trigger import Associator, thresholds_of
 from eqedge.edge.types import Block, ClockState, Pick, Probabilities, Trigger, Window
 from eqedge.edge.windows import Windower
-from eqedge.models.shelf import DEFAULT_MODEL, Model, open_model
+from eqedge.models.registry import DEFAULT_MODEL, Model, open_model
 from eqedge.models.spec import Thresholds
 
 SIM = ClockState("sim", True)

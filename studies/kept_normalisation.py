@@ -19,7 +19,7 @@ from eqedge.convert.data.waveforms import Waveforms
 from eqedge.edge.detector import Detector
 from eqedge.edge.picks import find_peaks
 from eqedge.edge.prepare import prepare
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 from eqedge.models.spec import ModelSpec
 from numpy.typing import NDArray
 

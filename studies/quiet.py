@@ -29,7 +29,7 @@ from eqedge.edge.resample import Resampler
 from eqedge.edge.settings.node import TriggerSettings
 from eqedge.edge.trigger import thresholds_of
 from eqedge.edge.types import Block, ClockState
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 from eqedge.models.spec import Thresholds
 from numpy.typing import NDArray
 from scipy.stats import chi2

@@ -18,7 +18,7 @@ import numpy as np
 from eqedge import first_line
 from eqedge.convert.console import plainly, quiet
 from eqedge.edge.runtime import find_runtime, hushed
-from eqedge.models.shelf import ModelError, read_flatbuffer
+from eqedge.models.registry import ModelError, read_flatbuffer
 from numpy.typing import NDArray
 
 ROUNDS = 200

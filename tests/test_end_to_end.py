@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.support.broker import broker  # noqa: F401
 

@@ -18,7 +18,7 @@ from eqedge.edge.detector import Detector
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, broker, free_port, wait_until  # noqa: F401
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from eqedge.edge.replay.sample import DEMO_FILE
-from eqedge.models.shelf import DEFAULT_MODEL, open_model, weights_folder
+from eqedge.models.registry import DEFAULT_MODEL, open_model, weights_folder
 
 from .conftest import ROOT
 

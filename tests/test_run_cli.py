@@ -18,7 +18,7 @@ from eqedge.edge.replay.stead import SteadFile
 from eqedge.edge.replay.timeline import Timeline
 from eqedge.firmware_bridge.packets import Hello
 from eqedge.firmware_bridge.virtual import VirtualSensor
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, free_port, wait_until
 

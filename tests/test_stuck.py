@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from eqedge.edge.replay.sample import DEMO_FILE
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, broker, wait_until  # noqa: F401
 

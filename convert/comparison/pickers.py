@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...models.shelf import Model
+from ...models.registry import Model
 from ..calibrate import load_windows
 from ..conversion import ConvertSettings, Progress
 from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker

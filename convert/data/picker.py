@@ -20,7 +20,7 @@ from ...edge.detector import Detector
 from ...edge.prepare import prepare
 from ...edge.runtime import find_runtime, hushed
 from ...models.architectures import ARCHITECTURES
-from ...models.shelf import Model, open_model, shipped
+from ...models.registry import Model, open_model, shipped
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation, Thresholds
 from .records import RATE_HZ, WINDOW_SAMPLES
 

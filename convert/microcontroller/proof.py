@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...edge.detector import Detector
-from ...models.shelf import Model
+from ...models.registry import Model
 from ..agreement import Agreement, AgreementLimit, disagreement
 from ..data.windows import WindowSet
 from ..quantization.flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer

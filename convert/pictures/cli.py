@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...models.shelf import DEFAULT_MODEL
+from ...models.registry import DEFAULT_MODEL
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -65,7 +65,7 @@ def trace(
     Components, labels, detection, P and S. The model runs as on a node, over one window.
     """
     from ...edge.replay.stead import SteadFile
-    from ...models.shelf import open_model
+    from ...models.registry import open_model
     from .canvas import present
     from .trace import SIZE_INCHES, draw_trace
     from .view import read_trace, view_of

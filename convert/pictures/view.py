@@ -13,7 +13,7 @@ from ...edge.detector import Detector
 from ...edge.picks import Peak, find_peaks
 from ...edge.prepare import prepare
 from ...edge.replay.stead import SteadFile, Trace, TraceError
-from ...models.shelf import Model
+from ...models.registry import Model
 from ..evaluation.subjects import facts_of
 from .canvas import PlotError
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...models.shelf import shipped, weights_folder
+from ...models.registry import shipped, weights_folder
 from .config import read_config, writable_by_others
 from .node import MqttSettings, Settings, TriggerSettings
 

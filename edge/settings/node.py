@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ...models.shelf import DEFAULT_MODEL
+from ...models.registry import DEFAULT_MODEL
 from .delivery import FileSettings, MqttSettings, SpoolSettings, WaveformSettings, check_topic
 from .health import HealthSettings
 from .validation import SettingsError, check

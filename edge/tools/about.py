@@ -6,7 +6,7 @@ import platform
 from importlib import metadata
 
 from ... import EqedgeError
-from ...models.shelf import DEFAULT_MODEL, open_model
+from ...models.registry import DEFAULT_MODEL, open_model
 from ..runtime import RuntimeMissing, find_runtime
 
 
@@ -19,13 +19,13 @@ def about() -> list[str]:
         interpreter = str(error)
     try:
         model = open_model(DEFAULT_MODEL)
-        shelf = f"{model.name}, sha256 {model.sha256}"
+        built_in = f"{model.name}, sha256 {model.sha256}"
     except EqedgeError as error:
-        shelf = str(error)
+        built_in = str(error)
     packages = ("numpy", "pyserial", "h5py", "paho-mqtt")
     return [
         f"runtime   {interpreter}",
-        f"model     {shelf}",
+        f"model     {built_in}",
         f"packages  {', '.join(f'{name} {metadata.version(name)}' for name in packages)}",
         f"python    {platform.python_version()} on {platform.machine()}, {platform.platform()}",
     ]

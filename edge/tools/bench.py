@@ -13,7 +13,7 @@ import numpy as np
 from ...firmware_bridge.decoder import Decoder
 from ...firmware_bridge.packets import Hello
 from ...firmware_bridge.virtual import VirtualSensor
-from ...models.shelf import Model
+from ...models.registry import Model
 from ..detector import Detector
 from ..prepare import prepare
 from ..replay.synthetic import earthquake

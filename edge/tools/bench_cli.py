@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import click
 
-from ...models.shelf import DEFAULT_MODEL
+from ...models.registry import DEFAULT_MODEL
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,7 +37,7 @@ def bench(name: str, against: tuple[str, ...], repeats: int, minutes: float, as_
     a process, fed over TCP: CPU, memory and start at a hop of 1 s, CPU at 0.5 s for a sixth of the
     time. Machines differ and are shared: compare ratios within one run, not times between runs.
     """
-    from ...models.shelf import open_model
+    from ...models.registry import open_model
     from .bench import measure
     from .bench_node import feed_node, replay
 

@@ -20,7 +20,7 @@ import numpy as np
 from ... import EqedgeError
 from ...firmware_bridge.packets import Hello
 from ...firmware_bridge.virtual import VirtualSensor
-from ...models.shelf import Model
+from ...models.registry import Model
 from ..node import Replay, daemon_of
 from ..replay.sample import write_sample
 from ..replay.synthetic import earthquake

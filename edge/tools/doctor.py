@@ -15,7 +15,7 @@ from ...firmware_bridge.decoder import Decoder
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Samples
 from ...firmware_bridge.port import Port, PortError
-from ...models.shelf import Model, open_model
+from ...models.registry import Model, open_model
 from ..assemble import Assembler
 from ..dating.arrivals import HostClock, host_synchronised
 from ..delivery.link import BrokerLink, LinkLost

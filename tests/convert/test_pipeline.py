@@ -22,7 +22,7 @@ from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
 from eqedge.convert.quantization.quantize import PRECISIONS, QuantizeError
 from eqedge.edge.detector import Detector
-from eqedge.models.shelf import open_model
+from eqedge.models.registry import open_model
 from eqedge.models.spec import ModelSpec, Thresholds
 
 from .conftest import write_records

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from eqedge.edge.replay.synthetic import earthquake, noise
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 from hypothesis import settings
 
 from tests.support.certificates import certificates  # noqa: F401  (fixture)

@@ -22,7 +22,7 @@ from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Status
 from eqedge.firmware_bridge.port import Port, PortState
 from eqedge.firmware_bridge.virtual import VirtualSensor
-from eqedge.models.shelf import ModelError
+from eqedge.models.registry import ModelError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

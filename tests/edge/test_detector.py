@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
-from eqedge.models.shelf import ModelError, open_model
+from eqedge.models.registry import ModelError, open_model
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from eqedge.edge.sources import now
 from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.packets import Hello
-from eqedge.models.shelf import DEFAULT_MODEL
+from eqedge.models.registry import DEFAULT_MODEL
 
 P_SAMPLE = 4500
 """Sample of the P wave in the board's waveform."""

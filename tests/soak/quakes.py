@@ -18,7 +18,7 @@ from eqedge.edge.replay.source import SimSource
 from eqedge.edge.replay.synthetic import earthquake
 from eqedge.edge.settings.node import Settings
 from eqedge.edge.types import Message
-from eqedge.models.shelf import open_model
+from eqedge.models.registry import open_model
 
 from .account import AFTER_SECONDS, Quake
 from .sensor import PACKET, RATE

@@ -9,7 +9,7 @@ from eqedge.convert.console import plainly
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 from eqedge.models.spec import ModelSpec
 
 from studies.kept_normalisation import compare_ages, main, prepared_by

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from eqedge import EqedgeError
 from eqedge.convert.data.records import index_stead
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.conftest import ROOT
 

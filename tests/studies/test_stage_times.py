@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eqedge.convert.console import plainly
-from eqedge.models.shelf import open_model
+from eqedge.models.registry import open_model
 
 from studies.stage_times import WHOLE, cut, main, profile, side_by_side
 

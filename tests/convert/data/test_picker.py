@@ -16,7 +16,7 @@ from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.stead import SteadFile
 from eqedge.edge.replay.synthetic import earthquake
-from eqedge.models.shelf import ModelError, open_model, weights_folder
+from eqedge.models.registry import ModelError, open_model, weights_folder
 
 
 @pytest.fixture

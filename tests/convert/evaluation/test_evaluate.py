@@ -10,7 +10,7 @@ from eqedge import EqedgeError
 from eqedge.convert.data.picker import open_picker
 from eqedge.convert.data.records import held_out
 from eqedge.convert.evaluation.cli import evaluate
-from eqedge.models.shelf import DEFAULT_MODEL, weights_folder
+from eqedge.models.registry import DEFAULT_MODEL, weights_folder
 
 MODEL = ("--weights", "leqnet_gru_int8")
 

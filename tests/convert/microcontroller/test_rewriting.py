@@ -15,7 +15,7 @@ from eqedge.convert.quantization.flatbuffer import (
     pack_flatbuffer,
 )
 from eqedge.edge.detector import Detector
-from eqedge.models.shelf import Model, open_model
+from eqedge.models.registry import Model, open_model
 from eqedge.models.spec import ModelSpec
 
 STEPS = 56

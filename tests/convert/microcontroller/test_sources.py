@@ -29,7 +29,7 @@ from eqedge.convert.pipeline import convert
 from eqedge.convert.quantization.flatbuffer import compact, open_flatbuffer, pack_flatbuffer
 from eqedge.convert.quantization.quantize import QuantizeError
 from eqedge.edge.detector import Detector
-from eqedge.models.shelf import open_model
+from eqedge.models.registry import open_model
 from eqedge.models.spec import HEADS, BandPass, Preparation
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")

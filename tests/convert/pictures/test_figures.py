@@ -21,7 +21,7 @@ from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
-from eqedge.models.shelf import DEFAULT_MODEL, open_model
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 from matplotlib.figure import Figure
 
 

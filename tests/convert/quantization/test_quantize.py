@@ -14,7 +14,7 @@ from eqedge.convert.quantization.ranges import best_range
 from eqedge.edge.detector import Detector
 from eqedge.edge.runtime import find_runtime
 from eqedge.models.architectures import ARCHITECTURES
-from eqedge.models.shelf import Model
+from eqedge.models.registry import Model
 from eqedge.models.spec import ModelSpec
 
 

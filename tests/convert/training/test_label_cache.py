@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 from eqedge.convert.data.waveforms import Unusable
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
-from eqedge.models.shelf import weights_folder
+from eqedge.models.registry import weights_folder
 
 from tests.support.labelled import write_stead
 

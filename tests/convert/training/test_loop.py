@@ -25,7 +25,7 @@ from eqedge.convert.training.loop import (
 )
 from eqedge.convert.training.run import OutputError
 from eqedge.convert.training.student import Student
-from eqedge.models.shelf import weights_folder
+from eqedge.models.registry import weights_folder
 
 from .steps import BROKEN_AT, IDENTITY, SETTINGS, STEPS, stream
 
