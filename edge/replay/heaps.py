@@ -1,4 +1,8 @@
-"""An HDF5 file on its way to the library, which damage would hang or crash, and size slow down."""
+"""Open HDF5 files so that damage is an error, where the library would hang or crash.
+
+Kept for those who train on, or replay, STEAD files that come from interrupted downloads and worn
+disks: without it one damaged byte hangs the process, and Ctrl-C does not end it.
+"""
 
 from __future__ import annotations
 
