@@ -180,7 +180,8 @@ def train(
     with quiet(gpus=True):
         from .dataset import DataFiles
         from .loop import LoopSettings
-        from .run import TrainRequest, run
+        from .request import TrainRequest
+        from .run import run
         from .student import StudentSettings
 
     request = TrainRequest(

@@ -1,4 +1,4 @@
-"""Steps -> what a training tells of them: a line on the screen, and notes in `history.jsonl`."""
+"""Report the progress of a training: lines on standard error, and notes in `history.jsonl`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HISTORY = "history.jsonl"
 
 @dataclass
 class Stretch:
-    """Steps since something was last told of them."""
+    """Steps since the last report."""
 
     losses: list[float] = field(default_factory=list)
     windows: int = 0
@@ -47,19 +47,22 @@ class Stretch:
         }
 
 
-def tell(steps: int, part: float, stretch: Stretch) -> None:
-    """Say how a training gets on: its steps so far, the part of it that is done."""
+def report(line: str) -> None:
+    """Print a line on standard error, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def report_progress(steps: int, part: float, stretch: Stretch) -> None:
+    """Report the steps so far and the part of the training that is done."""
     row = stretch.row()
-    print(
+    report(
         f"step {steps}  {100 * part:5.1f} %  loss {row['loss']:.5f}  "
-        f"rate {row['learning_rate']:.2e}  {row['windows_per_s']:.0f} windows/s",
-        file=sys.stderr,
-        flush=True,
+        f"rate {row['learning_rate']:.2e}  {row['windows_per_s']:.0f} windows/s"
     )
 
 
 def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | None = None) -> None:
-    """Add a line to a run's history, and tell its score.
+    """Add a line to a run's history, and report its score.
 
     Args:
         output: The run's folder.
@@ -73,10 +76,8 @@ def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | No
     if result is None:
         return
     noise = result.get("noise", {}).get("false_p_per_hour")
-    print(
+    report(
         f"held-out records, picked by hand: P F1 {result['P']['manually_picked']['f1']:.3f}, "
         f"S F1 {result['S']['manually_picked']['f1']:.3f}, false P/h {noise}, "
-        f"announced {result.get('announced_by_s')}",
-        file=sys.stderr,
-        flush=True,
+        f"announced {result.get('announced_by_s')}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from ...edge.picks import find_peaks
 from ..data.picker import Picker
 from ..data.records import Record
 from ..data.waveforms import Waveforms
+from .history import report
 from .teachers import label_track
 
 
@@ -69,7 +69,7 @@ def drop_outdated(path: Path, data: Path) -> None:
     except (OSError, RuntimeError) as error:
         raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
     if outdated:
-        print(f"{data.name} has changed, {path.name} is made anew", file=sys.stderr, flush=True)
+        report(f"{data.name} has changed, {path.name} is made anew")
         path.unlink()
 
 
@@ -93,11 +93,9 @@ def write_labels(
                 hop = HOP_SAMPLES[record.kind]
                 _store(file, record, summarise(label_track(teacher, waveform, hop)))
         if done % 20 == 0 or done == len(todo) - 1:
-            print(
+            report(
                 f"{teacher.name}: {path.name} {done + 1}/{len(todo)} records, "
-                f"{time.monotonic() - started:.0f} s",
-                file=sys.stderr,
-                flush=True,
+                f"{time.monotonic() - started:.0f} s"
             )
     return waveforms.skipped
 

@@ -1,4 +1,4 @@
-"""Hours of steps: schedule, checkpoints, progress; an interrupted run goes on to the same state."""
+"""Run a training's steps: schedule, checkpoints, progress; a resumed run ends in the same state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ... import EqedgeError
 from ...edge.files import written_whole
-from .history import Stretch, note, tell
+from .history import Stretch, note, report_progress
 from .stream import Batch, StreamError
 from .student import Student
 
@@ -31,7 +31,7 @@ class CheckpointError(EqedgeError):
 
 
 class DivergedError(EqedgeError):
-    """The loss is no number any more."""
+    """The loss is not a number any more."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def train(
         open_stream: Batches from a number on.
         settings: How long.
         output: Folder of `checkpoint.npz` and `history.jsonl`.
-        identity: What must be equal for a checkpoint to be gone on from.
+        identity: Settings that must be equal for a checkpoint to be used.
         score: Called now and then; its result goes to the history.
 
     Returns:
@@ -86,12 +86,12 @@ def train(
 
     Raises:
         StreamError: Batches cannot be made any more; what was learned is saved.
-        DivergedError: The loss is no number; the checkpoint before stays.
+        DivergedError: The loss is not a number; the checkpoint before stays.
     """
     stream = open_stream(student.steps)
     clock = _Clock(elapsed(output), time.monotonic())
     saved = scored = began = time.monotonic()
-    told, noted = Stretch(), Stretch()
+    unreported, unnoted = Stretch(), Stretch()
     try:
         with _stop_requested() as stop:
             while settings.progress(student.steps, clock.seconds()) < 1 and not stop:
@@ -110,30 +110,32 @@ def train(
                         f"{output}: the loss of step {student.steps} is {loss}; lower "
                         "--learning-rate and start again in another --output"
                     )
-                for stretch in (told, noted):
+                for stretch in (unreported, unnoted):
                     stretch.add(loss, len(windows), now - began, rate)
                 began = now
                 if student.steps == 1:
-                    note(output, student.steps, noted)
-                    noted = Stretch()
-                if told.seconds >= settings.progress_seconds:
-                    tell(student.steps, settings.progress(student.steps, clock.seconds()), told)
-                    told = Stretch()
+                    note(output, student.steps, unnoted)
+                    unnoted = Stretch()
+                if unreported.seconds >= settings.progress_seconds:
+                    report_progress(
+                        student.steps, settings.progress(student.steps, clock.seconds()), unreported
+                    )
+                    unreported = Stretch()
                 due = score is not None and now - scored >= settings.score_seconds
                 if now - saved >= settings.checkpoint_seconds or due:
                     save(output, student, clock.seconds(), identity)
-                    note(output, student.steps, noted, score(student) if score and due else None)
+                    note(output, student.steps, unnoted, score(student) if score and due else None)
                     saved = began = time.monotonic()
                     scored = began if due else scored
-                    noted = Stretch()
+                    unnoted = Stretch()
             finished = settings.progress(student.steps, clock.seconds()) >= 1
     finally:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
     save(output, student, clock.seconds(), identity)
-    if noted.losses:
-        note(output, student.steps, noted)
+    if unnoted.losses:
+        note(output, student.steps, unnoted)
     return finished
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ...models.architectures import architecture
 from .devices import computing_in
 from .learning_layers import wrapped
-from .replicas import Replicas, Single
 
 Arrays = list[NDArray[Any]]
 
@@ -56,21 +55,16 @@ class Student:
         steps: Batches learned from.
     """
 
-    def __init__(
-        self, settings: StudentSettings, seed: int, replicas: Replicas | None = None
-    ) -> None:
+    def __init__(self, settings: StudentSettings, seed: int) -> None:
         """Build and initialise at random.
 
         Args:
             settings: What to build, and how it learns.
             seed: Of the initial weights.
-            replicas: What takes the steps; a single device by default.
         """
         keras.utils.set_random_seed(seed)
         self._settings = settings
-        self._replicas = replicas or Single()
-        with self._replicas.scope():
-            self._build()
+        self._build()
         self.average: Arrays = self.network.get_weights()
         self.steps = 0
 
@@ -79,7 +73,7 @@ class Student:
         self.network = build(settings.architecture, settings.drop_rate)
         self._start_at_priors()
         self._wrapped = wrapped(self.network, settings.tame_above)
-        self._optimizer = self._replicas.adam(
+        self._optimizer = keras.optimizers.AdamW(
             settings.peak_learning_rate,
             beta_2=0.98,
             weight_decay=settings.weight_decay,
@@ -94,8 +88,6 @@ class Student:
             jit_compile=False,
         )
         self._optimizer.build(self._wrapped.trainable_variables)
-        empty = [np.zeros((1, 6000, 3), np.float32), np.zeros((1, 1), np.float32)]
-        self._replicas.prepare(self._wrapped, empty)
 
     def learn(
         self, windows: NDArray[np.float32], targets: NDArray[np.float32], learning_rate: float
@@ -108,9 +100,10 @@ class Student:
             learning_rate: Of this step.
         """
         nothing = np.zeros((len(windows), 1), np.float32)
-        with self._replicas.scope():
-            self._optimizer.learning_rate = learning_rate
-            loss = self._replicas.step(self._wrapped, windows, [targets, nothing])
+        self._optimizer.learning_rate = learning_rate
+        losses = self._wrapped.train_on_batch(windows, [targets, nothing])
+        self._wrapped.reset_metrics()
+        loss = float(np.ravel(losses)[0])
         self.steps += 1
         if self.steps % AVERAGE_EVERY == 0:
             self._average()
@@ -118,8 +111,7 @@ class Student:
 
     def start_from(self, network: Any) -> None:
         """Take the weights of a network of the same architecture instead of random ones."""
-        with self._replicas.scope():
-            self.network.set_weights(network.get_weights())
+        self.network.set_weights(network.get_weights())
         self.average = self.network.get_weights()
 
     def averaged(self) -> Any:
@@ -153,10 +145,9 @@ class Student:
             count = sum(key.startswith(f"{name}/") for key in state)
             return [state[f"{name}/{k}"] for k in range(count)]
 
-        with self._replicas.scope():
-            self.network.set_weights(stored("weight"))
-            for variable, value in zip(self._optimizer.variables, stored("optimizer"), strict=True):
-                variable.assign(value)
+        self.network.set_weights(stored("weight"))
+        for variable, value in zip(self._optimizer.variables, stored("optimizer"), strict=True):
+            variable.assign(value)
         self.average = stored("average")
         self.steps = int(state["steps"])
 

@@ -1,6 +1,6 @@
 """Steps in one thread; `python -m tests.convert.training.deterministic FOLDER`.
 
-A process of its own, because the number of threads is told to the backend before it computes
+A process of its own, because the number of threads is given to the backend before it computes
 anything. Prints as JSON what was seen of a run, of the same run broken off and taken up again, and
 of one that is taken up without the optimizer's state.
 """
@@ -38,13 +38,13 @@ def same(one, other):
 
 def main(folder):
     """Run, break off, go on."""
-    told = devices.find(deterministic=True).told
+    device = devices.find(deterministic=True).description
     whole = Student(SETTINGS, seed=1)
     take_steps(whole, folder / "broken", BROKEN_AT)
     take_steps(whole, folder, STEPS - BROKEN_AT)
     other = Student(SETTINGS, seed=77)
     seen = {
-        "told": told,
+        "device": device,
         "steps": whole.steps,
         "taken up": same(taken_up(other, folder), whole.state()),
         "spoilt": same(taken_up(other, folder, spoil=True), whole.state()),

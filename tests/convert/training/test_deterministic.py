@@ -22,7 +22,7 @@ def test_a_run_taken_up_ends_in_the_same_bits(tmp_path, request):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1]) == {
-        "told": "tensorflow on CPU, float32, one thread",
+        "device": "tensorflow on CPU, float32, one thread",
         "steps": 11,
         "taken up": True,
         "spoilt": False,
@@ -32,6 +32,6 @@ def test_a_run_taken_up_ends_in_the_same_bits(tmp_path, request):
 def test_a_gpu_is_refused():
     """Nobody has seen it compute the same bits twice; without the option it is welcome."""
     with pytest.raises(DeterminismError, match="CUDA_VISIBLE_DEVICES=-1"):
-        Device("tensorflow", True, deterministic=True).check_deterministic()
-    Device("tensorflow", True).check_deterministic()
-    Device("torch", deterministic=True).check_deterministic()
+        Device(is_gpu=True, deterministic=True).check_deterministic()
+    Device(is_gpu=True).check_deterministic()
+    Device(deterministic=True).check_deterministic()

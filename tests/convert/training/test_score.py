@@ -3,8 +3,8 @@ import pytest
 from eqedge.convert.data.records import Index, Record, index_stead
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
-from eqedge.convert.training.run import SCORED_RECORDS, scored_on
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
+from eqedge.convert.training.training import SCORED_RECORDS, scored_on
 from eqedge.models.spec import ModelSpec
 
 SPEC = ModelSpec("leqnet_gru", "leqnet-gru")

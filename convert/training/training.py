@@ -1,0 +1,165 @@
+"""Train one network on open data: stream, schedule, scores, centred thresholds, weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...edge.files import written_whole
+from ...models.spec import ModelSpec
+from ..data.records import Index, Record
+from ..data.waveforms import Unusable
+from . import loop, mining
+from .centring import CENTRE, best_threshold, shift_to_centre
+from .dataset import (
+    LabelMap,
+    more_sides,
+)
+from .history import HISTORY, Stretch, note, report
+from .library import Library
+from .request import TrainRequest
+from .sampling import Mixture, Sampler
+from .score import TRIAL_DRAWS, TRIAL_SEED, Trial, make_trial, predictor, score
+from .stream import Batch, StreamSettings, batches
+from .student import Student
+
+MINED_SCENES = 12_000
+CENTRED_ON = 400
+"""Records of training stations that tell where the best threshold lies."""
+SCORED_RECORDS = 500
+"""At most: of STEAD's held-out records alone the windows would fill 150 GB."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training, its data open.
+
+    Attributes:
+        request: What it depends on.
+        index: The records.
+        labels: Teachers' answers.
+        unusable: Counts records that cannot be read.
+    """
+
+    request: TrainRequest
+    index: Index
+    labels: LabelMap
+    unusable: Unusable
+
+    @property
+    def spec(self) -> ModelSpec:
+        """How the network is fed."""
+        name = self.request.student.architecture
+        return ModelSpec(name.replace("-", "_"), name)
+
+    @property
+    def mixture(self) -> Mixture:
+        """What a batch is made of."""
+        return Mixture(augment=self.request.augment, labels=self.request.labels)
+
+    @property
+    def weights(self) -> Path:
+        """Where the weights are written."""
+        return self.request.output / f"{self.spec.name}.weights.h5"
+
+    def learn(
+        self, student: Student, resume: bool, fooled: Any
+    ) -> tuple[bool, dict[str, Any] | None]:
+        """Train the student; return whether its schedule ended, and its scores if there are any.
+
+        Args:
+            student: Fresh.
+            resume: Go on from the folder's checkpoint.
+            fooled: Network whose false picks are learned from; None without one.
+        """
+        request = self.request
+        if resume:
+            loop.resume(request.output, student, request.identity())
+        else:
+            # notes of a run that ended before its first checkpoint
+            (request.output / HISTORY).write_text("")
+        trial = self._trial(scored_on(self.index), TRIAL_DRAWS)
+        if not trial.events:
+            hint = more_sides(self.index)
+            report(f"no earthquake is held out, so there will be no scores; {hint}")
+
+        def judge(learner: Student) -> dict[str, Any] | None:
+            save_weights(learner, self.weights)
+            return score(predictor(learner.averaged()), trial) if trial.events else None
+
+        finished = loop.train(
+            student,
+            request.student.peak_learning_rate,
+            self._stream(self._hard_scenes(fooled)),
+            request.loop,
+            request.output,
+            request.identity(),
+            judge,
+        )
+        self._centre(student)
+        last = judge(student)
+        if last is None:
+            return finished, None
+        note(request.output, student.steps, Stretch(), last)
+        return finished, {"P 0.3, S 0.3": last}
+
+    def _trial(self, records: Sequence[Record], draws: int = 1) -> Trial:
+        return make_trial(records, self.labels, self.spec, TRIAL_SEED, draws, self.unusable)
+
+    def _stream(self, hard: tuple[int, ...]) -> Callable[[int], Iterator[Batch]]:
+        request, training = self.request, self.index.training()
+        settings = StreamSettings(
+            request.seed,
+            request.batch_windows,
+            self.mixture,
+            self.spec,
+            request.budget_bytes,
+            hard,
+        )
+        return lambda first: batches(
+            training, self.labels, settings, first, request.workers, self.unusable
+        )
+
+    def _centre(self, student: Student) -> None:
+        """Move the pickers' answers so that the best threshold is the usual one."""
+        seen = self._trial(_by_hand(self.index.training()))
+        for head, name in ((1, "picker_P"), (2, "picker_S")):
+            best = best_threshold(predictor(student.averaged()), seen, head)
+            student.lift(name, shift_to_centre(best))
+            report(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
+
+    def _hard_scenes(self, fooled: Any) -> tuple[int, ...]:
+        """Quiet scenes that fool the network of `hard_negatives`; without it those of before."""
+        request = self.request
+        if request.hard_negatives is None:
+            return ()
+        path = request.output / "hard_negatives.json"
+        if fooled is None:
+            return tuple(mining.load(path))
+        library = Library(self.index.training(), self.labels, request.budget_bytes, self.unusable)
+        sampler = Sampler(library, self.spec, self.mixture)
+        hard = mining.hard_scenes(sampler, predictor(fooled), self.spec, MINED_SCENES)
+        mining.save(path, hard)
+        report(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")
+        return tuple(hard)
+
+
+def scored_on(index: Index) -> list[Record]:
+    """Held-out records that a training is scored on: all, or so many spread over the files."""
+    labelled = [record for record in index.held_out() if record.kind != "continuous"]
+    return labelled[:: max(1, math.ceil(len(labelled) / SCORED_RECORDS))]
+
+
+def _by_hand(records: Sequence[Record]) -> list[Record]:
+    """Manually picked records, spread over the files, as many as take a minute."""
+    picked = [record for record in records if record.manual and record.kind == "event"]
+    return picked[:: max(1, len(picked) // CENTRED_ON)]
+
+
+def save_weights(student: Student, path: Path) -> None:
+    """Write the averaged weights, whole or not at all."""
+    with written_whole(path, suffix=".weights.h5") as unfinished:  # Keras insists on it
+        student.averaged().save_weights(unfinished)
