@@ -48,9 +48,10 @@ def stage_errors(
         Signal over noise in decibels by stage, the float output being the signal and its
         difference the noise; None where both are equal.
     """
-    common = [name for name in stages(reference) if name in stages(other)]
-    expected = _outputs(reference, common, windows)
-    found = _outputs(other, common, windows)
+    here, there = stages(reference), stages(other)
+    common = [name for name in here if name in there]
+    expected = _outputs(reference, {name: here[name] for name in common}, windows)
+    found = _outputs(other, {name: there[name] for name in common}, windows)
     return {
         name: _decibels(expected[name], found[name])
         for name in common
@@ -59,18 +60,17 @@ def stage_errors(
 
 
 def _outputs(
-    data: bytes, names: list[str], windows: NDArray[np.float32]
+    data: bytes, indices: dict[str, int], windows: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """Run every window, and keep what the stages' last operations made."""
+    """Run every window; return the output tensors of the stages, given by name and index."""
     with hushed():
         interpreter = find_runtime().interpreter(
             model_content=data, num_threads=1, experimental_preserve_all_tensors=True
         )
         interpreter.allocate_tensors()
-    indices = {name: stages(data)[name] for name in names}
     details = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
     entry = interpreter.get_input_details()[0]
-    made: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    made: dict[str, list[NDArray[np.float32]]] = {name: [] for name in indices}
     for window in windows:
         interpreter.set_tensor(entry["index"], quantized(window, entry)[None])
         interpreter.invoke()
