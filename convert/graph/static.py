@@ -107,7 +107,8 @@ def static_module(
 
     class StaticNetwork(tf.Module):  # type: ignore[misc]  # tensorflow carries no types
         @tf.function(  # type: ignore[untyped-decorator]
-            input_signature=[tf.TensorSpec([1, WINDOW_SAMPLES, 3], tf.float32, name="window")]
+            input_signature=[tf.TensorSpec([1, WINDOW_SAMPLES, 3], tf.float32, name="window")],
+            autograph=False,  # loops and conditions are Python's own; rewriting them takes seconds
         )
         def window(self, window: Tensor) -> dict[str, Tensor]:
             encoded = _encode(window, front, variant, layers)

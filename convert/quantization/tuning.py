@@ -78,7 +78,8 @@ def tune_encoder(
     rounded = _RoundedEncoder(encoder, ranges)
     batches = [slice(start, start + BATCH) for start in range(0, len(windows), BATCH)]
     exact = _RoundedEncoder(encoder, {})
-    run_exact, run_rounded = tf.function(exact.__call__), tf.function(rounded.__call__)
+    run_exact = tf.function(exact.__call__, autograph=False)
+    run_rounded = tf.function(rounded.__call__, autograph=False)
     target = np.concatenate([run_exact(windows[batch]).numpy() for batch in batches])
     spread = (target @ projection).std(axis=(0, 1))
     # what hardly varies must not weigh more than what does
@@ -96,7 +97,7 @@ def tune_encoder(
     weights, ends = rounded.weights, rounded.range_ends
     weight_steps, range_steps = tf.keras.optimizers.Adam(), tf.keras.optimizers.Adam()
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step(batch: Tensor, wanted: Tensor) -> None:
         with tf.GradientTape() as tape:
             error = rounded(batch) - wanted

@@ -100,7 +100,7 @@ def files_under(folder):
 
 def test_disagreement_writes_nothing(weights, records, tmp_path):
     """Below the limit nothing is written, and the exit code is 1."""
-    settings = ConvertSettings(weights, (records,), tmp_path / "out", tuning_steps=0)
+    settings = ConvertSettings(weights, (records,), tmp_path / "out", precisions=("float16",))
     with pytest.raises(Disagreement, match=r"not agree.*nothing was written") as told:
         convert(settings)
     assert told.value.exit_code == 1
