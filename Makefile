@@ -13,7 +13,7 @@ APT := mosquitto mosquitto-clients openssl \
        gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
        gcc-avr avr-libc libsimavr-dev libelf-dev clang libclang-rt-dev cppcheck
 
-.PHONY: help demo setup apt check format test test-fast bench soak arm64-smoke systemd-smoke clean
+.PHONY: help demo setup apt check format test test-fast golden bench soak arm64-smoke systemd-smoke clean
 
 help:
 	@echo 'make demo    a node without TensorFlow picks the embedded sample (under two minutes)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make setup   only set up: Debian packages, a virtual environment with all extras'
 	@echo 'make check   ruff, its formatter, mypy --strict, import-linter'
 	@echo 'make format  format the code'
+	@echo 'make golden  write the messages of the demo that tests compare with anew'
 	@echo 'make bench   what each stage and a whole node cost on this machine (90 s)'
 	@echo 'make soak    simulated days with faults: make soak HOURS=168 SPEED=100 SEED=1 (default 24 h)'
 	@echo 'make arm64-smoke  the node on Debian arm64 under qemu-user: same picks, size, memory (as root)'
@@ -72,6 +73,9 @@ test: setup check
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow'
+
+golden: $(VENV)/.installed
+	$(BIN)/eqedge run --sim edge/replay/samples/demo.hdf5 --speed max --output tests/vectors/triggers.jsonl
 
 bench: $(NODE)/.installed
 	$(NODE)/bin/eqedge bench

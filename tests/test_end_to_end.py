@@ -14,6 +14,7 @@ from eqedge.models.registry import DEFAULT_MODEL, open_model
 from tests.support.broker import broker  # noqa: F401
 
 from .conftest import SHARED
+from .support.golden import GOLDEN, differences, read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = jsonschema.Draft202012Validator(
@@ -72,6 +73,37 @@ def test_most_of_the_embedded_sample_is_found(demo):
     assert right >= 7
     assert len(by_event(messages)) <= 2 * labelled
     assert f"events   {right} of {labelled} found, {labelled - right} missed" in said
+
+
+def test_the_demo_is_what_it_was(demo):
+    """The same events, types and picks: times within a sample, probabilities within 0.02.
+
+    A changed model or rule changes them; then look at the difference, and write them anew:
+    `make golden`
+    """
+    assert differences(demo[0], read_lines(GOLDEN)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m["picks"][0].update(time_ns=m["picks"][0]["time_ns"] + 20_000_000), "time_ns"),
+        (lambda m: m["picks"][0].update(probability=0.1), "probability 0.1 instead of"),
+        (lambda m: m.update(type="end"), "type end instead of new"),
+        (lambda m: m.update(event_id="XX.EDGE.00-20260101T000029690000"), "event_id"),
+        (lambda m: m["picks"].clear(), "picks [] instead of"),
+        (lambda m: m.pop("clock"), "has ['clock'] more or less"),
+        (lambda m: m.update(peak_time="2026-01-01T00:00:59.000000Z"), "peak_time"),
+    ],
+)
+def test_a_demo_that_is_another_is_noticed(change, words):
+    """Two samples later, another probability, a pick fewer: each is named with its line."""
+    messages = read_lines(GOLDEN)
+    assert differences(messages, read_lines(GOLDEN)) == []
+    assert differences(messages[1:], read_lines(GOLDEN)) != []
+    change(messages[0])
+    (line,) = differences(messages, read_lines(GOLDEN))
+    assert line.startswith("line 1: ") and words in line
 
 
 def test_every_line_keeps_the_schema(demo):
