@@ -3,7 +3,7 @@
 Two promises. A line that was valid stays valid, so no field becomes required. And what a
 reader relies on stays: each field, its type and limits, and which of them are always there; so none
 of these changes either. What is left is to add a field that may be absent, where the released
-schema allows others. Descriptions may change. The released one is `tests/vectors/event.schema.json`.
+schema allows others. Descriptions may change. `tests/vectors/event.schema.json` was released.
 """
 
 import copy
