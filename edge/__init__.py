@@ -1,1 +1,1 @@
-"""The node: a sensor's stream in, triggers out. Never imports TensorFlow, obspy or matplotlib."""
+"""The node: it turns a sensor's stream into triggers. Never imports TensorFlow or matplotlib."""

@@ -1,4 +1,4 @@
-"""A prepared window in, three probabilities a sample out, through TensorFlow Lite."""
+"""Run the network on a prepared window: three probabilities a sample, by TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Detector:
         found = [tuple(int(n) for n in detail["shape"]) for detail in details]
         if found != [expected]:
             raise ModelError(
-                f"model {self.model.name}: takes {found}, its card says [{expected}]; "
+                f"model {self.model.name}: takes {found}, its card has [{expected}]; "
                 "use the card that belongs to it"
             )
         return dict(details[0])
@@ -104,7 +104,7 @@ def quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[An
 
 
 def dequantized(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
-    """Tell what a tensor's own grid stands for."""
+    """Turn a tensor's integers into the numbers they stand for."""
     if raw.dtype.kind == "f":
         return raw.astype(np.float32, copy=False)
     scale, zero_point = detail["quantization"]

@@ -1,4 +1,4 @@
-"""Curves of probability -> picks: one for each stretch above a threshold."""
+"""Find picks in a curve of probability: one for each stretch above a threshold."""
 
 from __future__ import annotations
 

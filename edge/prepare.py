@@ -1,4 +1,4 @@
-"""A window of counts as the network was trained to see it: detrended, filtered if told, normalised.
+"""Prepare a window of counts as in training: detrend, filter if the card has one, normalise.
 
 The same function serves training, calibration, verification and the field.
 """

@@ -1,9 +1,9 @@
-"""Blocks at the sensor's rate -> blocks at the model's, sample for sample the same however cut.
+"""Resample blocks to the model's rate; how the stream is cut does not change a sample.
 
-Rates are told in whole millihertz, so the ratio is a fraction, up / down, and each new sample lies
+Rates are taken in whole millihertz, so the ratio is a fraction, up / down, and each new sample lies
 at one of `up` places between two old ones: a filter for each place is made once (polyphase). The
-filters are symmetric about the new sample's own time, so no time is shifted. It costs a wait: half
-a filter's length of signal must have come after a sample before it can be known.
+filters are symmetric about the new sample's own time, so no time is shifted. It costs a delay: half
+a filter's length of signal must follow a sample before it can be computed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_PLACES = 2000
 
 
 class RateError(EqedgeError):
-    """The sensor's rate cannot be turned into the model's."""
+    """The sensor's rate cannot be resampled to the model's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +91,14 @@ def polyphase(rate_hz: float, wanted_hz: float) -> Polyphase:
 
 
 class Resampler:
-    """Follows the stream; what it says depends on the samples alone, not on their portions.
+    """Follows the stream; its result depends on the samples alone, not on how they are cut.
 
     The new samples are counted on a grid of their own whose sample 0 is the sensor's sample 0. A
     segment that begins or breaks off is continued by its first or last sample for the filter's
     sake, so every segment is as long after as before.
 
     Args:
-        rate_hz: What the model wants.
+        rate_hz: The model's.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -165,7 +165,7 @@ def _filtered(
     """Weigh (3, n) rows by one filter a start; (len(starts), 3).
 
     Product and sum are kept apart, and the sum runs along memory: so each result is rounded the
-    same however many are asked for at a time, as a matrix product's would not be.
+    same however many are computed at a time, as a matrix product's would not be.
     """
     stretches = sliding_window_view(rows, taps.shape[1], axis=1)
     products = np.empty((3, *taps.shape))

@@ -1,4 +1,4 @@
-"""The one place that knows which TensorFlow Lite runtime is installed."""
+"""Find the TensorFlow Lite runtime that is installed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Runtime:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Keep away what a runtime's C++ says on standard error: it knows of no log level.
+    """Suppress what a runtime's C++ code writes to standard error: it has no log level.
 
     What goes wrong inside still comes out, as an exception.
     """
@@ -67,7 +67,7 @@ def find_runtime() -> Runtime:
     """Return the first runtime that imports.
 
     Raises:
-        RuntimeMissing: None does; the message names both packages and what each one said.
+        RuntimeMissing: None does; the message names both packages and the error of each.
     """
     reasons = []
     for distribution, module in CANDIDATES:

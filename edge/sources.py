@@ -59,8 +59,9 @@ class BlockSource(Protocol):
     def __iter__(self) -> Iterator[tuple[Iterable[Block], Arrival]]:
         """Yield the blocks that came together and when they came; end when the stream ends.
 
-        Nothing in, for half a second, is yielded as no blocks, so that the daemon can publish its
-        health and close events. The blocks are taken before the next pair is asked for.
+        While nothing comes, a pair without blocks is yielded twice a second, so that the daemon
+        can publish its health and close events. The blocks are taken before the next pair is
+        requested.
         """
 
     def reopen(self) -> None:

@@ -1,4 +1,4 @@
-"""What passes along the chain, one frozen type a link."""
+"""The frozen types that pass along the chain, one for each link."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """What the network says of one window.
+    """The network's answer to one window.
 
     Attributes:
         window: The window.

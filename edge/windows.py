@@ -1,4 +1,4 @@
-"""Blocks -> overlapping windows, through a ring buffer whose newest rows lie in one piece."""
+"""Cut blocks into overlapping windows, by a ring buffer whose newest rows are contiguous."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Windower:
         self._newest: Block | None = None
 
     def push(self, block: Block) -> Iterator[Window]:
-        """Take a block; yield the windows it completes, each good until the next is asked for."""
+        """Take a block; yield the windows it completes, each valid until the next is requested."""
         if self._newest is None or block.segment != self._newest.segment:
             yield from self.close()
             self._ring.clear()

@@ -49,7 +49,7 @@ COMMANDS = dict(commands())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
         (["--help"], "Earthquake detection on embedded seismometer nodes"),
         (["--version", "-v"], "ai-edge-litert"),
@@ -59,11 +59,11 @@ COMMANDS = dict(commands())
         *[([*names, "--help"], "Usage: eqedge") for names in COMMANDS],
     ],
 )
-def test_a_node_needs_none_of_the_heavy_packages(arguments, words):
+def test_a_node_needs_none_of_the_heavy_packages(arguments, text):
     """Each of these works where TensorFlow and the rest are absent."""
     result = bare(*arguments)
     assert result.returncode == 0, result.stderr
-    assert words in result.stdout + result.stderr
+    assert text in result.stdout + result.stderr
 
 
 def test_the_bare_install_is_the_node():
@@ -99,7 +99,7 @@ def test_import_contracts():
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
 def test_every_command_and_option_has_help(names):
-    """Whoever reads --help is told what each does."""
+    """--help describes each of them."""
     command = COMMANDS[names]
     assert command.help
     assert command.help.splitlines()[0].rstrip().endswith(".")
@@ -109,7 +109,7 @@ def test_every_command_and_option_has_help(names):
 
 
 def test_every_command_stands_in_the_readme():
-    """By the words one would type."""
+    """By its name as one types it."""
     readme = (ROOT / "README.md").read_text()
     assert [names for names in COMMANDS if f"eqedge {' '.join(names)}" not in readme] == []
 

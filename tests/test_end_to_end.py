@@ -25,7 +25,7 @@ STEAD = SHARED / "data" / "stead_109C_dev.hdf5"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Every message of the embedded sample, and what was said of the run."""
+    """Every message of the embedded sample, and the log of the run."""
     output = tmp_path_factory.mktemp("demo") / "o.jsonl"
     command = [sys.executable, "-m", "eqedge", "run", "--sim", DEMO_FILE, "--speed", "max"]
     result = subprocess.run(
@@ -46,8 +46,8 @@ def by_event(messages):
 def found(messages, path):
     """Return (labelled events, those with a right P or S) by the labels in the file alone."""
     picked = {}
-    for told in by_event(messages).values():
-        for pick in told[-1]["picks"]:
+    for own in by_event(messages).values():
+        for pick in own[-1]["picks"]:
             key = (pick["sim"]["trace_name"], pick["phase"])
             picked.setdefault(key, []).append(pick["sim"]["sample"])
     labelled = right = 0
@@ -67,12 +67,12 @@ def found(messages, path):
 
 def test_most_of_the_embedded_sample_is_found(demo):
     """Scored by this test from the lines alone; the program's own scoreboard agrees."""
-    messages, said = demo
+    messages, log = demo
     labelled, right = found(messages, DEMO_FILE)
     assert labelled == 10
     assert right >= 7
     assert len(by_event(messages)) <= 2 * labelled
-    assert f"events   {right} of {labelled} found, {labelled - right} missed" in said
+    assert f"events   {right} of {labelled} found, {labelled - right} missed" in log
 
 
 def test_the_demo_is_what_it_was(demo):
@@ -115,19 +115,19 @@ def test_every_line_keeps_the_schema(demo):
 
 def test_every_event_lives_once(demo):
     """`new` first, `end` last and once, sequence numbers from 0, what stays the same the same."""
-    for told in by_event(demo[0]).values():
-        assert [m["sequence"] for m in told] == list(range(len(told)))
-        assert [m["type"] for m in told] == ["new", *["update"] * (len(told) - 2), "end"]
+    for own in by_event(demo[0]).values():
+        assert [m["sequence"] for m in own] == list(range(len(own)))
+        assert [m["type"] for m in own] == ["new", *["update"] * (len(own) - 2), "end"]
         for key in ("boot_id", "trace_id", "channels", "model", "network"):
-            assert len({json.dumps(m[key]) for m in told}) == 1
+            assert len({json.dumps(m[key]) for m in own}) == 1
 
 
 def test_no_pick_is_told_under_two_events(demo):
     """An arrival belongs to one event."""
     picks = [
         (pick["phase"], pick["time_ns"] // 500_000_000)
-        for told in by_event(demo[0]).values()
-        for pick in told[-1]["picks"]
+        for own in by_event(demo[0]).values()
+        for pick in own[-1]["picks"]
     ]
     assert len(picks) == len(set(picks))
 
@@ -174,8 +174,8 @@ def test_events_reach_a_broker(eqedge, broker, tmp_path):  # noqa: F811
         result = eqedge("run", "--sim", DEMO_FILE, *flags, "--mqtt", broker.url)
         assert result.returncode == 0, result.stderr
         lines = [json.loads(line) for line in output.read_text().splitlines()]
-        listener.wait_for(lambda heard: len(heard.json("event")) >= len(lines))
-        listener.wait_for(lambda heard: "stopped" in heard.texts("status"))
+        listener.wait_for(lambda received: len(received.json("event")) >= len(lines))
+        listener.wait_for(lambda received: "stopped" in received.texts("status"))
     assert lines
     assert listener.json("event") == lines
     assert {t for t, _, _ in listener.messages if "/event" in t} == {"eqedge/XX/HILL/event"}

@@ -43,7 +43,7 @@ def lines_of(path):
 
 
 def last_words(messages):
-    """Return what was finally said of each event: its picks' phases and probabilities."""
+    """Return the last message of each event: its picks' phases and probabilities."""
     last = {m["event_id"]: m for m in messages}
     return [[(pick["phase"], pick["probability"]) for pick in m["picks"]] for m in last.values()]
 
@@ -107,30 +107,30 @@ def test_a_file_without_traces(eqedge, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "message"),
     [
         (lambda x: x[:, :2], "shape (3000, 2), expected (samples, 3) as E, N, Z"),
         (lambda x: x * np.nan, "holds NaN or infinite samples; interpolate or drop it"),
         (lambda x: x * 0, "all three components are constant"),
     ],
 )
-def test_no_trace_that_can_be_played(eqedge, write_stead, waveform, spoil, words):
+def test_no_trace_that_can_be_played(eqedge, write_stead, waveform, spoil, message):
     """The file, the trace and what is wrong with it."""
     line = refusal(eqedge("run", "--sim", write_stead({"a_EV": (spoil(waveform), {})})))
     assert "no trace can be played; trace a_EV: " in line
-    assert words in line
+    assert message in line
 
 
 def test_an_unknown_sampling_rate(eqedge, write_stead, waveform):
     """One that leads nowhere, and one that is none."""
-    words_of = {5.0: "5 Hz cannot be turned into the model's 100 Hz; set", "?": "'?' is no"}
-    for rate, words in words_of.items():
+    message_for = {5.0: "5 Hz cannot be turned into the model's 100 Hz; set", "?": "'?' is no"}
+    for rate, message in message_for.items():
         path = write_stead({"a_EV": (waveform, {"sampling_rate_hz": rate})})
-        assert words in refusal(eqedge("run", "--sim", path))
+        assert message in refusal(eqedge("run", "--sim", path))
 
 
 def test_a_file_of_another_rate(eqedge, write_stead, waveform, tmp_path):
-    """It is played at its own rate, the node resamples, and the place told is the file's sample."""
+    """It is played at its own rate, the node resamples, and the place is the file's sample."""
     path = write_stead({"a_NO": (waveform, {"sampling_rate_hz": 62.5})})
     result = eqedge("run", "--sim", path, "--speed", "max", "--output", tmp_path / "o.jsonl")
     assert result.returncode == 0, result.stderr
@@ -206,7 +206,7 @@ def broken_inside(model):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "message"),
     [
         (half, "is not the card's"),
         (other_bytes, "is not the card's"),
@@ -218,7 +218,7 @@ def broken_inside(model):
         (broken_inside, "cannot load it"),
     ],
 )
-def test_a_bad_model_costs_nothing(eqedge, tmp_path, spoil, words):
+def test_a_bad_model_costs_nothing(eqedge, tmp_path, spoil, message):
     """It is refused in one line, and the events of an earlier run are still in the output."""
     data, card = spoil(open_model(DEFAULT_MODEL))
     path = tmp_path / "m.tflite"
@@ -228,7 +228,7 @@ def test_a_bad_model_costs_nothing(eqedge, tmp_path, spoil, words):
     output = tmp_path / "o.jsonl"
     output.write_text("earlier\n")
     result = eqedge("run", "--sim", DEMO_FILE, "--model", path, "--output", output)
-    assert words in refusal(result)
+    assert message in refusal(result)
     assert output.read_text() == "earlier\n"
 
 
@@ -273,7 +273,7 @@ def test_a_socket_nobody_listens_on(eqedge):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
         ([], "give either --sim FILE.hdf5 or --serial PORT"),
         (["--sim", "x", "--serial", "y"], "give either --sim FILE.hdf5 or --serial PORT"),
@@ -297,10 +297,10 @@ def test_a_socket_nobody_listens_on(eqedge):
         (["--sim", DEMO_FILE, "--mqtt", "mqtt://h/a/+/b"], "no wildcards"),
     ],
 )
-def test_bad_flags(eqedge, tmp_path, flags, words):
+def test_bad_flags(eqedge, tmp_path, flags, message):
     """Each names itself and what it may be; nothing is written."""
     output = tmp_path / "o.jsonl"
-    assert words in refusal(eqedge("run", *flags, "--output", output))
+    assert message in refusal(eqedge("run", *flags, "--output", output))
     assert not output.exists()
 
 
@@ -315,7 +315,7 @@ def test_a_password_in_an_address_is_not_repeated(eqedge):
 
 
 def test_no_broker_at_the_start(eqedge, tmp_path):
-    """The run goes on and says so, and every event is in the file."""
+    """The run goes on with a warning, and every event is in the file."""
     sample = tmp_path / "s.hdf5"
     write_sample(sample, events=1, noise_traces=0, seed=22)
     output, alone = tmp_path / "o.jsonl", tmp_path / "alone.jsonl"
@@ -329,7 +329,7 @@ def test_no_broker_at_the_start(eqedge, tmp_path):
 
 
 def test_a_full_disk(eqedge):
-    """Detection goes on; the account at the end is given, and that lines were lost is said."""
+    """Detection goes on; the account at the end is given, and the lost lines are logged."""
     result = eqedge(
         "run", "--sim", DEMO_FILE, "--traces", "2", "--speed", "max", "--output", "/dev/full"
     )
@@ -399,7 +399,7 @@ def test_a_second_signal_ends_it_without_waiting(start, tmp_path):
 
 
 def serve(listener, sensor, stretches=()):
-    """Wait to be asked who it is, say so, deliver the counts; stay until the other side leaves."""
+    """Answer a request of identity, deliver the counts; stay until the other side leaves."""
     connection, _ = listener.accept()
     with connection:
         connection.sendall(sensor.receive(connection.recv(4096)))

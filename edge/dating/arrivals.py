@@ -1,4 +1,4 @@
-"""Sample numbers -> UTC: the record's own time in simulation, the host's clock in the field."""
+"""Date samples by their arrival at the host: a line through the least delayed ones."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ...firmware_bridge.packets import TimeReply
 from ..types import NANOSECONDS, ClockState
 
 BUCKET_SECONDS = 10.0
-"""Of each bucket only the arrival that was delayed least is kept."""
+"""Length of a bucket; of each, only the least delayed arrival is kept."""
 BUCKETS = 60
-"""Kept buckets: ten minutes, over which a sensor's crystal hardly changes."""
+"""Buckets that are kept: ten minutes, over which a sensor's crystal hardly changes."""
 STEP_NS = 50_000_000
 """The host's clock against its monotonic one: a change above this is a step, not a slew."""
 JUMP_NS = 1_000_000_000
-"""An arrival further off the line than this is none of the line's."""
+"""An arrival further off the line than this does not belong to it."""
 STALL_NS = 10_000_000_000
-"""Blocks that stay this late for this long are not late: the sensor's counter stood still."""
+"""Blocks that stay late for this long are not late: the sensor's counter stood still."""
 CLOSED_AT_LEAST = 4
-"""Buckets before a rate is fitted: over less time, jitter would pass for drift."""
+"""Closed buckets before a rate is fitted: over less time, jitter would look like drift."""
 RATE_OFF = 0.1
-"""No converter is further off its nominal rate; a replay at any speed is, by all clocks."""
+"""No converter is further off its nominal rate; a replay at another speed is."""
 _TIME_ERROR = 5
 """What adjtimex returns while the kernel's clock is not synchronised."""
 
@@ -53,14 +53,14 @@ class Clock(Protocol):
         """Learn that all samples before `next_sample` had been taken by `arrival`."""
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Learn what the sensor's tick was when it was asked."""
+        """Learn the sensor's tick at a time request."""
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
 
     @property
     def rate_factor(self) -> float:
-        """The true rate as a multiple of the nominal one, 1 until it can be told."""
+        """The true rate as a multiple of the nominal one, 1 until it is known."""
 
     @property
     def state(self) -> ClockState:
@@ -97,10 +97,10 @@ class HostClock:
         return self._utc_less_monotonic_ns
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Ticks are not this clock's matter."""
+        """Ignore ticks."""
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
-        """Learn from one block's arrival; one that is older than another seen tells nothing."""
+        """Learn from one block's arrival; a block older than one already seen is ignored."""
         self._follow_utc(arrival)
         if self._buckets and next_sample <= self._newest:
             return
@@ -134,7 +134,7 @@ class HostClock:
 
     @property
     def state(self) -> ClockState:
-        """The fit's residual as error; synchronised if the kernel says so."""
+        """The fit's residual as error; synchronised if the kernel reports it."""
         return ClockState(
             source="host",
             synced=host_synchronised(),
@@ -227,11 +227,11 @@ def _least_squares(points: list[_Arrived]) -> _Line:
 
 
 def host_synchronised() -> bool:
-    """Whether the kernel holds its clock to be synchronised; False where it cannot be asked."""
+    """Whether the kernel holds its clock to be synchronised; False where it has no such call."""
     adjtimex = _adjtimex()
     if adjtimex is None:
         return False
-    # all zero means "only tell"; struct timex is 208 bytes on 64-bit Linux
+    # all zero means "only read"; struct timex is 208 bytes on 64-bit Linux
     state = int(adjtimex(ctypes.create_string_buffer(512)))
     return 0 <= state < _TIME_ERROR
 

@@ -1,7 +1,8 @@
-"""A receiver's pulses, one each UTC second, on the sensor's ticks -> UTC of any tick.
+"""Date ticks by a receiver's pulses, one each UTC second.
 
-A pulse says when a second begins, to a microsecond, but not which one: that the host's own UTC must
-tell, once, and to less than half a second. From then on the ticks between two pulses count them.
+A pulse marks when a second begins, to a microsecond, but not which second it is: the host's own UTC
+must decide that, once, to less than half a second. From then on the ticks between two pulses count
+the seconds.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ KEPT = 16
 EDGE_SECONDS = 20e-6
 """How well a microcontroller catches an edge."""
 CRYSTAL = 200e-6
-"""What a crystal may be off before pulses have told its rate."""
+"""Relative error of a crystal's rate before pulses have measured it."""
 WANDER = 100e-6 / 3600
 """How fast temperature may turn it: 100 ppm an hour."""
 LEAST_SPAN = 10
-"""Seconds between pulses from which on they tell the rate."""
+"""Seconds between two pulses from which on they measure the rate."""
 SURE_SECONDS = 0.4
-"""A host's UTC that puts a pulse further from a whole second cannot say which one it is."""
+"""A host's UTC that puts a pulse further from a whole second cannot decide which second it is."""
 STRIKES = 3
 """So many pulses in a row that do not fit, and it is the past that was wrong."""
 
@@ -121,7 +122,7 @@ class PulseClock:
 
 
 def _named(tick: int, host_utc_ns: int | None) -> _Pulse | None:
-    """Name a pulse by the host's UTC; None where that cannot tell."""
+    """Name a pulse by the host's UTC; None where that is not certain enough."""
     if host_utc_ns is None:
         return None
     second = round(host_utc_ns / NANOSECONDS)

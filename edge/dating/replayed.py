@@ -19,10 +19,10 @@ class SimClock:
         self.state = ClockState(source="sim", synced=True)
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
-        """Arrival says nothing of a recording."""
+        """Ignore it: a recording has its own time."""
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Nor does the player's tick."""
+        """Ignore it: the player's tick is not the recording's."""
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
@@ -30,7 +30,7 @@ class SimClock:
 
 
 class ReplayClock:
-    """A host's clock for a recording that is played faster than life: time runs as much faster.
+    """A host's clock for a recording that is played faster than real time: time runs faster too.
 
     Args:
         rate_hz: Nominal sampling rate.
@@ -67,7 +67,7 @@ class ReplayClock:
 
 
 def replayed_ns(utc_ns: int, speed: float) -> int:
-    """Return what time it is in a replay that began with this month, for whoever asks when."""
+    """Return the time in a replay that began with this month and runs at another speed."""
     now = datetime.fromtimestamp(utc_ns // NANOSECONDS, UTC)
     month = datetime(now.year, now.month, 1, tzinfo=UTC)
     month_ns = round(month.timestamp()) * NANOSECONDS

@@ -1,4 +1,4 @@
-"""Ticks the sensor put on its samples -> UTC, by asking it now and then what its tick is."""
+"""Date samples by the sensor's own ticks, which time requests relate to the host's clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EAGER_SECONDS = 1.0
 """The first requests follow each other quickly, so that a new sensor is soon dated well."""
 CALM_SECONDS = 10.0
 UNANSWERED = 16
-"""Requests that are waited for; older ones are given up."""
+"""Requests that may be unanswered; older ones are dropped."""
 STALE_SECONDS = 600.0
 """Without an answer for so long, arrivals date better than a line into the past; a 32-bit tick of
 a megahertz turns over after 71 minutes."""
@@ -31,7 +31,7 @@ SKIP_SECONDS = 0.01
 
 
 class Questions:
-    """What the sensor was asked and when; pure of I/O, the source sends what `due` gives."""
+    """Time requests and when they were sent; without I/O: the source sends what `due` returns."""
 
     def __init__(self) -> None:
         self._asked_ns: OrderedDict[int, int] = OrderedDict()
@@ -39,7 +39,7 @@ class Questions:
         self._next_ns: int | None = None
 
     def begin(self) -> None:
-        """Ask from now on: the sensor is known, and no stranger on the port is spoken to."""
+        """Make requests from now on: the sensor is known, and nothing else gets one."""
         self._next_ns = 0
 
     def due(self, now: Arrival) -> bytes:
@@ -55,7 +55,7 @@ class Questions:
         return frame(TimeRequest(self._next_id).to_bytes())
 
     def asked_ns(self, reply: TimeReply) -> int | None:
-        """Return when the reply's question was asked, once; None if nobody asked."""
+        """Return when the reply's request was sent, once; None if there was none."""
         return self._asked_ns.pop(reply.request_id, None)
 
 
@@ -79,7 +79,7 @@ class SampleTicks:
         self._newest: Ticked | None = None
 
     def note(self, ticked: Ticked) -> None:
-        """Learn from a block; one that is older than another seen tells nothing."""
+        """Learn from a block; one older than a block already seen is ignored."""
         newest = self._newest
         if newest is None:
             self._newest = ticked
@@ -114,7 +114,7 @@ class TickDatedClock:
     A round trip bounds the host's time of a tick from both sides, so nothing of the packet's own
     length or of the line's delay is left in the date, as it is when arrivals are all there is.
     Where the sensor catches a receiver's pulses these date better still, and the host's clock must
-    only tell once which second it is.
+    only decide once which second it is.
 
     Args:
         hello: The sensor's introduction: rate and tick rate.
@@ -148,7 +148,7 @@ class TickDatedClock:
             self._sample_ticks.note(ticked)
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Learn from a reply; one that nobody asked for tells nothing."""
+        """Learn from a reply; one without a request is ignored."""
         asked_ns = self._questions.asked_ns(reply)
         if asked_ns is None:
             return

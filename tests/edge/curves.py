@@ -80,7 +80,7 @@ def messages(
     ]
 
 
-def last_words(triggers: list[Trigger]) -> dict[str, Trigger]:
+def last_of_each(triggers: list[Trigger]) -> dict[str, Trigger]:
     """Return each event's last message by its id."""
     return {trigger.event_id: trigger for trigger in triggers}
 

@@ -116,7 +116,7 @@ def test_blocks_are_dated_and_carry_their_arrival():
 
 
 def test_a_repeated_hello_changes_nothing():
-    """The sensor says it every ten seconds."""
+    """The sensor sends it every ten seconds."""
     chain = assembler()
     chain.push(hello(), NOW)
     chain.push(samples(0), NOW)

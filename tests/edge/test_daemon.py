@@ -246,7 +246,7 @@ def test_corrupted_bytes_are_losses_not_errors(model, stream):
 
 
 def test_a_sensor_with_one_component_works_degraded(model, stream):
-    """Its events say so, and carry its own channel codes."""
+    """Its events are marked, and carry its own channel codes."""
     messages, _, _ = run(model, wire(stream[0][:, 2:], channels=("EHZ",)))
     assert {m["degraded"] for m in messages} == {"no E, N component"}
     assert all(m["channels"] == ["EHZ"] for m in messages)
@@ -435,7 +435,7 @@ def test_clock_steps_do_not_disturb_an_event(
 
 
 def test_a_hop_that_confirms_nothing_is_refused(model):
-    """Windows that overlap too little never see a pick as often as is asked for."""
+    """Windows that overlap too little never see a pick as often as is needed."""
     configured = Settings(
         window=WindowSettings(hop_seconds=31.0), trigger=TriggerSettings(confirm_windows=2)
     )

@@ -65,12 +65,12 @@ def test_what_is_beyond_the_input_is_clipped(rng):
 def test_a_card_for_another_window(model):
     """The model's own shape is held against its card."""
     other = replace(model, spec=replace(model.spec, window_samples=3000))
-    with pytest.raises(ModelError, match=r"takes .*6000.*, its card says .*3000.*; use the card"):
+    with pytest.raises(ModelError, match=r"takes .*6000.*, its card has .*3000.*; use the card"):
         Detector(other)
 
 
 def test_a_flatbuffer_that_does_not_load(model):
-    """What the runtime says of it comes out as one line."""
+    """The runtime's own message is part of one line."""
     other = replace(model, data=model.data[:8] + bytes(1000))
     with pytest.raises(ModelError, match=r"cannot load it .*; convert again") as caught:
         Detector(other)

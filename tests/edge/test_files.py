@@ -87,7 +87,7 @@ def test_a_name_that_is_a_folder(tmp_path):
 
 
 def test_permissions(tmp_path):
-    """Those asked for, whatever the umask; without them the umask's."""
+    """Those requested, whatever the umask; without them the umask's."""
     before = os.umask(0o077)
     try:
         for name, mode in (("a", 0o644), ("b", None)):

@@ -89,7 +89,7 @@ def test_latency_is_data_and_waiting(model):
 
 
 def test_clock_and_flags_are_the_windows(model):
-    """An unsynchronised, degraded node says so in each event."""
+    """Each event of an unsynchronised, degraded node is marked."""
     clock = ClockState("host", False, 0.0123456789, 0.002)
     seen = window(clock=clock, degraded="no E component")
     made = node(model).message(trigger(seen=seen), VERTICAL, 0)

@@ -107,16 +107,16 @@ def test_every_pick_can_be_confirmed_however_late_the_machine(cost_seconds, wind
 
 
 @pytest.mark.parametrize(
-    ("hop", "thresholds", "words"),
+    ("hop", "thresholds", "message"),
     [
         (31.0, Thresholds(confirm_windows=2), "use a hop of at most 30 s"),
         (5.0, Thresholds(confirm_seconds=57.0), "use a hop of at most 3 s"),
         (1.0, Thresholds(confirm_seconds=70.0), "use a hop of at most 0 s, or less confirmation"),
     ],
 )
-def test_a_hop_that_confirms_nothing_is_refused(hop, thresholds, words):
+def test_a_hop_that_confirms_nothing_is_refused(hop, thresholds, message):
     """Windows that overlap too little never see a pick as often or as long as is needed."""
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(SettingsError, match=message):
         LoadShedder.of(WindowSettings(hop_seconds=hop), thresholds, SPEC, live=True)
 
 

@@ -34,8 +34,8 @@ def test_peaks_are_what_they_say(curve, threshold):
 def test_nothing_above_the_threshold_is_left_out(curve, threshold):
     """Every sample that reaches it belongs to a peak's stretch."""
     peaks = find_peaks(curve, threshold, 1)
-    told = {s for peak in peaks for s in range(peak.start_sample, peak.end_sample)}
-    assert set(np.flatnonzero(curve >= threshold).tolist()) <= told
+    covered = {s for peak in peaks for s in range(peak.start_sample, peak.end_sample)}
+    assert set(np.flatnonzero(curve >= threshold).tolist()) <= covered
 
 
 @given(CURVES, THRESHOLDS, st.integers(1, 30))

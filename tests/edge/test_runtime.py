@@ -15,7 +15,7 @@ def hide(monkeypatch, *modules):
 
 
 def test_the_first_candidate_goes_first():
-    """LiteRT is what the package asks for on this machine."""
+    """LiteRT is what the package requires on this machine."""
     runtime = find_runtime()
     assert runtime.name == "ai-edge-litert"
     assert runtime.version[0].isdigit()
@@ -35,7 +35,7 @@ def test_the_second_is_taken_without_the_first(monkeypatch, tmp_path):
 
 
 def test_without_any_both_are_named(monkeypatch):
-    """With what each of them said, and what to install."""
+    """With the error of each of them, and what to install."""
     hide(monkeypatch, *MODULES)
     with pytest.raises(RuntimeMissing, match=r"ai-edge-litert: .*tflite-runtime: .*pip install"):
         find_runtime()

@@ -1,4 +1,4 @@
-"""What the sensor says of itself, counted on through restarts, wraps and strangers."""
+"""What the sensor reports about itself, counted on through restarts, wraps and strangers."""
 
 from dataclasses import replace
 
@@ -52,8 +52,8 @@ def test_no_drop_is_lost_or_counted_twice(begin, boots):
         sensor.push(replace(HELLO, boot_id=boot_id))
         for dropped in drops:
             at, total = at + dropped, total + dropped
-            told = replace(STATUS, samples_dropped=at & 0xFFFF_FFFF, boot=boot_id & 0xFF)
-            sensor.push(told)
+            status = replace(STATUS, samples_dropped=at & 0xFFFF_FFFF, boot=boot_id & 0xFF)
+            sensor.push(status)
     assert sensor.health.samples_dropped == total
 
 

@@ -8,7 +8,7 @@ from .curves import LENGTH, RATE, SIM, stream, windows
 
 
 def test_agreeing_windows_give_their_own_value():
-    """Where all windows say the same the stack says it too, however they are weighted."""
+    """Where all windows have the same answer the stack has it too, however they are weighted."""
     curves = stream(90, {"p": 7000, "s": 7500})
     stack = Stack(LENGTH, RATE)
     for probabilities in windows(curves):

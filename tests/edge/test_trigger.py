@@ -7,18 +7,18 @@ from eqedge.models.spec import ModelSpec, Thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .curves import LENGTH, RATE, arrivals, last_words, messages, stream
+from .curves import LENGTH, RATE, arrivals, last_of_each, messages, stream
 
 
 def test_an_event_lives_from_new_over_update_to_end():
     """P opens an event, S comes as an update, and the end closes it, all under one id."""
-    told = messages(stream(120, {"p": 7000, "s": 7800}))
-    assert [trigger.type for trigger in told] == ["new", "update", "end"]
-    assert {trigger.event_id for trigger in told} == {told[0].event_id}
-    assert [trigger.sequence for trigger in told] == [0, 1, 2]
-    assert arrivals(told[0]) == {"P": 7000}
-    assert arrivals(told[-1]) == {"P": 7000, "S": 7800}
-    assert told[-1].detection_probability == pytest.approx(0.95, abs=0.01)
+    triggers = messages(stream(120, {"p": 7000, "s": 7800}))
+    assert [trigger.type for trigger in triggers] == ["new", "update", "end"]
+    assert {trigger.event_id for trigger in triggers} == {triggers[0].event_id}
+    assert [trigger.sequence for trigger in triggers] == [0, 1, 2]
+    assert arrivals(triggers[0]) == {"P": 7000}
+    assert arrivals(triggers[-1]) == {"P": 7000, "S": 7800}
+    assert triggers[-1].detection_probability == pytest.approx(0.95, abs=0.01)
 
 
 def test_new_waits_for_as_many_windows_as_set():
@@ -41,14 +41,14 @@ def test_new_waits_for_as_many_windows_as_set():
 @settings(deadline=None, max_examples=12)
 def test_new_waits_as_many_seconds_as_set_whatever_the_hop(p, hop, seconds, windows):
     """`new` comes with the first window that has both: enough signal, and enough windows."""
-    told = messages(
+    triggers = messages(
         stream(100, {"p": p, "s": 7600}),
         hop,
         confirm_seconds=seconds,
         confirm_windows=windows,
         min_duration_seconds=0,
     )
-    waited = told[0].window.end_sample - p
+    waited = triggers[0].window.end_sample - p
     longest = max(seconds * RATE, (windows - 1) * hop)
     assert longest <= waited <= longest + hop + 0.1 * RATE
 
@@ -75,84 +75,87 @@ def test_a_knock_is_no_event():
 def test_two_peaks_within_the_refractory_time_are_one_event():
     """A second P two seconds after the first is taken for the same event."""
     curves = stream(120, {"p": 7000, "s": 7900}, {"p": 7200, "ph": 0.6})
-    assert len(last_words(messages(curves))) == 1
+    assert len(last_of_each(messages(curves))) == 1
 
 
 @pytest.mark.parametrize("hop", [3, 5, 20])
 def test_a_pick_that_leaves_the_window_is_not_told_again(hop):
     """At short hops the flank of its peak stands alone at the window's beginning for a while."""
-    told = messages(stream(140, {"p": 7000, "s": 7600}, {"s": 7150, "dh": 0.9}), hop)
-    assert len(last_words(told)) == 1
+    triggers = messages(stream(140, {"p": 7000, "s": 7600}, {"s": 7150, "dh": 0.9}), hop)
+    assert len(last_of_each(triggers)) == 1
 
 
 def test_neighbouring_events_stay_apart():
     """Two events twelve seconds apart give two ids, each with its own P and S."""
-    told = last_words(messages(stream(120, {"p": 7000, "s": 7400}, {"p": 8200, "s": 8700})))
-    assert [arrivals(t) for t in told.values()] == [{"P": 7000, "S": 7400}, {"P": 8200, "S": 8700}]
+    triggers = last_of_each(messages(stream(120, {"p": 7000, "s": 7400}, {"p": 8200, "s": 8700})))
+    assert [arrivals(t) for t in triggers.values()] == [
+        {"P": 7000, "S": 7400},
+        {"P": 8200, "S": 8700},
+    ]
 
 
 def test_an_s_before_its_p_belongs_to_nobody_elses_event():
     """An S that precedes the P is not attached to it."""
-    told = last_words(messages(stream(120, {"p": 7500, "s": None}, {"s": 7000, "dh": 0.1})))
-    assert [arrivals(t) for t in told.values()] == [{"P": 7500}]
+    triggers = last_of_each(messages(stream(120, {"p": 7500, "s": None}, {"s": 7000, "dh": 0.1})))
+    assert [arrivals(t) for t in triggers.values()] == [{"P": 7500}]
 
 
 def test_an_s_without_p_opens_an_event_after_waiting():
     """An S alone becomes an event once a P could have shown itself, and not before."""
-    told = messages(stream(120, {"s": 7500, "since": 7400}))
-    assert arrivals(told[0]) == {"S": 7500}
-    assert told[0].window.end_sample - 7500 >= 6 * RATE
+    triggers = messages(stream(120, {"s": 7500, "since": 7400}))
+    assert arrivals(triggers[0]) == {"S": 7500}
+    assert triggers[0].window.end_sample - 7500 >= 6 * RATE
 
 
 def test_a_p_that_shows_itself_late_joins_its_s():
     """An event that opened with its S takes the P when the stack becomes sure of it."""
     early = stream(150, {"s": 7500, "since": 7400})
     late = stream(150, {"p": 7200, "s": 7500, "since": 7190, "ph": 0.9})
-    told = messages(early, curves_later=(8600, late))
-    assert arrivals(told[0]) == {"S": 7500}
-    assert arrivals(told[-1]) == {"P": 7200, "S": 7500}
-    assert len(last_words(told)) == 1
+    triggers = messages(early, curves_later=(8600, late))
+    assert arrivals(triggers[0]) == {"S": 7500}
+    assert arrivals(triggers[-1]) == {"P": 7200, "S": 7500}
+    assert len(last_of_each(triggers)) == 1
 
 
 def test_an_s_that_shows_itself_late_waits_for_its_p_too():
     """An event that opens long after its S does not end at once: its P may be on the way."""
     nothing = stream(160)
     both = stream(160, {"p": 7200, "s": 7500, "since": 7190, "ph": 0.45, "sh": 0.9})
-    told = messages(nothing, curves_later=(9000, both))
-    assert arrivals(told[0]) == {"S": 7500}
-    assert told[0].window.end_sample - 7500 > 20 * RATE
-    assert arrivals(told[-1]) == {"P": 7200, "S": 7500}
-    assert len(last_words(told)) == 1
+    triggers = messages(nothing, curves_later=(9000, both))
+    assert arrivals(triggers[0]) == {"S": 7500}
+    assert triggers[0].window.end_sample - 7500 > 20 * RATE
+    assert arrivals(triggers[-1]) == {"P": 7200, "S": 7500}
+    assert len(last_of_each(triggers)) == 1
 
 
 def test_one_onset_gets_the_likelier_phase():
-    """Where P and S peak on the same sample only the more probable one is told."""
-    told = last_words(messages(stream(120, {"p": 7000, "s": 7010, "sh": 0.5, "until": 7600})))
-    assert [arrivals(t) for t in told.values()] == [{"P": 7000}]
+    """Where P and S peak on the same sample only the more probable one is reported."""
+    triggers = last_of_each(messages(stream(120, {"p": 7000, "s": 7010, "sh": 0.5, "until": 7600})))
+    assert [arrivals(t) for t in triggers.values()] == [{"P": 7000}]
 
 
 def test_a_better_s_replaces_a_weaker_one():
     """A false early S gives way to the true one in an update."""
-    told = messages(stream(120, {"p": 7000, "s": 7900}, {"s": 7300, "sh": 0.4}))
-    assert arrivals(last_words(told)[told[0].event_id]) == {"P": 7000, "S": 7900}
+    triggers = messages(stream(120, {"p": 7000, "s": 7900}, {"s": 7300, "sh": 0.4}))
+    assert arrivals(last_of_each(triggers)[triggers[0].event_id]) == {"P": 7000, "S": 7900}
 
 
 def test_the_end_of_a_segment_ends_its_events():
-    """When the stream breaks off, an open event is told and closed with what is known."""
-    told = messages(stream(80, {"p": 7900, "s": 7980}))
-    assert [trigger.type for trigger in told][-1] == "end"
-    assert arrivals(told[-1])["P"] == 7900
+    """When the stream breaks off, an open event is reported and closed with what is known."""
+    triggers = messages(stream(80, {"p": 7900, "s": 7980}))
+    assert [trigger.type for trigger in triggers][-1] == "end"
+    assert arrivals(triggers[-1])["P"] == 7900
 
 
 def test_an_event_that_never_falls_quiet_ends_with_the_window():
     """Detection that stays on for minutes cannot keep an event open for ever."""
-    told = messages(stream(240, {"p": 7000, "s": 7500, "until": 23900}), close=False)
-    ends = [trigger for trigger in told if trigger.type == "end"]
+    triggers = messages(stream(240, {"p": 7000, "s": 7500, "until": 23900}), close=False)
+    ends = [trigger for trigger in triggers if trigger.type == "end"]
     assert ends and ends[0].window.first_sample <= 7000 + 2 * RATE
 
 
 def test_a_preset_that_the_card_lacks_is_named():
-    """Asking for thresholds the model has not tells which ones it has."""
+    """A preset that the model does not have: the error names those it has."""
     spec = ModelSpec("m", "leqnet-gru", thresholds={"default": Thresholds()})
     with pytest.raises(SettingsError, match="preset 'loud': model m has default"):
         thresholds_of(TriggerSettings(preset="loud"), spec)
@@ -173,13 +176,13 @@ def test_every_event_is_told_once_whatever_the_hop(p, separation, later, hop):
     if later is not None:
         second = p + round(1.4 * separation) + 100 + later
         events.append({"p": second, "s": second + 300})
-    told = messages(stream(300, *events), hop)
-    found = last_words(told)
+    triggers = messages(stream(300, *events), hop)
+    found = last_of_each(triggers)
     assert len(found) == len(events)
     for event, last in zip(events, found.values(), strict=True):
         assert arrivals(last) == {"P": event["p"], "S": event["s"]}
     for event_id in found:
-        own = [trigger for trigger in told if trigger.event_id == event_id]
+        own = [trigger for trigger in triggers if trigger.event_id == event_id]
         assert [trigger.sequence for trigger in own] == list(range(len(own)))
         assert [trigger.type for trigger in own].count("new") == 1
         assert own[0].type == "new"

@@ -20,7 +20,7 @@ FILL = 5  # samples, 0.5 s
 
 
 def counts(first, n):
-    """Return samples that tell their own number, component by component."""
+    """Return samples that are their own number, component by component."""
     number = np.arange(first, first + n, dtype=np.float32)
     return np.stack([number, -number, 2 * number], axis=1)
 

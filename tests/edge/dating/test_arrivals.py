@@ -51,7 +51,7 @@ class Sensor:
         return np.array(errors)
 
     def error_s(self):
-        """What the clock says of the newest sample, less the truth."""
+        """The clock's date of the newest sample, less the truth."""
         truth = self.taken_ns(self.next_sample) + self.utc_less_monotonic_ns
         return (self.clock.time_ns(self.next_sample) - truth) / NANOSECONDS
 
@@ -150,7 +150,7 @@ def test_a_counter_that_stood_still_begins_a_new_line():
 
 
 def test_blocks_out_of_order_teach_nothing():
-    """A repeated block's arrival says nothing of its samples."""
+    """A repeated block's arrival changes no date."""
     sensor = Sensor(jitter_s=0.0)
     sensor.run(300)
     before = sensor.clock.time_ns(0)
@@ -172,7 +172,7 @@ def test_the_rate_is_the_crystals_unless_no_crystal_could_have_it(ppm, factor):
 
 
 def test_state_names_the_source():
-    """A host clock says whether the kernel is synchronised, a recording always is."""
+    """A host clock reports whether the kernel is synchronised, a recording always is."""
     sensor = Sensor()
     sensor.run(10)
     assert sensor.clock.state.source == "host"

@@ -1,4 +1,4 @@
-"""A receiver's pulses date the ticks; which second it is, the host tells once."""
+"""A receiver's pulses date the ticks; which second it is, the host decides once."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ HOUR_NS = 3600 * 10**9
 
 
 class Rig:
-    """A sensor with a receiver, on a crystal that is off, asked by a host whose clock is off."""
+    """A sensor with a receiver, on a crystal that is off, with a host whose clock is off."""
 
     def __init__(self, *, ppm=0.0, host_off=0.0, synced=True, way=0.003, ramp=0.0):
         self.ppm, self.host_off, self.synced, self.way = ppm, host_off, synced, way
@@ -67,7 +67,7 @@ class Rig:
 @pytest.mark.parametrize("ppm", [-100.0, 0.0, 100.0])
 @pytest.mark.parametrize("host_off", [-0.3, 0.0, 0.3])
 def test_pulses_date_to_microseconds_whatever_the_host_is_off(ppm, host_off):
-    """A host that is a third of a second wrong still tells the second; the pulses do the rest."""
+    """A host that is a third of a second wrong still decides the second; the pulses do the rest."""
     rig = Rig(ppm=ppm, host_off=host_off)
     rig.run(60)
     errors = rig.run(600)
@@ -114,7 +114,7 @@ def test_the_ticks_take_over_when_pulses_stop():
 
 
 def test_pulses_alone_name_no_second():
-    """A host without network since 1970 cannot say which second it is: unsynchronised."""
+    """A host without network since 1970 cannot decide which second it is: unsynchronised."""
     rig = Rig(host_off=-BOOT, synced=False)
     rig.run(120)
     state = rig.clock.state

@@ -1,4 +1,4 @@
-"""Dates by the sensor's own ticks: asked, answered, and when no answers come."""
+"""Dates by the sensor's own ticks: requests, answers, and no answers."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def tick_at(seconds: float, ppm: float = 0.0) -> int:
     return round((seconds - BOOT_SECONDS) * 1e6 * (1 + ppm * 1e-6)) & 0xFFFF_FFFF
 
 
-def ask(questions: Questions, clock: TickDatedClock, at: float, way: float, ppm: float = 0.0):
+def exchange(questions: Questions, clock: TickDatedClock, at: float, way: float, ppm: float = 0.0):
     """One round trip whose two ways take `way` seconds each."""
     (request,) = Decoder().feed(questions.due(arrival(at)))
     assert isinstance(request, TimeRequest)
@@ -61,7 +61,7 @@ def test_blocks_are_dated_by_ticks_whatever_their_delay():
     for second in range(120):
         taken = BOOT_SECONDS + 10 + second
         if second < 6 or second % 10 == 0:
-            ask(questions, clock, taken, float(rng.uniform(0.001, 0.01)), ppm=80.0)
+            exchange(questions, clock, taken, float(rng.uniform(0.001, 0.01)), ppm=80.0)
         ticked = Ticked(100 * second, tick_at(taken, ppm=80.0))
         clock.observe(100 * second + 100, arrival(taken + 1.3), ticked)
         off = clock.time_ns(100 * second) - (UTC_NS + round(taken * 1e9))
@@ -80,9 +80,10 @@ def deliver(clock, questions, utc_ns_at, seconds, ppm=0.0):
         if question:
             (request,) = Decoder().feed(question)
             tick = tick_at(taken + 0.002, ppm)
-            heard = host + 4_000_000
+            received = host + 4_000_000
             clock.answer(
-                TimeReply(request.request_id, tick, tick), Arrival(heard, heard + utc_ns_at(second))
+                TimeReply(request.request_id, tick, tick),
+                Arrival(received, received + utc_ns_at(second)),
             )
         late = host + 1_200_000_000
         ticked = Ticked(100 * second, tick_at(taken, ppm))
@@ -112,7 +113,7 @@ def test_a_step_of_the_hosts_utc_moves_the_dates_at_once(before_ns):
 
 
 def test_without_answers_arrivals_date():
-    """A sensor that does not answer is dated by when its blocks come, and the event says so."""
+    """A sensor that does not answer is dated by when its blocks come; the event has that source."""
     clock = TickDatedClock(HELLO, Questions())
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
     assert clock.time_ns(100) == UTC_NS + 61_000_000_000
@@ -124,7 +125,7 @@ def test_answers_go_stale():
     questions = begun()
     clock = TickDatedClock(HELLO, questions)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
-    ask(questions, clock, 61.0, 0.002)
+    exchange(questions, clock, 61.0, 0.002)
     assert clock.state.source == "ticks"
     late = 62.0 + STALE_SECONDS
     clock.observe(62_100, arrival(late), Ticked(62_000, tick_at(late - 1)))
@@ -132,7 +133,7 @@ def test_answers_go_stale():
 
 
 def test_a_reply_to_nobody_tells_nothing():
-    """An answer that was not asked for, or comes twice, is left out."""
+    """An answer without a request, or comes twice, is left out."""
     questions = begun()
     clock = TickDatedClock(HELLO, questions)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
@@ -230,7 +231,7 @@ def test_a_sample_keeps_its_date_while_the_window_moves_on(
 
 @pytest.mark.parametrize("converter_ppm", [-5000.0, 5000.0])
 def test_a_sensor_that_does_not_answer_is_dated_at_its_own_rate(converter_ppm):
-    """Arrivals tell the rate too, after a minute: a sample's date moves by some milliseconds."""
+    """Arrivals measure the rate too, after a minute: a sample's date moves by some milliseconds."""
     sensor = Sensor(100.0, converter_ppm, 0.0, 0.0, answers=False)
     dates = [
         window.time_ns(12_000)
@@ -253,7 +254,7 @@ def test_a_counter_that_skips_does_not_bend_the_rate():
 
 
 def test_the_samples_rate_is_measured_over_turns_of_a_fast_tick():
-    """A tick of 168 MHz turns over in 26 s; numbers that come late or again tell nothing."""
+    """A tick of 168 MHz turns over in 26 s; numbers that come late or again are ignored."""
     rate = SampleTicks(100.0, 168_000_000)
     for first in range(0, 20_000, 25):
         rate.note(Ticked(first, round(first * 1_680_000 * 1.004) & 0xFFFF_FFFF))
@@ -263,7 +264,7 @@ def test_the_samples_rate_is_measured_over_turns_of_a_fast_tick():
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2**32 - 1)), max_size=30))
 def test_ticks_without_sense_leave_the_nominal_rate(blocks):
-    """Whatever a broken sensor says, its rate stays within a tenth of the nominal one."""
+    """Whatever a broken sensor sends, its rate stays within a tenth of the nominal one."""
     rate = SampleTicks(100.0, 1_000_000)
     for sample, tick in [*blocks, (400, 7), (401, 7), (402, 7)]:
         rate.note(Ticked(sample, tick))
