@@ -97,27 +97,39 @@ class SerialSource:
     """A sensor on a serial port or socket; a lost port is reopened, without limit.
 
     Args:
-        port: Opened by the iteration.
+        port: Opened by the iteration where it is closed.
         stop: Set to end it.
         speed: Multiple of real time at which a recording is played on the port; 1 for a sensor.
+        questions: Requests of the sensor's tick.
+        read_seconds: A read returns after this time, with or without bytes.
     """
 
-    def __init__(self, port: Port, stop: Event, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        port: Port,
+        stop: Event,
+        speed: float = 1.0,
+        *,
+        questions: Questions | None = None,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         self._port = port
         self._stop = stop
         self._speed = speed
-        self._questions = Questions()
+        self._questions = questions or Questions()
+        self._read_seconds = read_seconds
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what the port delivers, and request the sensor's tick in between."""
-        self._port.open()
+        if self._port.state is PortState.CLOSED:
+            self._port.open()
         state = self._port.state
         try:
             while not self._stop.is_set():
                 question = self._questions.due(now())
                 if question:
                     self._port.write(question)
-                data = self._port.read(READ_SECONDS)
+                data = self._port.read(self._read_seconds)
                 if self._port.state is not state:
                     state = self._port.state
                     self._log_change()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..firmware_bridge.decoder import Decoder
+from ..firmware_bridge.packets import Packet
 from .assemble import Assembler
 from .dating.arrivals import Arrival
 from .identification import Identification
@@ -13,8 +14,43 @@ from .sources import ByteSource, SourceCounts
 from .types import Block, Instrument
 
 
+class PacketReader:
+    """Decodes one sensor's bytes, and requests the sensor's identity while it is unknown.
+
+    Args:
+        source: Where the bytes come from.
+        is_known: Whether the sensor is known.
+
+    Attributes:
+        decoder: Counts what was lost.
+    """
+
+    def __init__(self, source: ByteSource, is_known: Callable[[], bool]) -> None:
+        self.decoder = Decoder()
+        self._source = source
+        self._is_known = is_known
+        self._identification = Identification(self.decoder, source.identify)
+
+    def __iter__(self) -> Iterator[tuple[list[Packet], Arrival]]:
+        """Yield the packets of each portion of bytes, perhaps none, and when it came.
+
+        Raises:
+            PortError: The port cannot be opened at the start.
+        """
+        losses = 0
+        for data, arrival in self._source:
+            if self._source.losses != losses:
+                losses = self._source.losses
+                self.decoder.restart()
+            yield self.decoder.feed(data), arrival
+            if self._is_known():
+                self._identification.settle()
+            else:
+                self._identification.wait(arrival)
+
+
 class WireSource:
-    """Decodes one sensor's bytes; a `BlockSource`.
+    """Blocks of one sensor's packets; a `BlockSource`.
 
     Args:
         source: Where the bytes come from.
@@ -23,15 +59,15 @@ class WireSource:
 
     def __init__(self, source: ByteSource, rate_hz: float) -> None:
         self._source = source
-        self._decoder = Decoder()
         self._sensor = SensorLog()
-        self._identification = Identification(self._decoder, source.identify)
         self._assembler = Assembler(rate_hz, source.clock)
+        self._reader = PacketReader(source, lambda: self._assembler.introduced)
 
     @property
     def counts(self) -> SourceCounts:
         """What the decoder lost, what the sensor reports, what nobody announced."""
-        return SourceCounts(self._decoder.losses, self._sensor.health, self._assembler.unannounced)
+        losses = self._reader.decoder.losses
+        return SourceCounts(losses, self._sensor.health, self._assembler.unannounced)
 
     @property
     def instrument(self) -> Instrument | None:
@@ -46,19 +82,11 @@ class WireSource:
             SensorError: The sensor cannot serve this model.
             PortError: The port cannot be opened at the start.
         """
-        losses = 0
-        for data, arrival in self._source:
-            if self._source.losses != losses:
-                losses = self._source.losses
-                self._decoder.restart()
-            yield self._blocks(data, arrival), arrival
-            if self._assembler.introduced:
-                self._identification.settle()
-            else:
-                self._identification.wait(arrival)
+        for packets, arrival in self._reader:
+            yield self._blocks(packets, arrival), arrival
 
-    def _blocks(self, data: bytes, arrival: Arrival) -> Iterator[Block]:
-        for packet in self._decoder.feed(data):
+    def _blocks(self, packets: list[Packet], arrival: Arrival) -> Iterator[Block]:
+        for packet in packets:
             self._sensor.push(packet)
             block = self._assembler.push(packet, arrival)
             if block is not None:

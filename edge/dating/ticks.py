@@ -31,9 +31,14 @@ SKIP_SECONDS = 0.01
 
 
 class Questions:
-    """Time requests and when they were sent; without I/O: the source sends what `due` returns."""
+    """Time requests and when they were sent; without I/O: the source sends what `due` returns.
 
-    def __init__(self) -> None:
+    Args:
+        calm_seconds: Time between two requests, after the first ones.
+    """
+
+    def __init__(self, calm_seconds: float = CALM_SECONDS) -> None:
+        self._calm_seconds = calm_seconds
         self._asked_ns: OrderedDict[int, int] = OrderedDict()
         self._next_id = 0
         self._next_ns: int | None = None
@@ -46,13 +51,17 @@ class Questions:
         """Return a framed request if it is time for one, else nothing."""
         if self._next_ns is None or now.monotonic_ns < self._next_ns:
             return b""
-        pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else CALM_SECONDS
+        pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else self._calm_seconds
         self._next_ns = now.monotonic_ns + round(pause * NANOSECONDS)
         self._next_id = self._next_id + 1 & 0xFFFF_FFFF
         self._asked_ns[self._next_id] = now.monotonic_ns
         while len(self._asked_ns) > UNANSWERED:
             self._asked_ns.popitem(last=False)
         return frame(TimeRequest(self._next_id).to_bytes())
+
+    def pending_ns(self, reply: TimeReply) -> int | None:
+        """Return when the reply's request was sent, until `asked_ns` has returned it."""
+        return self._asked_ns.get(reply.request_id)
 
     def asked_ns(self, reply: TimeReply) -> int | None:
         """Return when the reply's request was sent, once; None if there was none."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from eqedge.edge.assemble import REBOOT_GAP_SECONDS, Assembler, SensorError
+from eqedge.edge.assemble import Assembler, SensorError
 from eqedge.edge.dating.arrivals import Arrival
 from eqedge.edge.dating.replayed import SimClock
+from eqedge.edge.dating.samples import REBOOT_GAP_SECONDS
 from eqedge.firmware_bridge.packets import Hello, Samples, Status
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,10 +8,11 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from eqedge.edge.assemble import REBOOT_GAP_SECONDS, SensorError
+from eqedge.edge.assemble import SensorError
 from eqedge.edge.daemon import Daemon
 from eqedge.edge.dating.arrivals import Arrival, HostClock
 from eqedge.edge.dating.replayed import SimClock
+from eqedge.edge.dating.samples import REBOOT_GAP_SECONDS
 from eqedge.edge.message import Node
 from eqedge.edge.run_counts import Observers
 from eqedge.edge.sensor_status import SensorHealth
