@@ -109,14 +109,7 @@ class SteadFile:
         Raises:
             SteadError: The file's index is damaged.
         """
-        try:
-            # a name that is no text comes as bytes; it can be told of, not read
-            return [
-                name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
-                for name in self._group
-            ]
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
+        return list(self)
 
     def read(self, name: str) -> Trace:
         """Read one trace.
@@ -159,8 +152,13 @@ class SteadFile:
         )
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
-        return iter(self.names)
+        """Yield the names one by one; errors as of `names`."""
+        try:
+            for name in self._group:
+                # a name that is not UTF-8 comes as bytes; it can be listed, not read
+                yield name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
 
     def __enter__(self) -> SteadFile:
         """Return the file itself."""

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ....firmware_bridge.decoder import Decoder
 from ....firmware_bridge.diagnosis import diagnose
+from ..finding import Check
 from .monitor import Monitor
 
 RATE_TOLERANCE_PPM = 1000.0
 """A crystal is within 100 ppm, a ceramic resonator within 5000; beyond this it is worth a word."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at."""
-
-    name: str
-    good: bool
-    words: str
-
-
-def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list[Finding]:
+def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list[Check]:
     """Looks at everything once the sensor has been listened to for ten seconds or more."""
     trouble = diagnose(decoder, baud)
     report = monitor.report()
@@ -31,13 +21,13 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
         silent = "nothing arrives: is it plugged in, powered, and TX wired to RX?"
         if decoder.losses.bytes_received and trouble is None:
             trouble = "packets arrive, but no Hello and no answer to IDENTIFY: is RX wired to TX?"
-        return [Finding("packets", False, trouble or silent)]
+        return [Check("packets", False, trouble or silent)]
     hello = report.hello
     losses = decoder.losses
     axes = " ".join(hello.channels)
     findings = [
-        Finding("device", True, f"{hello.device_id}, {hello.firmware}, {axes}"),
-        Finding(
+        Check("device", True, f"{hello.device_id}, {hello.firmware}, {axes}"),
+        Check(
             "line",
             trouble is None and losses.frames_bad <= 1,
             trouble
@@ -46,7 +36,7 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
         ),
         _rate(monitor),
         _clock(monitor),
-        Finding(
+        Check(
             "gaps",
             report.missing == 0 and report.boots == 0,
             f"{report.missing} of {report.missing + report.samples} samples missing in "
@@ -56,7 +46,7 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
     if report.status is not None:
         status = report.status
         findings.append(
-            Finding(
+            Check(
                 "converter",
                 status.adc_ok and not status.adc_faults,
                 f"{status.adc_faults} faults"
@@ -66,32 +56,32 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
     return findings + _channels(monitor)
 
 
-def _rate(monitor: Monitor) -> Finding:
+def _rate(monitor: Monitor) -> Check:
     report = monitor.report()
     assert report.hello is not None
     nominal = report.hello.rate_hz
     if report.rate_hz is None:
         words = f"nominally {nominal:g} Hz, but too few samples came: was it stopped?"
-        return Finding("rate", False, words)
+        return Check("rate", False, words)
     off = (report.rate_hz / nominal - 1.0) * 1e6
-    return Finding(
+    return Check(
         "rate",
         abs(off) < RATE_TOLERANCE_PPM + (report.tick_ppm_error or 0.0),
         f"{report.rate_hz:.3f} Hz, nominally {nominal:g} Hz ({off:+.0f} ppm)",
     )
 
 
-def _clock(monitor: Monitor) -> Finding:
+def _clock(monitor: Monitor) -> Check:
     report = monitor.report()
     if report.round_trip_seconds is None:
-        return Finding("clock", False, "no answer to time requests: is RX wired to TX?")
+        return Check("clock", False, "no answer to time requests: is RX wired to TX?")
     words = f"round trip {report.round_trip_seconds * 1e3:.1f} ms"
     if report.tick_ppm is not None and report.tick_ppm_error is not None:
         words += f", crystal {report.tick_ppm:+.0f} ppm (within {report.tick_ppm_error:.0f})"
-    return Finding("clock", report.round_trip_seconds < 0.5, words)
+    return Check("clock", report.round_trip_seconds < 0.5, words)
 
 
-def _channels(monitor: Monitor) -> list[Finding]:
+def _channels(monitor: Monitor) -> list[Check]:
     report, recent = monitor.report(), monitor.recent()
     findings = []
     for index, code in enumerate(report.hello.channels if report.hello else ()):
@@ -107,5 +97,5 @@ def _channels(monitor: Monitor) -> list[Finding]:
             good, words = False, words + f", {100 * clipped:.0f} % at full scale: gain or wiring"
         elif column.min() == column.max():
             good, words = False, words + ": it does not move at all: not connected?"
-        findings.append(Finding(code, good, words))
+        findings.append(Check(code, good, words))
     return findings

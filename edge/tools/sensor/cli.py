@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from .link import Link
-    from .monitor import Monitor
+    from .listener import Listener
 
 _BAUDS = (115_200, 57_600, 230_400, 921_600, 9_600)
 
@@ -61,18 +60,18 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 
     PORT is a path (/dev/ttyACM0) or a pyserial URL (socket://host:port).
     """
+    from .monitor import Monitor
     from .watch import report_lines
 
     with _opened(port, baud) as open_port, suppress(KeyboardInterrupt):
-        link, monitor = _link(open_port)
-        end = time.monotonic() + seconds if seconds else float("inf")
-        say_at = time.monotonic() + every
-        while time.monotonic() < end:
-            for heard in link.poll(min(0.2, every)):
-                monitor.take(heard)
-            if time.monotonic() >= say_at:
-                say_at += every
-                for line in report_lines(link.decoder, monitor, open_port, baud):
+        listener, monitor = _listener(open_port, min(0.2, every)), Monitor()
+        report_at = time.monotonic() + every
+        for portion in listener.packets(_end(seconds)):
+            for received in portion:
+                monitor.take(received)
+            if time.monotonic() >= report_at:
+                report_at += every
+                for line in report_lines(listener.decoder, monitor, open_port, baud):
                     click.echo(line)
 
 
@@ -89,22 +88,20 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     A gap or a restart begins a new trace; each is dated by the sensor's tick. A file that exists
     is not overwritten.
     """
+    from .listener import Listener
     from .recording import Recorder
     from .recording_files import open_writer
 
     with _opened(port, baud) as open_port:
         writer = open_writer(file, network, station)
-        link, monitor = _link(open_port)
-        recorder = Recorder(writer, monitor)
-        end = time.monotonic() + seconds if seconds else float("inf")
-        with closing(writer), suppress(KeyboardInterrupt):
-            while time.monotonic() < end:
-                for heard in link.poll():
-                    monitor.take(heard)
-                    recorder.take(heard)
+        listener, recorder = Listener(open_port), Recorder(writer)
+        with closing(writer), closing(recorder), suppress(KeyboardInterrupt):
+            for portion in listener.packets(_end(seconds)):
+                for received in portion:
+                    recorder.take(received)
     click.echo(f"{recorder.samples} samples in {recorder.runs} traces: {file}")
     if not recorder.samples:
-        _explain_silence(link, baud)
+        _explain_silence(listener, baud)
 
 
 @sensor.command()
@@ -123,18 +120,18 @@ def check(port: str, baud: int | None, seconds: float) -> None:
     Says what is wrong and what to do about it; exits with 1 if anything is.
     """
     from .check import examine
+    from .monitor import Monitor
 
     found = baud or _find_baud(port)
     with _opened(port, found) as open_port:
-        link, monitor = _link(open_port)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            for heard in link.poll():
-                monitor.take(heard)
-    findings = examine(link.decoder, monitor, found)
-    for finding in findings:
-        click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.name:10} {finding.words}")
-    if not all(finding.good for finding in findings):
+        listener, monitor = _listener(open_port), Monitor()
+        for portion in listener.packets(time.monotonic() + seconds):
+            for received in portion:
+                monitor.take(received)
+    checks = examine(listener.decoder, monitor, found)
+    for one in checks:
+        click.echo(f"{'ok  ' if one.good else 'BAD '} {one.name:10} {one.finding}")
+    if not all(one.good for one in checks):
         raise SystemExit(1)
 
 
@@ -169,7 +166,8 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 
     from ....firmware_bridge.packets import Hello
     from .outlet import Outlet
-    from .player import Player, read_record
+    from .player import Player
+    from .record import read_record
 
     if pty == (tcp is not None):
         raise click.UsageError("give either --pty or --tcp PORT")
@@ -203,7 +201,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
     """Write a trace of FILE as the waveform that firmware without a converter plays."""
     from ....firmware_bridge.packets import Hello
-    from .player import read_record
+    from .record import read_record
     from .recording_files import RecordingError
     from .waveform import waveform_bytes
 
@@ -222,11 +220,17 @@ def _opened(port: str, baud: int) -> Any:
     return Port(port, baud)
 
 
-def _link(port: Any) -> tuple[Link, Monitor]:
-    from .link import Link
-    from .monitor import Monitor
+def _listener(port: Any, read_seconds: float = 0.2) -> Listener:
+    """Make a listener that measures the sensor's clock: it requests the tick every second."""
+    from ...dating.ticks import EAGER_SECONDS, Questions
+    from .listener import Listener
 
-    return Link(port), Monitor()
+    return Listener(port, Questions(calm_seconds=EAGER_SECONDS), read_seconds)
+
+
+def _end(seconds: float) -> float:
+    """Return when to stop, on the monotonic clock; 0 seconds is never."""
+    return time.monotonic() + seconds if seconds else float("inf")
 
 
 def _find_baud(port: str) -> int:
@@ -235,20 +239,19 @@ def _find_baud(port: str) -> int:
         return _BAUDS[0]
     for baud in _BAUDS:
         with _opened(port, baud) as open_port:
-            link, _ = _link(open_port)
-            end = time.monotonic() + 3.0  # an Uno resets when opened, and boots for a second
-            while time.monotonic() < end:
-                if link.poll(0.1):
+            until = time.monotonic() + 3.0  # an Uno resets when opened, and boots for a second
+            for portion in _listener(open_port).packets(until):
+                if portion:
                     if baud != _BAUDS[0]:
                         click.echo(f"the sensor speaks at {baud} baud: give --baud {baud}")
                     return baud
     return _BAUDS[0]
 
 
-def _explain_silence(link: Link, baud: int) -> None:
+def _explain_silence(listener: Listener, baud: int) -> None:
     from ....firmware_bridge.diagnosis import diagnose
 
-    reason = diagnose(link.decoder, baud) or "no samples came: try `eqedge sensor check`"
+    reason = diagnose(listener.decoder, baud) or "no samples came: try `eqedge sensor check`"
     click.echo(reason, err=True)
     raise SystemExit(1)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ....firmware_bridge.counters import Unwrapper
 from ....firmware_bridge.packets import Hello, Samples, Status, TimeReply
 from ....firmware_bridge.tickclock import TickClock
-from .link import Heard
+from ...types import NANOSECONDS
+from .listener import Received
 
 _FURTHEST = 100.0  # a stated tick rate may be that much off: finding it out is what this is for
 
@@ -61,16 +62,17 @@ class Monitor:
         self._received = self._missing = self._gaps = 0
         self._next_sample: int | None = None
         self._last_tick = 0
-        self._last_heard = 0.0
+        self._last_seconds = 0.0
         self._blocks: deque[NDArray[np.int32]] = deque()
         self._held = 0
         self._clock: TickClock | None = None
         self._first_point: tuple[int, int] | None = None
         self._last_point: tuple[int, int] = (0, 0)
 
-    def take(self, heard: Heard) -> None:
-        """Learns from one packet."""
-        packet = heard.packet
+    def take(self, received: Received) -> None:
+        """Update the figures with one packet."""
+        packet, requested_ns = received.packet, received.requested_ns
+        seconds = received.arrival.monotonic_ns / NANOSECONDS
         if isinstance(packet, Hello):
             self._hello = packet
         if isinstance(packet, Hello | Samples | Status | TimeReply) and packet.boot != self._boot:
@@ -78,13 +80,13 @@ class Monitor:
             self._restart(packet.boot)
         if isinstance(packet, Status):
             self._status = packet
-        elif isinstance(packet, TimeReply) and heard.asked_seconds is not None and self._hello:
+        elif isinstance(packet, TimeReply) and requested_ns is not None and self._hello:
             self._clock = self._clock or TickClock(self._hello.tick_hz, 600, _FURTHEST)
-            self._clock.note(packet, heard.asked_seconds, heard.heard_seconds)
+            self._clock.note(packet, requested_ns / NANOSECONDS, seconds)
         elif isinstance(packet, Samples):
-            self._learn_samples(packet, heard.heard_seconds)
+            self._count(packet, seconds)
 
-    def _learn_samples(self, packet: Samples, heard: float) -> None:
+    def _count(self, packet: Samples, seconds: float) -> None:
         first = self._sample(packet.first_sample)
         if self._next_sample is not None and first != self._next_sample:
             if first < self._next_sample:
@@ -93,7 +95,7 @@ class Monitor:
             self._gaps += 1
         self._next_sample = first + len(packet.counts)
         self._received += len(packet.counts)
-        self._last_tick, self._last_heard = self._tick(packet.tick), heard
+        self._last_tick, self._last_seconds = self._tick(packet.tick), seconds
         self._last_point = (first, self._last_tick)
         self._first_point = self._first_point or self._last_point
         self._blocks.append(packet.counts)
@@ -106,10 +108,6 @@ class Monitor:
         """The counts of the latest seconds, shape (samples, channels)."""
         return np.concatenate(self._blocks) if self._blocks else np.empty((0, 0), np.int32)
 
-    def host_seconds(self, tick: int) -> float | None:
-        """The host's monotonic clock when the (wrapped) tick passed; None before it can be said."""
-        return self._clock.host_seconds(tick) if self._clock else None
-
     def report(self) -> Report:
         """The figures as they are now."""
         recent = self.recent().astype(np.float64)
@@ -121,7 +119,7 @@ class Monitor:
             rate = samples / ticks * clock.ticks_per_second if ticks > 0 else None
             taken = clock.host_seconds(self._last_tick & 0xFFFF_FFFF)
             if taken is not None:
-                latency = self._last_heard - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
+                latency = self._last_seconds - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
         return Report(
             hello=hello,
             status=self._status,

@@ -2,89 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .... import EqedgeError, first_line
 from ....firmware_bridge.packets import Hello
-from ....firmware_bridge.telemetry import MAX_RATE_HZ
 from ....firmware_bridge.virtual import VirtualSensor
 from .faults import Faults, FaultyLine
 from .outlet import Outlet
-
-RATE_HZ = 100.0
-"""STEAD's rate, which its files do not state."""
-RATE_FIELD = "sampling_rate_hz"
-"""States another one."""
-
-
-class RecordError(EqedgeError):
-    """A record that cannot be played.
-
-    Attributes:
-        path: the file.
-    """
-
-    def __init__(self, path: Path, why: str) -> None:
-        """Names the file and what is wrong with it."""
-        super().__init__(f"{path}: {why}")
-        self.path = path
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """Counts of one trace as a sensor would have given them."""
-
-    name: str
-    channels: tuple[str, ...]
-    counts: NDArray[np.int32]
-    rate_hz: float
-
-
-def read_record(path: Path, trace: str | None = None) -> Record:
-    """Reads one trace, the first by default, of a STEAD-layout file.
-
-    Raises:
-        RecordError: the file is none, or has no such trace.
-    """
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            group = file["data"]
-            name = trace or next(iter(group))
-            dataset = group[name]
-            waveform = np.asarray(dataset, dtype=np.float64)
-            kind = dataset.attrs.get("receiver_type", "HN")
-            stated = dataset.attrs.get(RATE_FIELD, RATE_HZ)
-    except FileNotFoundError as error:
-        raise RecordError(path, "there is no such file") from error
-    except StopIteration as error:
-        raise RecordError(path, "its group data/ is empty") from error
-    except KeyError as error:
-        what = f"trace {trace!r}" if trace else "data/"
-        raise RecordError(path, f"it has no {what} (STEAD layout: data/<trace>)") from error
-    except (OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(path, f"it cannot be read as HDF5: {first_line(error)}") from error
-    if waveform.ndim != 2 or waveform.shape[1] != 3 or not np.isfinite(waveform).all():
-        raise RecordError(path, f"{name} has shape {waveform.shape}, wanted (samples, 3), finite")
-    try:
-        rate_hz = float(stated)
-    except (TypeError, ValueError):
-        rate_hz = math.nan
-    if not 0.0 < rate_hz <= MAX_RATE_HZ:
-        raise RecordError(path, f"{name} has {RATE_FIELD} {stated!r}, wanted up to {MAX_RATE_HZ:g}")
-    band = kind.decode() if isinstance(kind, bytes) else str(kind)
-    band = band if len(band) == 2 and band.isascii() and band.isalnum() else "HN"
-    limit = 2**31 - 1
-    counts = np.clip(np.rint(waveform), -limit, limit).astype(np.int32)
-    return Record(name, tuple(band.upper() + axis for axis in "ENZ"), counts, rate_hz)
 
 
 class Player:

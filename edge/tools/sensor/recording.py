@@ -1,78 +1,105 @@
-"""Heard samples become gapless runs, each dated once, that a writer takes."""
+"""Divide a sensor's samples into gapless runs and date them, for a writer."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....firmware_bridge.counters import distance
-from ....firmware_bridge.packets import Hello, Samples
-from .link import Heard
-from .monitor import Monitor
+from ....firmware_bridge.packets import Samples
+from ...dating.samples import Dated
+from .listener import Received
+
+HELD_SECONDS = 5.0
+"""The start of a run waits this long for the sensor's first reply, which dates it better."""
+BY_ARRIVAL = "host"
+"""Source of a clock that no reply has reached yet."""
 
 
 class Writer(Protocol):
-    """Where runs go."""
+    """A file that takes runs."""
 
-    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
-        """A run begins, after a gap or a boot."""
+    def begin(self, dated: Dated) -> None:
+        """Begin a run, after a gap or a boot, with the sample that `dated` dates."""
 
-    def add(self, counts: NDArray[np.int32]) -> None:
-        """More samples of the run, shape (samples, channels)."""
+    def add(self, counts: NDArray[np.int32], dated: Dated) -> None:
+        """Add the next samples of the run.
+
+        Args:
+            counts: Shape (samples, channels).
+            dated: Of the first of them.
+        """
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Close the file."""
 
 
 class Recorder:
-    """Dates each gapless run once, by the device's tick, and hands its samples on."""
+    """Sends each gapless run of samples, dated as a node would date them, to a writer.
 
-    def __init__(
-        self, writer: Writer, monitor: Monitor, utc_seconds: Callable[[], float] = time.time
-    ) -> None:
-        """The monitor must be given each packet before the recorder is."""
+    Attributes:
+        runs: Number of runs begun.
+        samples: Number of samples taken.
+    """
+
+    def __init__(self, writer: Writer) -> None:
         self.runs = 0
         self.samples = 0
         self._writer = writer
-        self._monitor = monitor
-        self._utc_seconds = utc_seconds
-        self._hello: Hello | None = None
-        self._next: tuple[int, int] | None = None  # boot, sample number
+        self._newest: Dated | None = None
+        self._next_sample = 0
+        self._held: list[tuple[int, NDArray[np.int32]]] = []
+        self._begun = False
 
-    def take(self, heard: Heard) -> None:
-        """Records one packet if it holds samples of a known device, in their order."""
-        packet = heard.packet
-        if isinstance(packet, Hello):
-            self._hello = packet
-        if not isinstance(packet, Samples) or self._hello is None:
+    def take(self, received: Received) -> None:
+        """Record one packet if it holds samples of a known sensor, in their order."""
+        packet, dated = received.packet, received.dated
+        if dated is None or not isinstance(packet, Samples):
             return
-        if packet.boot != self._hello.boot or packet.counts.shape[1] != len(self._hello.channels):
-            return
-        if self._next is not None and self._next[0] == packet.boot:
-            step = distance(packet.first_sample, self._next[1], 32)
-            if step < 0:
+        if self._newest is not None:
+            if dated.first_sample < self._next_sample:
                 return  # late: its place has been passed over
-            if step > 0:
-                self._begin(packet, heard)
-        else:
-            self._begin(packet, heard)
-        self._writer.add(packet.counts)
+            if dated.first_sample > self._next_sample or not _alike(dated, self._newest):
+                self._end_run()
+        self._newest = dated
+        self._next_sample = dated.first_sample + len(packet.counts)
         self.samples += len(packet.counts)
-        self._next = packet.boot, packet.first_sample + len(packet.counts) & 0xFFFF_FFFF
+        if self._begun:
+            self._writer.add(packet.counts, dated)
+            return
+        self._held.append((dated.first_sample, packet.counts))
+        held_samples = self._next_sample - self._held[0][0]
+        answered = dated.clock.source != BY_ARRIVAL
+        if answered or held_samples >= HELD_SECONDS * dated.hello.rate_hz:
+            self._begin_run()
 
-    def _begin(self, packet: Samples, heard: Heard) -> None:
-        assert self._hello is not None
-        host = self._monitor.host_seconds(packet.tick)
-        dated_by = "tick"
-        if host is None:
-            host = heard.heard_seconds - len(packet.counts) / self._hello.rate_hz
-            dated_by = "arrival"
-        age = time.monotonic() - host
-        start = datetime.fromtimestamp(self._utc_seconds(), UTC) - timedelta(seconds=age)
-        self._writer.begin(self._hello, start, dated_by)
+    def close(self) -> None:
+        """Write what is held back."""
+        self._end_run()
+
+    def _begin_run(self) -> None:
+        """Begin with the samples held back, all dated by the newest packet."""
+        assert self._newest is not None
+        held, self._held = self._held, []
+        self._begun = True
         self.runs += 1
+        self._writer.begin(_moved(self._newest, held[0][0]))
+        for first, counts in held:
+            self._writer.add(counts, _moved(self._newest, first))
+
+    def _end_run(self) -> None:
+        if self._held:
+            self._begin_run()
+        self._begun = False
+
+
+def _moved(dated: Dated, sample: int) -> Dated:
+    """Date another sample by the same clock."""
+    return replace(dated, first_sample=sample, start_time_ns=dated.time_ns(sample))
+
+
+def _alike(one: Dated, other: Dated) -> bool:
+    """Whether samples of two announcements fit into one run."""
+    return (one.hello.channels, one.hello.rate_hz) == (other.hello.channels, other.hello.rate_hz)

@@ -1,4 +1,4 @@
-"""Runs of samples go into a file, HDF5 in STEAD's layout or miniSEED: one trace a gapless run."""
+"""Write gapless runs of samples to a file, HDF5 in STEAD's layout or miniSEED."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 
 from .... import EqedgeError, first_line
 from ....firmware_bridge.packets import Hello
+from ...dating.arrivals import RATE_OFF
+from ...dating.samples import Dated
+from ...miniseed import MiniSeedError, Packer, require_library, source_id, version_for
+from ...types import NANOSECONDS
 from .recording import Writer
 
-_RECORD_BYTES = 512
-_ROOM_BYTES = 1 << 20
-_CODE = re.compile(r"[A-Z0-9]{1,8}")
+ROOM_BYTES = 1 << 20
+"""Free space kept behind the end of an HDF5 file."""
+CODE = re.compile(r"[A-Z0-9]{1,8}")
+"""An FDSN network or station code."""
+TEAR_NS = 1_000_000
+"""miniSEED dates a record by the one before it, until the clock is off by this or its own error."""
+DATED_BY = {"host": "arrival", "ticks": "tick"}
+"""Source of a clock -> `dated_by` of a trace; others keep their name."""
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class RecordingError(EqedgeError):
@@ -36,8 +46,8 @@ class RecordingError(EqedgeError):
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses into one line; h5py has RuntimeErrors for that too."""
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Make one line of what the disk refuses; h5py has RuntimeErrors for that too."""
     try:
         yield
     except FileExistsError as error:
@@ -58,27 +68,29 @@ class Hdf5Writer:
         import h5py
 
         self._path = path
-        with _telling(path), path.open("xb") as file:
+        with _disk_errors(path), path.open("xb") as file:
             try:
-                _fill(file.fileno(), 0, _ROOM_BYTES)
+                _fill(file.fileno(), 0, ROOM_BYTES)
             except OSError:
                 path.unlink()
                 raise
-        with _telling(path):
+        with _disk_errors(path):
             self._file = h5py.File(path, "w")
             self._make_room()
             self._group = self._file.create_group("data")
         self._network, self._station = network, station
         self._dataset: Any = None
         self._order: list[int] = []
+        self._end_ns: int | None = None
 
-    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
-        """A dataset with STEAD's attributes, as far as a sensor knows them."""
-        with _telling(self._path):
+    def begin(self, dated: Dated) -> None:
+        """Begin a dataset with STEAD's attributes, as far as a sensor knows them."""
+        with _disk_errors(self._path):
             self._make_room()
-            self._begin(hello, start, dated_by)
+            self._end_run()
+            self._begin(dated.hello, _utc(dated.start_time_ns), dated.clock.source)
 
-    def _begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
+    def _begin(self, hello: Hello, start: datetime, source: str) -> None:
         axes = [code[2] for code in hello.channels]
         self._order = [axes.index(a) for a in "ENZ"] if sorted(axes) == list("ENZ") else []
         self._order = self._order or list(range(len(axes)))
@@ -93,7 +105,7 @@ class Hdf5Writer:
         self._dataset.attrs.update(
             trace_name=name,
             trace_category="continuous",
-            trace_start_time=f"{start:%Y-%m-%d %H:%M:%S.%f}",
+            trace_start_time=_text(start),
             sampling_rate_hz=hello.rate_hz,
             network_code=self._network,
             receiver_code=self._station,
@@ -103,21 +115,29 @@ class Hdf5Writer:
             unit=hello.unit,
             device_id=hello.device_id,
             firmware=hello.firmware,
-            dated_by=dated_by,
+            dated_by=DATED_BY.get(source, source),
         )
 
-    def add(self, counts: NDArray[np.int32]) -> None:
-        """Appends and writes through, so that a crash costs nothing that came before."""
-        with _telling(self._path):
+    def _end_run(self) -> None:
+        """Date the last sample too: crystals are not exact, so the nominal rate does not."""
+        if self._dataset is not None and self._end_ns is not None:
+            self._dataset.attrs["trace_end_time"] = _text(_utc(self._end_ns))
+            self._end_ns = None
+
+    def add(self, counts: NDArray[np.int32], dated: Dated) -> None:
+        """Append and flush, so that a crash costs nothing that came before."""
+        with _disk_errors(self._path):
             self._make_room()
             held = len(self._dataset)
             self._dataset.resize(held + len(counts), axis=0)
             self._dataset[held:] = counts[:, self._order]
             self._file.flush()
+            self._end_ns = dated.time_ns(dated.first_sample + len(counts) - 1)
 
     def close(self) -> None:
-        """Closes the file and gives the room back."""
-        with _telling(self._path):
+        """Close the file and free the space behind its end."""
+        with _disk_errors(self._path):
+            self._end_run()
             self._file.flush()
             size = self._file.id.get_filesize()
             self._file.close()
@@ -126,69 +146,63 @@ class Hdf5Writer:
     def _make_room(self) -> None:
         descriptor, size = self._file.id.get_vfd_handle(), self._file.id.get_filesize()
         end = os.fstat(descriptor).st_size
-        if end - size < _ROOM_BYTES // 2:
-            _fill(descriptor, end, size + _ROOM_BYTES)
+        if end - size < ROOM_BYTES // 2:
+            _fill(descriptor, end, size + ROOM_BYTES)
 
 
 class MiniSeedWriter:
     """miniSEED 2 records of 512 bytes, 32-bit integers; each is written when it is full."""
 
     def __init__(self, path: Path, network: str, station: str) -> None:
-        """Opens a new file; one that exists is not overwritten."""
+        """Open a new file; one that exists is not overwritten."""
         try:
-            from pymseed import MS3TraceList
-        except ImportError as error:
-            why = "pymseed is not installed; pip install 'eqedge[mseed]', or record to .hdf5"
-            raise RecordingError(path, why) from error
-        if len(network) > 2 or len(station) > 5:
+            require_library()
+        except MiniSeedError as error:
+            raise RecordingError(path, f"{error}, or record to .hdf5") from error
+        if version_for(network, station, "") != 2:
             raise RecordingError(path, f"{network}.{station}: miniSEED takes 2 and 5 letters")
         self._path = path
-        with _telling(path):
+        with _disk_errors(path):
             self._file: BinaryIO = path.open("xb", buffering=0)
-        self._traces = MS3TraceList()
-        self._station = f"FDSN:{network}_{station}_"
-        self._hello: Hello | None = None
+        self._packer = Packer(2, compress=False)
+        self._network, self._station = network, station
         self._start_ns = self._taken = 0
 
-    def begin(self, hello: Hello, start: datetime, dated_by: str) -> None:
-        """Writes the last records of the run before and notes the new start."""
-        self._write(all_of_it=True)
-        since_1970 = start - datetime.fromtimestamp(0, UTC)
-        self._hello, self._taken = hello, 0
-        self._start_ns = since_1970 // timedelta(microseconds=1) * 1000
+    def begin(self, dated: Dated) -> None:
+        """Write the last records of the run before and note the new start."""
+        self._write(self._packer.all_records())
+        self._start_ns, self._taken = dated.start_time_ns, 0
 
-    def add(self, counts: NDArray[np.int32]) -> None:
-        """Writes the records that are full."""
-        assert self._hello is not None
-        at_ns = self._start_ns + round(self._taken * 1e9 / self._hello.rate_hz)
-        for channel, code in enumerate(self._hello.channels):
-            column = np.ascontiguousarray(counts[:, channel], dtype=np.int32)
-            source_id = f"{self._station}_{'_'.join(code)}"
-            self._traces.add_data(source_id, column, "i", self._hello.rate_hz, starttime=at_ns)
+    def add(self, counts: NDArray[np.int32], dated: Dated) -> None:
+        """Write the records that are full; begin new ones where the clock is off."""
+        hello = dated.hello
+        seconds = self._taken / hello.rate_hz
+        at_ns = self._start_ns + round(seconds * NANOSECONDS)
+        off_ns = abs(dated.start_time_ns - at_ns)
+        limit_ns = max(TEAR_NS, dated.clock.error_s * NANOSECONDS)
+        # Off by more than any crystal is a recording played at another speed.
+        if limit_ns < off_ns <= limit_ns + RATE_OFF * seconds * NANOSECONDS:
+            self.begin(dated)
+            at_ns = self._start_ns
+        for channel, code in enumerate(hello.channels):
+            source = source_id(self._network, self._station, "", code)
+            self._packer.add(source, counts[:, channel], start_ns=at_ns, rate_hz=hello.rate_hz)
         self._taken += len(counts)
-        self._write(all_of_it=False)
+        self._write(self._packer.full_records())
 
     def close(self) -> None:
-        """Writes the rest and closes the file."""
+        """Write the rest and close the file."""
         with closing(self._file):
-            self._write(all_of_it=True)
+            self._write(self._packer.all_records())
 
-    def _write(self, all_of_it: bool) -> None:
-        from pymseed import DataEncoding
-
-        for record in self._traces.generate(
-            max_record_length=_RECORD_BYTES,
-            encoding=DataEncoding.INT32,
-            format_version=2,
-            flush_data=all_of_it,
-            remove_packed=True,
-        ):
+    def _write(self, records: Iterator[bytes]) -> None:
+        for record in records:
             self._put(record)
 
     def _put(self, record: bytes) -> None:
         """Writes a record; where the disk does not take all of it, nothing."""
         begin, left = self._file.tell(), memoryview(record)
-        with _telling(self._path):
+        with _disk_errors(self._path):
             try:
                 while left:
                     left = left[self._file.write(left) :]
@@ -196,6 +210,14 @@ class MiniSeedWriter:
                 self._file.seek(begin)
                 self._file.truncate()
                 raise
+
+
+def _utc(time_ns: int) -> datetime:
+    return EPOCH + timedelta(microseconds=round(time_ns / 1000))
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"
 
 
 def _fill(descriptor: int, begin: int, end: int) -> None:
@@ -211,7 +233,7 @@ def open_writer(path: Path, network: str, station: str) -> Writer:
         RecordingError: the file cannot be written, or a code is none.
     """
     for name, code in (("network", network), ("station", station)):
-        if not _CODE.fullmatch(code):
+        if not CODE.fullmatch(code):
             raise RecordingError(
                 path, f"{name} code {code!r}: use 1 to 8 capital letters or digits"
             )

@@ -1,9 +1,10 @@
-"""Heard packets to figures: rate, gaps, resets, clock, level."""
+"""Figures from received packets: rate, gaps, resets, clock, level."""
 
 import numpy as np
 import pytest
+from eqedge.edge.dating.arrivals import Arrival
 from eqedge.edge.tools.sensor.check import examine
-from eqedge.edge.tools.sensor.link import Heard
+from eqedge.edge.tools.sensor.listener import Received
 from eqedge.edge.tools.sensor.monitor import Monitor
 from eqedge.edge.tools.sensor.watch import sparkline
 from eqedge.firmware_bridge.decoder import Decoder
@@ -14,29 +15,35 @@ FAST = 1.0 + 150e-6
 START_TICK = 2**32 - 5_000_000  # the tick wraps after five seconds
 
 
+def received(packet, seconds, requested=None):
+    """A packet that came at this time, in reply to a request of that time."""
+    requested_ns = None if requested is None else round(requested * 1e9)
+    return Received(packet, Arrival(round(seconds * 1e9), 0), requested_ns)
+
+
 def listen(hello, seconds, monitor=None, decoder=None, lose=(), level=1000.0, seed=1):
-    """Lets a monitor hear a sensor whose crystal is 150 ppm fast; packets in ``lose`` are lost.
+    """Send a monitor a sensor whose crystal is 150 ppm fast; packets in ``lose`` are lost.
 
     Replies take 2 to 30 ms, packets arrive 20 ms after their last sample.
     """
     rng = np.random.default_rng(seed)
     monitor, decoder = monitor or Monitor(), decoder or Decoder()
-    monitor.take(Heard(hello, 0.0))
+    monitor.take(received(hello, 0.0))
     for number in range(int(seconds * 4)):
         begin = 50.0 + number * 0.25 / FAST
         if number % 4 == 0:
             there, back = rng.uniform(0.001, 0.015, 2)
             tick = START_TICK + round((begin + there - 50.0) * FAST * 1e6)
             reply = TimeReply(number, tick % 2**32, tick % 2**32, boot=hello.boot)
-            monitor.take(Heard(reply, begin + there + back, asked_seconds=begin))
+            monitor.take(received(reply, begin + there + back, begin))
         if number in lose:
             continue
         counts = rng.normal(500.0, level, (25, len(hello.channels))).astype(np.int32)
         packet = Samples(
             number, number * 25, (START_TICK + number * 250_000) % 2**32, counts, hello.boot
         )
-        for heard in decoder.feed(frame(packet.to_bytes())):
-            monitor.take(Heard(heard, begin + 0.24 / FAST + 0.020))
+        for one in decoder.feed(frame(packet.to_bytes())):
+            monitor.take(received(one, begin + 0.24 / FAST + 0.020))
     return monitor
 
 
@@ -81,9 +88,9 @@ def test_memory_is_bounded(hello):
 
 
 def findings(monitor, decoder):
-    """Names of the findings that are not good, and all words."""
+    """Names of the findings that are not good, and the text of all."""
     found = examine(decoder, monitor)
-    return {f.name for f in found if not f.good}, " ".join(f.words for f in found)
+    return {f.name for f in found if not f.good}, " ".join(f.finding for f in found)
 
 
 def test_a_good_sensor_passes_the_check(hello):
@@ -107,13 +114,13 @@ def test_the_check_finds_what_is_wrong(hello):
 
     decoder = Decoder()
     monitor = listen(hello, 12, decoder=decoder, lose=(9,))
-    monitor.take(Heard(Status(0, 0, adc_faults=7, adc_ok=False, boot=hello.boot), 70.0))
+    monitor.take(received(Status(0, 0, adc_faults=7, adc_ok=False, boot=hello.boot), 70.0))
     bad, words = findings(monitor, decoder)
     assert bad == {"gaps", "converter"} and "25 of 1200 samples missing" in words
 
     decoder, monitor = Decoder(), Monitor()
     for packet in decoder.feed(frame(hello.to_bytes())):
-        monitor.take(Heard(packet, 1.0))
+        monitor.take(received(packet, 1.0))
     bad, words = findings(monitor, decoder)
     assert bad == {"rate", "clock"} and "RX wired to TX" in words
 
