@@ -129,6 +129,5 @@ class Daemon:
     def _update_counts(self, begin: float) -> None:
         self.counts.source = self.source.counts
         self.counts.stream = self._gaps.counts
-        self.counts.windows_skipped = self._shedder.skipped
-        self.counts.hop_factor = self._shedder.factor
+        self.counts.shedder = self._shedder.counts
         self.counts.wall_seconds = time.monotonic() - begin

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..firmware_bridge.measured import counter
 from .dating.arrivals import Arrival
 from .settings.node import WindowSettings
 from .types import Block
@@ -19,11 +20,11 @@ SILENCE_NS = 30_000_000_000
 class StreamCounts:
     """Samples and gaps of the stream, at the sensor's own rate."""
 
-    samples: int = 0
+    samples: int = counter("samples_total", "Samples received, per component.")
     seconds: float = 0.0
     gaps_filled: int = 0
-    gaps: int = 0
-    samples_lost: int = 0
+    gaps: int = counter("gaps_total", "Gaps too long to be bridged.")
+    samples_lost: int = counter("samples_lost_total", "Samples missing in gaps, per component.")
     samples_late: int = 0
 
 

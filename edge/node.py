@@ -16,7 +16,7 @@ from .daemon import Daemon
 from .delivery.file import Sink
 from .delivery.outputs import Delivery
 from .delivery.waveforms import Waveforms
-from .health.monitor import Vitals
+from .health.monitor import HealthMonitor
 from .message import Locate, Node
 from .run_counts import Observers, RunCounts
 from .settings.node import Settings
@@ -128,13 +128,12 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
         if settings.waveforms.folder is not None:
             waveforms = [Waveforms(Path(settings.waveforms.folder), settings.waveforms)]
             opened.callback(waveforms[0].close)
-        monitor = Vitals(
+        monitor = HealthMonitor(
             settings.health,
             daemon.node.identity,
             daemon.source,
             delivery,
-            logger.info,
-            also=[one.measure for one in waveforms],
+            also=[one.counts for one in waveforms],
         )
         opened.callback(monitor.close)
         sinks: list[Sink] = [delivery, *waveforms, *([simulation] if simulation else [])]

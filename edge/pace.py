@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
+from ..firmware_bridge.measured import counter, gauge
 from ..models.spec import ModelSpec, Thresholds
 from .dating.arrivals import Arrival
 from .settings.node import WindowSettings
@@ -44,6 +46,16 @@ class Lag:
         return (time.monotonic_ns() - self._waiting_since_ns) / NANOSECONDS
 
 
+@dataclass
+class ShedderCounts:
+    """What is left out now, and was so far."""
+
+    skipped: int = counter("windows_skipped_total", "Windows left out to keep up.")
+    factor: int = gauge(
+        "hop_factor", "Factor by which the hop is widened to keep up; 1 is normal.", default=1
+    )
+
+
 class LoadShedder:
     """Leaves out windows by a rule where the machine is too slow, and counts them.
 
@@ -58,13 +70,11 @@ class LoadShedder:
         rate_hz: Samples a second.
 
     Attributes:
-        factor: By which the hop is widened now.
-        skipped: Windows left out.
+        counts: Windows left out, and how far the hop is widened.
     """
 
     def __init__(self, limit_seconds: float, hop: int, widest: int, rate_hz: float) -> None:
-        self.factor = 1
-        self.skipped = 0
+        self.counts = ShedderCounts()
         self._limit_seconds = limit_seconds
         self._hop = hop
         self._widest = max(hop, widest)
@@ -108,21 +118,21 @@ class LoadShedder:
             window: The next one of the stream.
             lag_seconds: How long its samples have been waiting.
         """
-        end = window.end_sample
+        end, counts = window.end_sample, self.counts
         late = lag_seconds > self._limit_seconds * (0.5 if self._shedding else 1.0)
-        if late and not self._shedding and 2 * self.factor * self._hop <= self._widest:
-            self.factor *= 2
+        if late and not self._shedding and 2 * counts.factor * self._hop <= self._widest:
+            counts.factor *= 2
         self._shedding = late
         if late:
             self._changed_end = end
-        elif self.factor > 1 and end - self._changed_end >= self._ease:
-            self.factor //= 2
+        elif counts.factor > 1 and end - self._changed_end >= self._ease:
+            counts.factor //= 2
             self._changed_end = end
-        due = not late and end - self._scored_end >= self.factor * self._hop
+        due = not late and end - self._scored_end >= counts.factor * self._hop
         unseen = end - self._scored_end > self._widest - self._hop
         if due or unseen or window.closes_segment or window.segment != self._segment:
             self._segment = window.segment
             self._scored_end = end
             return True
-        self.skipped += 1
+        counts.skipped += 1
         return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..firmware_bridge.measured import counter
 from .gaps import StreamCounts
+from .pace import ShedderCounts
 from .sources import SourceCounts
 from .types import Block, Probabilities
 
@@ -16,12 +18,13 @@ class RunCounts:
 
     source: SourceCounts = field(default_factory=SourceCounts)
     stream: StreamCounts = field(default_factory=StreamCounts)
-    windows_scored: int = 0
-    windows_skipped: int = 0
-    hop_factor: int = 1
-    events: int = 0
-    messages: int = 0
-    inference_seconds: float = 0.0
+    shedder: ShedderCounts = field(default_factory=ShedderCounts)
+    windows_scored: int = counter("windows_total", "Windows scored.")
+    inference_seconds: float = counter(
+        "inference_seconds_total", "Time spent on scoring windows.", digits=3
+    )
+    events: int = counter("events_total", "Events begun.")
+    messages: int = counter("messages_total", "Messages given to the outputs.")
     wall_seconds: float = 0.0
 
 

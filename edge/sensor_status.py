@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..firmware_bridge.counters import distance
+from ..firmware_bridge.measured import counter, gauge
 from ..firmware_bridge.packets import Hello, Packet, Status
 
 
@@ -12,14 +13,19 @@ from ..firmware_bridge.packets import Hello, Packet, Status
 class SensorHealth:
     """What the sensor reported since the program began; None where it reported nothing."""
 
-    samples_dropped: int = 0
-    """Taken by the converter, lost because the sensor's ring buffer was full."""
-    adc_faults: int = 0
-    """Times that the converter answered late, wrongly or not at all."""
-    adc_ok: bool | None = None
-    """The converter answers."""
-    temperature_celsius: float | None = None
-    supply_volts: float | None = None
+    samples_dropped: int = counter(
+        "sensor_samples_dropped_total", "Samples lost in the sensor because its buffer was full."
+    )
+    adc_faults: int = counter(
+        "sensor_adc_faults_total", "Times the sensor's converter answered late, wrongly or not."
+    )
+    adc_ok: bool | None = gauge("sensor_adc_ok", "1 while the sensor's converter answers.")
+    temperature_celsius: float | None = gauge(
+        "sensor_temperature_celsius", "Temperature that the sensor reports."
+    )
+    supply_volts: float | None = gauge(
+        "sensor_supply_volts", "Supply voltage that the sensor reports."
+    )
 
 
 class SensorLog:

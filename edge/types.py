@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..firmware_bridge.measured import gauge, published
+
 Phase = Literal["P", "S"]
 EventType = Literal["new", "update", "end"]
 NANOSECONDS = 1_000_000_000
@@ -25,10 +27,26 @@ class ClockState:
         error_s: Half width within which the time of a sample is expected, seconds.
     """
 
-    source: str
-    synced: bool
-    offset_s: float = 0.0
-    error_s: float = 0.0
+    source: str = field(
+        metadata=published("clock_source", "label", "Clock that dates the samples.")
+    )
+    synced: bool = field(
+        metadata=published(
+            "clock_synced", "gauge", "1 while the clock that dates the samples follows UTC."
+        )
+    )
+    offset_s: float = gauge(
+        "clock_offset_seconds",
+        "Newest arrival less its time by the clock that dates the samples.",
+        default=0.0,
+        digits=6,
+    )
+    error_s: float = gauge(
+        "clock_error_seconds",
+        "Half width of the uncertainty of a sample's time.",
+        default=0.0,
+        digits=6,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .counters import distance
 from .framing import MAX_FRAME_BYTES, FrameError, unframe
+from .measured import counter
 from .packets import Hello, Packet, Samples, parse
 from .wire import PacketError, UnknownType, UnknownVersion
 
@@ -25,15 +26,16 @@ class Losses:
     """Frames that became packets, repeated ones included."""
     framing_errors: int = 0
     """Pieces between zeros that are no COBS frame at all, or too short for one."""
-    crc_errors: int = 0
+    crc_errors: int = counter("frames_crc_errors_total", "Frames with a wrong checksum.")
     oversize: int = 0
     """Runs longer than the longest frame without a zero in them."""
     malformed: int = 0
     """Frames whole by their CRC whose contents cannot be."""
     unknown_type: int = 0
     unknown_version: int = 0
-    sequence_lost: int = 0
-    """Samples packets that never came, by the gaps in their sequence numbers."""
+    sequence_lost: int = counter(
+        "frames_seq_lost_total", "Packets of samples that are missing, by their sequence numbers."
+    )
     duplicates: int = 0
     """Samples packets that came twice; the second is not delivered."""
     late: int = 0

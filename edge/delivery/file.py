@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from ... import EqedgeError
+from ...firmware_bridge.measured import counter, gauge
 from ..types import Message
 from .history import tail_of
 from .notices import Notices
@@ -54,16 +55,17 @@ class FileCounts:
 
     Attributes:
         written: Lines in the file.
-        failed: Attempts that the disk rejected.
-        waiting: Lines in memory, to be tried again.
-        lost: Lines dropped, the oldest first, because too many waited.
         torn: Half lines that an earlier run left, cut off at the start.
     """
 
     written: int = 0
-    failed: int = 0
-    waiting: int = 0
-    lost: int = 0
+    failed: int = counter("output_errors_total", "Attempts to write a line that failed.")
+    waiting: int = gauge(
+        "output_waiting_lines", "Lines in memory because the disk rejects them.", default=0
+    )
+    lost: int = counter(
+        "output_lost_total", "Lines dropped, the oldest first, because too many waited."
+    )
     torn: int = 0
 
 

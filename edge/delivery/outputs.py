@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from ..health.metrics import Metrics
+from ...firmware_bridge.measured import gauge
 from ..message import Node
 from ..settings.node import Settings
 from ..types import Message
@@ -21,6 +22,13 @@ logger = logging.getLogger(__name__)
 
 SPOOL_SUFFIX = ".spool"
 """A live node keeps what the broker has not acknowledged in a file beside its output."""
+
+
+@dataclass(frozen=True)
+class DiskState:
+    """The disk that the output is on; unknown where there is none."""
+
+    free_bytes: int | None = gauge("disk_free_bytes", "Space left where messages are kept.")
 
 
 class Delivery:
@@ -108,28 +116,13 @@ class Delivery:
         answered = max(self._broker.answered_time, now - self._alarming_seconds)
         return min(now, self._broker.progress_time, answered)
 
-    def measure(self, metrics: Metrics) -> None:
-        """Fill in the figures of the outputs."""
-        lines = self._file.counts
-        metrics.output_waiting_lines = lines.waiting
-        metrics.output_errors_total = lines.failed
-        metrics.output_lost_total = lines.lost
-        if self._folder is not None:
-            metrics.disk_free_bytes = _free_bytes(self._folder)
-        if self._broker is None or self._spool is None:
-            return
-        metrics.spool_messages = len(self._spool)
-        metrics.spool_oldest_seconds = round(self._spool.oldest_seconds(), 3)
-        metrics.spool_purged_total = self._spool.counts.purged
-        metrics.spool_errors_total = self._spool.counts.disk_errors
-        metrics.spool_damaged_total = self._spool.counts.damaged
-        counts = self._broker.counts
-        metrics.mqtt_connected = counts.connected
-        metrics.mqtt_connects_total = counts.connects
-        metrics.mqtt_failures_total = counts.failures
-        metrics.mqtt_delivered_total = counts.delivered
-        metrics.mqtt_refused_total = counts.refused + counts.oversized
-        metrics.mqtt_postponed_total = counts.postponed
+    @property
+    def counts(self) -> list[Any]:
+        """What each output counted, and what it measures now."""
+        counts: list[Any] = [self._file.counts, DiskState(_free_bytes(self._folder))]
+        if self._broker is not None and self._spool is not None:
+            counts += [self._spool.counts, self._spool.state, self._broker.counts]
+        return counts
 
     def close(self, *, failed: bool = False) -> None:
         """Write or deliver what waits, first to the file; `failed`: an error ends the run."""
@@ -153,7 +146,9 @@ class Delivery:
         self.close(failed=error is not None)
 
 
-def _free_bytes(folder: Path) -> int | None:
+def _free_bytes(folder: Path | None) -> int | None:
+    if folder is None:
+        return None
     try:
         return shutil.disk_usage(folder).free
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ...firmware_bridge.measured import counter, gauge
 from ..settings.node import MqttSettings
 from .in_flight import InFlight, Sent
 from .link import BrokerLink
@@ -18,29 +19,29 @@ PACKET_BYTES = 16
 PERMANENT_REASONS = {0x90, 0x95, 0x99}
 """Reason codes of MQTT 5 (topic, size, format) after which the same message is never accepted."""
 
+REFUSED = "Messages too long to be sent, or permanently rejected by the broker."
+
 
 @dataclass
 class MqttCounts:
     """What became of connections and messages.
 
     Attributes:
-        connected: Now.
-        connects: Connections that the broker accepted.
-        failures: Connections lost, and attempts that failed.
-        delivered: Spooled messages acknowledged.
         refused: Permanently rejected: an event remains in the output file; a status or info message
             is dropped.
         postponed: Messages the broker rejected for now; they are kept and sent again.
         oversized: Messages longer than `max_payload_bytes`; they are only in the output file.
     """
 
-    connected: bool = False
-    connects: int = 0
-    failures: int = 0
-    delivered: int = 0
-    refused: int = 0
-    postponed: int = 0
-    oversized: int = 0
+    connected: bool = gauge("mqtt_connected", "1 while the broker is connected.", default=False)
+    connects: int = counter("mqtt_connects_total", "Connections the broker accepted.")
+    failures: int = counter("mqtt_failures_total", "Connections lost, and attempts that failed.")
+    delivered: int = counter("mqtt_delivered_total", "Messages the broker acknowledged.")
+    refused: int = counter("mqtt_refused_total", REFUSED)
+    postponed: int = counter(
+        "mqtt_postponed_total", "Times the broker rejected a message that is sent again."
+    )
+    oversized: int = counter("mqtt_refused_total", REFUSED)
 
 
 @dataclass(frozen=True)

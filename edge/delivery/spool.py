@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...firmware_bridge.measured import counter, gauge
 from ..settings.node import SpoolSettings
 from .file import OutputError
 from .notices import Notices
@@ -54,17 +55,29 @@ class Entry:
 
 @dataclass
 class SpoolCounts:
-    """What became of the messages.
+    """What became of the messages."""
 
-    Attributes:
-        purged: Dropped, the oldest first, because too many waited.
-        disk_errors: Transactions that the disk rejected; their messages stayed in memory.
-        damaged: 1 where the file of an earlier run could not be read.
-    """
+    purged: int = counter(
+        "spool_purged_total", "Messages dropped, the oldest first, because too many waited."
+    )
+    disk_errors: int = counter(
+        "spool_errors_total", "Transactions that the disk rejected; their messages stay in memory."
+    )
+    damaged: int = counter(
+        "spool_damaged_total", "Spool of an earlier run that could not be read and was set aside."
+    )
 
-    purged: int = 0
-    disk_errors: int = 0
-    damaged: int = 0
+
+@dataclass(frozen=True)
+class SpoolState:
+    """What waits."""
+
+    messages: int | None = gauge("spool_messages", "Messages the broker has not acknowledged.")
+    oldest_seconds: float | None = gauge(
+        "spool_oldest_seconds",
+        "Age of the oldest message the broker has not acknowledged.",
+        digits=3,
+    )
 
 
 class Spool:
@@ -174,10 +187,11 @@ class Spool:
             if self._rejecting:
                 self._sync(durable=True)
 
-    def oldest_seconds(self) -> float:
-        """Return the age of the oldest message, 0 where none waits."""
+    @property
+    def state(self) -> SpoolState:
+        """How many messages wait, and the age of the oldest, 0 where none waits."""
         oldest = self.pending(limit=1)
-        return oldest[0].age_seconds if oldest else 0.0
+        return SpoolState(self._messages, oldest[0].age_seconds if oldest else 0.0)
 
     def close(self) -> None:
         """Write what can be written, and close the file."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...firmware_bridge.measured import counter
 from ..assemble import columns_of
 from ..files import UNFINISHED, written_whole
-from ..health.metrics import Metrics
 from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
 from ..run_counts import RunCounts
@@ -57,6 +57,15 @@ class _Wanted:
         return self.pick_ns + round((seconds - self.pick) * NANOSECONDS)
 
 
+@dataclass
+class WaveformCounts:
+    """What became of the files."""
+
+    written: int = counter("snippets_total", "Waveform files written.")
+    purged: int = counter("snippets_purged_total", "Waveform files removed to keep the quota.")
+    errors: int = counter("snippets_errors_total", "Waveform files that could not be written.")
+
+
 class Waveforms:
     """Keep the newest samples in memory; write the file of each event.
 
@@ -79,7 +88,7 @@ class Waveforms:
             require_library()
         except MiniSeedError as error:
             raise SettingsError(f"waveforms.folder is set but {error}") from error
-        self.written = self.purged = self.errors = 0
+        self.counts = WaveformCounts()
         self._folder = folder
         self._settings = settings
         self._notices = Notices(logger)
@@ -131,12 +140,6 @@ class Waveforms:
         elif event_id in self._wanted:
             self._wanted[event_id] = replace(self._wanted[event_id], pick=pick, pick_ns=pick_ns)
 
-    def measure(self, metrics: Metrics) -> None:
-        """Fill in how many files were written, removed and lost."""
-        metrics.snippets_total = self.written
-        metrics.snippets_purged_total = self.purged
-        metrics.snippets_errors_total = self.errors
-
     def close(self) -> None:
         """Write the files whose last samples will not come anymore."""
         for one in self._wanted.values():
@@ -163,10 +166,10 @@ class Waveforms:
             self._failed(f"waveform file {path} is not written: {error}; the event is")
             return
         self._notices.end("disk", f"waveforms in {self._folder} are written again")
-        self.written += 1
+        self.counts.written += 1
 
     def _failed(self, line: str) -> None:
-        self.errors += 1
+        self.counts.errors += 1
         self._notices.begin("disk", line)
 
     def _pack(self, wanted: _Wanted, path: Path) -> None:
@@ -202,7 +205,7 @@ class Waveforms:
                 return
             path.unlink()
             total -= status.st_size
-            self.purged += 1
+            self.counts.purged += 1
 
 
 def _begin(block: Block) -> float:

@@ -1,4 +1,4 @@
-"""Whether each stage of the node advances, and what is to be done when it does not."""
+"""Judge whether each stage of the node advances, and what to do when it does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..settings.node import HealthSettings
 
 
 class State(IntEnum):
-    """How long a stage has been silent, in steps; from ESCALATED on the watchdog starves."""
+    """How long a stage has been silent, in steps; from ESCALATED on the watchdog gets no ping."""
 
     HEALTHY = 0
     ALARMED = 1
@@ -18,16 +18,16 @@ class State(IntEnum):
     FAILED = 4
 
 
-@dataclass(frozen=True)
+@dataclass
 class Progress:
-    """When each stage last advanced, on the monotonic clock, seconds.
+    """When each stage last advanced, on the monotonic clock, seconds; updated as they report.
 
     Attributes:
-        samples: The newest block came in.
-        flowing_since: The first block after the last silence came in.
+        samples: The newest block arrived.
+        flowing_since: The first block after the last silence arrived.
         inference: The newest window was scored.
-        output: Every sink last proved that it is not stuck. A full disk or an absent broker is no
-            such thing: they take, and keep.
+        output: Every sink last proved that it is not stuck. A sink on a full disk or without a
+            broker is not stuck: it accepts messages and keeps them.
     """
 
     samples: float
@@ -35,16 +35,27 @@ class Progress:
     inference: float
     output: float
 
+    @classmethod
+    def starting(cls, now: float) -> Progress:
+        """Return that of a start: each stage has its full time to begin."""
+        return cls(now, now, now, now)
+
+    def sampled(self, now: float, settings: HealthSettings) -> None:
+        """Note that a block arrived."""
+        if now - self.samples > settings.samples_silence_seconds:
+            self.flowing_since = now
+        self.samples = now
+
 
 @dataclass(frozen=True)
 class Liveness:
     """The state of each stage.
 
     Attributes:
-        samples: Do samples come?
-        inference: Are they scored?
-        output: Do messages get out of the way?
-        attempt: Which attempt to recover the source is due: 0 none, then counting.
+        samples: Whether samples arrive.
+        inference: Whether they are scored.
+        output: Whether messages leave the node.
+        attempt: Number of the attempt to reopen the source that is due; 0 where none is.
     """
 
     samples: State
@@ -54,17 +65,17 @@ class Liveness:
 
     @property
     def stages(self) -> dict[str, State]:
-        """The state by the name of the stage."""
+        """The state of each stage, by its name."""
         return {"samples": self.samples, "inference": self.inference, "output": self.output}
 
     @property
     def worst(self) -> State:
-        """The state of the stage that is worst."""
+        """The worst state of a stage."""
         return max(self.stages.values())
 
     @property
-    def feeds_watchdog(self) -> bool:
-        """Whether all advance, or at least are still being recovered."""
+    def pings_watchdog(self) -> bool:
+        """Whether all stages advance, or attempts to recover them go on."""
         return self.worst < State.ESCALATED
 
 
@@ -74,7 +85,7 @@ def liveness(now: float, progress: Progress, settings: HealthSettings) -> Livene
     Args:
         now: Monotonic clock, seconds.
         progress: When they last advanced, on the same clock.
-        settings: How long each may be silent, and how long recovery may take.
+        settings: How long each may be silent, and how long attempts to recover may take.
     """
     samples = state_of(now - progress.samples, settings.samples_silence_seconds, settings)
     # Without samples there is nothing to score; after a silence the first window takes time again.
@@ -89,7 +100,13 @@ def liveness(now: float, progress: Progress, settings: HealthSettings) -> Livene
 
 
 def state_of(silence: float, limit: float, settings: HealthSettings) -> State:
-    """Return the state of a stage that has been silent so long, seconds, and may be for `limit`."""
+    """Return the state of a stage.
+
+    Args:
+        silence: Time since it advanced, seconds.
+        limit: How long it may be silent, seconds.
+        settings: How long attempts to recover may take.
+    """
     retries_end = limit + settings.retry_seconds * (1 + settings.retries)
     if silence <= limit:
         return State.HEALTHY
@@ -105,29 +122,3 @@ def _attempt(silence: float, settings: HealthSettings) -> int:
     if since_alarm <= 0:
         return 0
     return min(settings.retries, int(since_alarm / settings.retry_seconds))
-
-
-class Pulse:
-    """Keeps `Progress` as the stages report."""
-
-    def __init__(self, now: float, settings: HealthSettings) -> None:
-        """Start as if all had just advanced: each has its full time to begin."""
-        self._silence = settings.samples_silence_seconds
-        self.progress = Progress(now, now, now, now)
-
-    def sampled(self, now: float) -> None:
-        """A block came in."""
-        since = self.progress.flowing_since
-        if now - self.progress.samples > self._silence:
-            since = now
-        self.progress = Progress(now, since, self.progress.inference, self.progress.output)
-
-    def inferred(self, now: float) -> None:
-        """A window was scored."""
-        before = self.progress
-        self.progress = Progress(before.samples, before.flowing_since, now, before.output)
-
-    def put_out(self, now: float) -> None:
-        """The sinks proved alive then: the earliest of the returns of `write` and their threads."""
-        before = self.progress
-        self.progress = Progress(before.samples, before.flowing_since, before.inference, now)

@@ -1,4 +1,4 @@
-"""What systemd is told: ready, alive, how it goes, stopping; nothing where it did not ask."""
+"""Notify systemd: ready, alive, status, stopping; nothing where it does not listen."""
 
 from __future__ import annotations
 
@@ -6,25 +6,39 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...firmware_bridge.measured import counter
 
 MAX_STATUS_CHARS = 200
 STOPPING_WAIT_SECONDS = 1.0
-"""How long `stopping` tries to reach a manager whose queue is full; samples are over by then."""
+"""How long `stopping` tries to reach a manager whose queue is full; the stream is over by then."""
 RETRY_SECONDS = 0.02
 
 
+@dataclass
+class NotifyCounts:
+    """What systemd did not receive."""
+
+    unsent: int = counter(
+        "notify_unsent_total", "Notifications not sent: systemd's queue was full, or it was gone."
+    )
+
+
 class Notifier:
-    """Speaks sd_notify's protocol; a service manager that is gone or deaf costs nothing.
+    """Sends by sd_notify's protocol; a service manager that is gone or does not read costs nothing.
+
+    Args:
+        environ: Has `NOTIFY_SOCKET` and `WATCHDOG_USEC` where systemd wants notifications.
 
     Attributes:
         watchdog_seconds: Within this time `watchdog` must be called again, or systemd kills the
-            service; None where it keeps no watch. A third of it is a good interval.
-        unsent: Attempts to send that failed: the manager's queue was full, or it was gone.
+            service; None where it has no watchdog. A third of it is a good interval.
+        counts: Attempts to send that failed.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Read where to speak, and how often."""
-        self.unsent = 0
+        self.counts = NotifyCounts()
         self.watchdog_seconds = _watchdog_seconds(environ)
         self._address = environ.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):
@@ -36,35 +50,35 @@ class Notifier:
             self._socket.setblocking(False)
 
     def ready(self, status: str = "") -> bool:
-        """Report that the start is over: model loaded, outputs open.
+        """Send that the start is over: model loaded, outputs open.
 
         Returns:
-            Whether it was sent, or nobody listens. If not, call again soon: systemd ends a service
+            Whether it was sent, or no one listens. If not, call again soon: systemd ends a service
             that does not report ready in time.
         """
         return self._send("READY=1", *_status_line(status))
 
     def status(self, text: str) -> None:
-        """Say how it goes, in a line that `systemctl status` shows."""
+        """Send one line that `systemctl status` shows."""
         self._send(*_status_line(text))
 
     def watchdog(self) -> bool:
-        """Report that all is alive; only to be called when samples, inference and output are.
+        """Send that the node is alive; call it only while samples, inference and output are.
 
         Returns:
-            Whether it was sent, or nobody listens. If not, the watchdog's time runs on; call again
+            Whether it was sent, or no one listens. If not, the watchdog's time runs on; call again
             soon.
         """
         return self.watchdog_seconds is None or self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Report that the end has begun, with a short wait where the manager's queue is full."""
+        """Send that the node stops, with a short wait where the manager's queue is full."""
         deadline = time.monotonic() + STOPPING_WAIT_SECONDS
         while not self._send("STOPPING=1") and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -75,7 +89,7 @@ class Notifier:
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError:
-            self.unsent += 1
+            self.counts.unsent += 1
             return False
         return True
 
@@ -86,7 +100,7 @@ def _status_line(text: str) -> list[str]:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
-    """Return the time systemd allows, if it keeps watch over this very process."""
+    """Return the time systemd allows, if its watchdog is for this very process."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     microseconds = environ.get("WATCHDOG_USEC", "")

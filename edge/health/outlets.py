@@ -1,53 +1,64 @@
-"""Where health is left for others: two files, and an HTTP endpoint."""
+"""Write health to two files; serve it over HTTP."""
 
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
+from ...firmware_bridge.measured import counter
 from ..delivery.file import OutputError
+from ..delivery.notices import Notices
 from ..files import written_whole
-from ..settings.node import HealthSettings
+from ..settings.health import HealthSettings
 from ..types import Message
 from .liveness import State
 
 REQUEST_SECONDS = 5.0
-"""A client of the HTTP endpoint that takes longer for its whole request is cut off."""
+"""A client of the HTTP endpoint that takes longer for its whole request is disconnected."""
 MOST_CLIENTS = 8
-"""At a time; another one takes the place of the one that has been at it longest."""
+"""Clients at a time; another one replaces the one that has been connected longest."""
 LOOK_SECONDS = 1.0
-"""How often the endpoint looks for clients that take too long, and whether it shall end."""
+"""How often the endpoint looks for clients that take too long, and for its own end."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class HealthFileCounts:
+    """What became of the files."""
+
+    errors: int = counter("health_errors_total", "Health files that could not be written.")
 
 
 class HealthFiles:
-    """Where health is left for others: a JSON file, a Prometheus text file, each always whole.
+    """Writes a JSON file and a Prometheus text file, each always whole.
+
+    A file that cannot be written is logged once and counted; the next record is tried all the same.
 
     Args:
-        settings: Which of them are wanted, and where.
-        notice: Told one line when a file stops or starts being written.
+        settings: Which of them are written, and where.
 
     Attributes:
-        errors: Files that could not be written; the next ones are tried all the same.
+        counts: Files that could not be written.
     """
 
-    def __init__(self, settings: HealthSettings, notice: Callable[[str], None]) -> None:
-        """Take the paths; nothing is written yet."""
-        self.errors = 0
+    def __init__(self, settings: HealthSettings) -> None:
+        self.counts = HealthFileCounts()
         self._json = Path(settings.json_file) if settings.json_file else None
         self._prometheus = Path(settings.prometheus_file) if settings.prometheus_file else None
-        self._notice = notice
-        self._refused: set[Path] = set()
+        self._notices = Notices(logger)
 
     def write(self, record: Message, text: str) -> None:
-        """Replace both files, as far as they are wanted."""
+        """Replace the files that the settings name."""
         if self._json is not None:
             self._replace(self._json, json.dumps(record, indent=1) + "\n")
         if self._prometheus is not None:
@@ -55,36 +66,32 @@ class HealthFiles:
 
     def _replace(self, path: Path, text: str) -> None:
         try:
-            # The collector is another user, and the service's umask is strict.
+            # The collector runs as another user, and the service's umask is strict.
             with written_whole(path, mode=0o644) as unfinished:
                 unfinished.write_text(text)
         except OSError as error:
-            self.errors += 1
-            if path not in self._refused:
-                self._refused.add(path)
-                self._notice(
-                    f"health file {path} cannot be written: {error.strerror}; it wants a folder "
-                    "that exists and that this program may write to"
-                )
+            self.counts.errors += 1
+            self._notices.begin(
+                str(path),
+                f"health file {path} cannot be written: {error.strerror}; use a folder that exists "
+                "and that this program may write to",
+            )
             return
-        if path in self._refused:
-            self._refused.remove(path)
-            self._notice(f"health file {path} is written again")
+        self._notices.end(str(path), f"health file {path} is written again")
 
 
 class HealthServer:
-    """`/metrics` and `/health` over HTTP: what it was last given, to a few clients at a time."""
+    """Serves the newest record over HTTP, as `/metrics` and `/health`, to a few clients at a time.
+
+    Args:
+        host: Address; 127.0.0.1 keeps it on the node.
+        port: TCP port; 0 takes a free one.
+
+    Raises:
+        OutputError: The port is taken or the address is not one of this machine's.
+    """
 
     def __init__(self, host: str, port: int) -> None:
-        """Listen.
-
-        Args:
-            host: Address; 127.0.0.1 keeps it on the node.
-            port: TCP port; 0 takes a free one.
-
-        Raises:
-            OutputError: The port is taken or the address is not ours.
-        """
         self._record: Message = {}
         self._text = ""
         try:
@@ -107,7 +114,7 @@ class HealthServer:
         self._record, self._text = record, text
 
     def close(self) -> None:
-        """Stop listening, at once; whoever is still being served is left."""
+        """Stop listening, at once; clients that are being served are left."""
         with suppress(OSError):  # ends the wait for a client, which would last LOOK_SECONDS
             self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
@@ -135,18 +142,18 @@ class HealthServer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing: a scrape every few seconds is no news."""
+                """Log nothing: there is a request every few seconds."""
 
         return Handler
 
 
 def family_of(host: str) -> socket.AddressFamily:
-    """Return the kind of an address to listen on: of IPv6 only addresses have colons."""
+    """Return the family of an address to listen on: only those of IPv6 have colons."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread a client, so that none waits for another; nor does the end of the program."""
+    """Has a thread for each client; neither clients nor the program's end wait for one another."""
 
     daemon_threads = True
     block_on_close = False
@@ -158,33 +165,33 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Bind, without asking the DNS for the node's name as HTTPServer does."""
+        """Bind without looking up the node's name, as HTTPServer does."""
         TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a client, if need be in the place of the one that has been at it longest."""
+        """Serve a client; if there are too many, disconnect the oldest."""
         served = list(self._deadlines)
         for oldest in served[: max(0, len(served) + 1 - MOST_CLIENTS)]:
-            self._cut_off(oldest)
+            self._disconnect(oldest)
         self._deadlines[request] = time.monotonic() + REQUEST_SECONDS
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Cut off who has taken too long: a byte now and then keeps nobody here."""
+        """Disconnect clients that take too long, however steadily they send."""
         now = time.monotonic()
         for request, deadline in list(self._deadlines.items()):
             if now > deadline:
-                self._cut_off(request)
+                self._disconnect(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Let go of a client."""
+        """Forget a client and close its connection."""
         self._deadlines.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away early is no news."""
+        """Log nothing: a client may disconnect early."""
 
-    def _cut_off(self, request: socket.socket) -> None:
+    def _disconnect(self, request: socket.socket) -> None:
         self._deadlines.pop(request, None)
-        with suppress(OSError):  # it may just have been let go
+        with suppress(OSError):  # it may just have been closed
             request.shutdown(socket.SHUT_RDWR)

@@ -120,6 +120,6 @@ class Simulation:
             f"{counts.source.losses.sequence_lost} lost), {counts.stream.gaps} gaps",
             *board.lines(seconds),
             f"speed    {seconds / max(counts.wall_seconds, 1e-9):.0f} times real time; "
-            f"{counts.windows_scored} windows ({counts.windows_skipped} left out to keep up), "
+            f"{counts.windows_scored} windows ({counts.shedder.skipped} left out to keep up), "
             f"{counts.inference_seconds / windows * 1000:.2f} ms each for preparation and network",
         ]

@@ -1,4 +1,6 @@
-"""The shipped model, and streams of counts with earthquakes in them."""
+"""The shipped model, streams of counts with earthquakes in them, and the log."""
+
+import logging
 
 import numpy as np
 import pytest
@@ -27,3 +29,10 @@ def stream():
     tail = noise(rng, n_samples=1000, transients=False).waveform
     counts = np.rint(np.concatenate([lead, record.waveform, tail])).astype(np.int32)
     return counts, 6000 + record.p_arrival_sample, 6000 + record.s_arrival_sample
+
+
+@pytest.fixture
+def logged(caplog):
+    """Return the lines logged so far that contain a text; all without one."""
+    caplog.set_level(logging.INFO, logger="eqedge")
+    return lambda text="": [line for line in caplog.messages if text in line]

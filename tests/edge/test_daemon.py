@@ -219,7 +219,7 @@ def test_every_sample_is_scored(model, seconds, gap, rate, late):
         assert (covered[6000:-6000] >= 2).all()  # as often as a pick must have been seen
     assert counted.stream.gaps == len(seconds) - 1
     if late and max(seconds) > 62:
-        assert counted.windows_skipped > 0
+        assert counted.shedder.skipped > 0
 
 
 def test_a_long_gap_starts_anew(model, stream):

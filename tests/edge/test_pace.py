@@ -40,7 +40,7 @@ def test_a_machine_that_keeps_up_scores_all():
     """Nothing is left out, the hop stays."""
     scored, _, pace = drive(0.09)
     assert len(scored) == 59_999
-    assert (pace.skipped, pace.factor) == (0, 1)
+    assert (pace.counts.skipped, pace.counts.factor) == (0, 1)
 
 
 @pytest.mark.parametrize("cost_seconds", [0.11, 0.25, 1.0, 9.0])
@@ -48,7 +48,7 @@ def test_lag_is_bounded_whatever_a_window_costs(cost_seconds):
     """The limit, one window's cost, and never growing; every window is scored or counted."""
     scored, lags, pace = drive(cost_seconds)
     assert max(lags) <= LIMIT + 2 * cost_seconds
-    assert pace.skipped == 59_999 - len(scored)
+    assert pace.counts.skipped == 59_999 - len(scored)
     assert max(np.diff(scored)) <= WIDEST
 
 
@@ -62,10 +62,10 @@ def test_what_is_scored_is_evenly_spread():
 def test_the_hop_narrows_again():
     """A load that passes leaves no trace."""
     _, _, pace = drive(0.5, 6000)
-    assert pace.factor > 1
+    assert pace.counts.factor > 1
     for index in range(6000, 60_000):
         pace.takes(window(index * HOP), 0.0)
-    assert pace.factor == 1
+    assert pace.counts.factor == 1
 
 
 def test_the_ends_of_segments_are_always_scored():

@@ -343,12 +343,12 @@ def test_age_is_measured_by_the_clock_that_is_never_set(tmp_path):
     young, unknown = made.pending()
     assert young.age_seconds == 30 and not young.is_older_than(60)
     assert unknown.is_older_than(60)
-    assert made.oldest_seconds() == 30
+    assert made.state.oldest_seconds == 30
     now[0] += 31
     assert made.pending()[0].is_older_than(60)
     made.close()
     again = Spool(path, monotonic=lambda: now[0])
-    assert again.oldest_seconds() == 61
+    assert again.state.oldest_seconds == 61
     again.close()
 
 

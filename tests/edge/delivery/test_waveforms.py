@@ -212,8 +212,8 @@ def test_the_oldest_go_first(waveforms, tmp_path):
         feed(waveforms, 10_000 * number, 10_000)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 65_536
     assert (tmp_path / "e11.mseed").exists() and not (tmp_path / "e00.mseed").exists()
-    assert waveforms.written == 12
-    assert waveforms.purged == 12 - len(list(tmp_path.iterdir())) > 0
+    assert waveforms.counts.written == 12
+    assert waveforms.counts.purged == 12 - len(list(tmp_path.iterdir())) > 0
 
 
 def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
@@ -223,7 +223,7 @@ def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
     for name in ("e1", "e2"):
         waveforms.write(event(0, name=name))
         waveforms.close()
-    assert (waveforms.errors, waveforms.written, len(logged())) == (2, 0, 1)
+    assert (waveforms.counts.errors, waveforms.counts.written, len(logged())) == (2, 0, 1)
     assert "is not written" in logged()[0]
 
 
@@ -247,7 +247,7 @@ def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_pa
         feed(waveforms, 0, 1_000)
         waveforms.write(event(500))
         waveforms.close()
-        assert (waveforms.errors, waveforms.written, len(logged())) == (2, 0, 1)
+        assert (waveforms.counts.errors, waveforms.counts.written, len(logged())) == (2, 0, 1)
         assert "Read-only" in logged()[0]
         remount(disk, "rw")
         waveforms.write(event(500, name="e2"))

@@ -1,7 +1,7 @@
 """Liveness as a pure function of time."""
 
 import pytest
-from eqedge.edge.health.liveness import Liveness, Progress, Pulse, State, liveness
+from eqedge.edge.health.liveness import Liveness, Progress, State, liveness
 from eqedge.edge.settings.node import HealthSettings, SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ def judge(now, samples=0.0, flowing_since=0.0, inference=0.0, output=0.0):
 
 
 @pytest.mark.parametrize(
-    ("silence", "state", "attempt", "fed"),
+    ("silence", "state", "attempt", "pinged"),
     [
         (0, State.HEALTHY, 0, True),
         (30, State.HEALTHY, 0, True),
@@ -30,21 +30,21 @@ def judge(now, samples=0.0, flowing_since=0.0, inference=0.0, output=0.0):
         (1e9, State.FAILED, 3, False),
     ],
 )
-def test_a_frozen_source_is_alarmed_recovered_escalated(silence, state, attempt, fed):
-    """Silence alone decides: alarm, three attempts, then the watchdog starves."""
+def test_a_frozen_source_is_alarmed_recovered_escalated(silence, state, attempt, pinged):
+    """Silence alone decides: alarm, three attempts, then no more pings for the watchdog."""
     seen = judge(
         1000 + silence, samples=1000, flowing_since=500, inference=1000, output=1000 + silence
     )
-    assert (seen.samples, seen.attempt, seen.feeds_watchdog) == (state, attempt, fed)
-    assert seen.inference is State.HEALTHY  # nothing to score is no fault of the scoring
+    assert (seen.samples, seen.attempt, seen.pings_watchdog) == (state, attempt, pinged)
+    assert seen.inference is State.HEALTHY  # without samples there is nothing to score
     assert seen.worst is state
 
 
 def test_a_stuck_inference_is_found_while_samples_flow():
-    """Samples come, no window is scored: the inference is what is stuck."""
+    """Samples come, no window is scored: the inference is stuck."""
     seen = judge(1000, samples=1000, inference=800, output=1000)
     assert (seen.samples, seen.inference) == (State.HEALTHY, State.ESCALATED)
-    assert not seen.feeds_watchdog
+    assert not seen.pings_watchdog
 
 
 def test_a_window_has_time_to_fill_after_a_silence():
@@ -54,10 +54,10 @@ def test_a_window_has_time_to_fill_after_a_silence():
 
 
 def test_a_stuck_output_is_found():
-    """Samples and windows go on, a sink does not return: the output is what is stuck."""
+    """Samples and windows go on, a sink does not return: the output is stuck."""
     seen = judge(1000, samples=1000, inference=1000, output=700)
     assert seen.output is State.FAILED and seen.samples is State.HEALTHY
-    assert not seen.feeds_watchdog
+    assert not seen.pings_watchdog
 
 
 @given(
@@ -74,18 +74,18 @@ def test_more_silence_is_never_healthier(start, silence, more, output):
     assert late.attempt >= early.attempt
 
 
-def test_the_pulse_knows_when_samples_began_to_flow_again():
+def test_the_first_window_after_a_silence_has_its_full_time():
     """A silence longer than the limit starts the time for the first window anew."""
-    pulse = Pulse(100, SETTINGS)
-    assert liveness(130, pulse.progress, SETTINGS) == WELL
-    pulse.sampled(110)
-    pulse.inferred(111)
-    pulse.sampled(5000)
-    pulse.put_out(5001)
-    assert pulse.progress == Progress(5000, 5000, 111, 5001)
-    pulse.sampled(5001)
-    assert pulse.progress.flowing_since == 5000
-    assert liveness(5002, pulse.progress, SETTINGS) == WELL
+    progress = Progress.starting(100)
+    assert liveness(130, progress, SETTINGS) == WELL
+    progress.sampled(110, SETTINGS)
+    progress.inference = 111
+    progress.sampled(5000, SETTINGS)
+    progress.output = 5001
+    assert progress == Progress(5000, 5000, 111, 5001)
+    progress.sampled(5001, SETTINGS)
+    assert progress.flowing_since == 5000
+    assert liveness(5002, progress, SETTINGS) == WELL
 
 
 @pytest.mark.parametrize(

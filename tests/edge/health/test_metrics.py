@@ -1,21 +1,39 @@
-"""The health record, and the metrics in Prometheus' words."""
+"""The health record, Prometheus' text and the table of metrics, derived from what stages count."""
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import pytest
+from eqedge.edge.delivery.session import MqttCounts
+from eqedge.edge.gaps import StreamCounts
 from eqedge.edge.health.liveness import Liveness, State
-from eqedge.edge.health.metrics import Metrics, health_record, prometheus_text
+from eqedge.edge.health.metrics import (
+    STAGES,
+    Metric,
+    health_record,
+    metrics_of,
+    metrics_table,
+    prometheus_text,
+)
+from eqedge.edge.run_counts import RunCounts
+from eqedge.firmware_bridge.measured import counter, descriptions, gauge
 
 WELL = Liveness(State.HEALTHY, State.HEALTHY, State.HEALTHY, 0)
 LABELS = {"network": "XX", "station": "EDGE"}
+KEPT = Path(__file__).with_name("metrics-1.txt")
+"""Name and kind of each metric that once was published."""
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 def filled():
-    """Return metrics with a value everywhere."""
-    values = {one.name: number + 0.5 for number, one in enumerate(fields(Metrics))}
+    """Return every metric, each with a value."""
     states = {"mqtt_connected": True, "clock_synced": False, "clock_source": "ticks"}
-    return Metrics(**{**values, **states})
+    return [
+        Metric(one.description, states.get(one.name, number + 0.5))
+        for number, one in enumerate(metrics_of(()))
+    ]
 
 
 def test_the_record_names_states_and_counts():
@@ -26,43 +44,23 @@ def test_the_record_names_states_and_counts():
     assert record["state"] == "alarmed"
     assert record["stages"] == {"samples": "healthy", "inference": "healthy", "output": "alarmed"}
     assert record["station"] == "EDGE" and record["mqtt_connected"] is True
-    assert health_record({}, "", Metrics(), WELL)["mqtt_connected"] is None
+    assert health_record({}, "", metrics_of(()), WELL)["mqtt_connected"] is None
 
 
-CONVENTION = {
-    f"eqedge_{name}"
-    for name in (
-        "samples_total",
-        "samples_lost_total",
-        "gaps_total",
-        "frames_crc_errors_total",
-        "frames_seq_lost_total",
-        "data_latency_seconds",
-        "inference_duration_seconds",
-        "inference_rtf",
-        "windows_skipped_total",
-        "events_total",
-        "spool_messages",
-        "spool_oldest_seconds",
-        "mqtt_connected",
-        "clock_offset_seconds",
-        "clock_synced",
-        "clock_source",
-        "sensor_samples_dropped_total",
-        "sensor_adc_faults_total",
-        "sensor_adc_ok",
-        "sensor_temperature_celsius",
-        "sensor_supply_volts",
-    )
-}
+def test_metrics_that_were_published_stay():
+    """Subscribers, dashboards and alarms use names and kinds; they are added, never changed."""
+    kept = KEPT.read_text().splitlines()
+    assert len(kept) == 47
+    today = {f"{one.name} {one.description.kind}" for one in metrics_of(())}
+    assert set(kept) <= today, "a metric was renamed, removed, or changed its kind"
 
 
-def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
+def test_metrics_have_the_form_prometheus_reads():
     """HELP, TYPE, sample, in this order, each once; names by convention; labels escaped."""
     text = prometheus_text({"network": 'X"\\\n', "station": "EDGE"}, filled(), WELL)
     lines = text.splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
-    assert set(helps) >= CONVENTION and len(set(helps)) == len(helps)
+    assert len(helps) == 47 + 1 and len(set(helps)) == len(helps)
     for one in helps:
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")
@@ -76,13 +74,67 @@ def test_metrics_have_the_agreed_names_and_the_form_prometheus_reads():
 
 
 def test_what_is_not_known_is_left_out():
-    """Without a broker there is no gauge that says it is away; counters begin at zero."""
-    text = prometheus_text(LABELS, Metrics(), WELL)
+    """Without a broker no gauge reports that it is away; counters begin at zero."""
+    text = prometheus_text(LABELS, metrics_of(()), WELL)
     assert "eqedge_mqtt_connected" not in text
     assert 'eqedge_samples_total{network="XX",station="EDGE"} 0\n' in text
 
 
 def test_large_counters_keep_every_digit():
     """A year of samples is not rounded."""
-    text = prometheus_text({}, Metrics(samples_total=3_153_600_001), WELL)
+    counts = RunCounts(stream=StreamCounts(samples=3_153_600_001))
+    text = prometheus_text({}, metrics_of([counts]), WELL)
     assert "eqedge_samples_total{} 3153600001\n" in text
+
+
+def test_fields_of_one_metric_are_added():
+    """What the broker rejected, and what is too long to be sent to it, are one metric."""
+    found = {one.name: one.value for one in metrics_of([MqttCounts(refused=2, oversized=3)])}
+    assert found["mqtt_refused_total"] == 5
+
+
+def test_no_two_stages_have_one_metric():
+    """Only fields of one dataclass may share a metric; their help is then the same."""
+    owners = {}
+    for stage in STAGES:
+        for one in descriptions(stage):
+            assert owners.setdefault(one.metric, (stage, one)) == (stage, one)
+            assert one.help.endswith(".") and "|" not in one.help
+
+
+@dataclass
+class Inner:
+    """Held by `Fake`."""
+
+    quakes: int = counter("fake_quakes_total", "Quakes in a fake.")
+
+
+@dataclass
+class Fake:
+    """A stage, each of whose metrics is one line."""
+
+    depth: float | None = gauge("fake_depth_metres", "Depth of a fake.", digits=1)
+    private: int = 7
+    inner: Inner = field(default_factory=Inner)
+
+
+@pytest.mark.parametrize("given", [(), (Fake(12.345, inner=Inner(3)),)])
+def test_a_counter_is_one_line(given):
+    """A field with its help appears in the record, in Prometheus' text and in the table."""
+    stages = (*STAGES, Fake)
+    metrics = metrics_of(given, stages)
+    record = health_record({}, "", metrics, WELL)
+    fakes = {name: value for name, value in record.items() if name.startswith("fake")}
+    expected = (12.3, 3) if given else (None, 0)
+    assert (fakes.pop("fake_depth_metres"), fakes.pop("fake_quakes_total")) == expected
+    assert not fakes
+    text = prometheus_text({}, metrics, WELL)
+    assert f"eqedge_fake_quakes_total{{}} {expected[1]}\n" in text
+    assert "# HELP eqedge_fake_quakes_total Quakes in a fake.\n" in text
+    assert ("eqedge_fake_depth_metres" in text) == bool(given)
+    assert "| `eqedge_fake_quakes_total` | counter | Quakes in a fake. |\n" in metrics_table(stages)
+
+
+def test_the_document_is_current():
+    """`python -m studies.metrics_table` writes it."""
+    assert metrics_table() in DOCUMENT.read_text()

@@ -1,4 +1,4 @@
-"""What is judged, told and done at each tick, on a clock that the test sets."""
+"""What is judged, logged, published and done at each tick, on a clock that the test sets."""
 
 import socket
 from contextlib import closing, suppress
@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from eqedge.edge.health.liveness import Liveness, State
-from eqedge.edge.health.metrics import prometheus_text
-from eqedge.edge.health.monitor import NodeStuck, Vitals
+from eqedge.edge.delivery.spool import SpoolState
+from eqedge.edge.health.monitor import HealthMonitor, NodeStuck
 from eqedge.edge.health.notify import Notifier
 from eqedge.edge.run_counts import RunCounts
 from eqedge.edge.sensor_status import SensorHealth
@@ -23,7 +22,7 @@ SCORED = Probabilities(Window(0, 0, BLOCK.samples, 100.0, CLOCK), BLOCK.samples,
 
 @dataclass
 class Stage:
-    """Source and ways out of a node whose parts stop when told."""
+    """Source and outputs of a node, whose parts can be made to stop."""
 
     now: float = 1000.0
     reopened: list = field(default_factory=list)
@@ -43,9 +42,10 @@ class Stage:
         """As the delivery's."""
         return now if self.broker_stuck_at is None else self.broker_stuck_at
 
-    def measure(self, metrics):
+    @property
+    def counts(self):
         """As the delivery's."""
-        metrics.spool_messages = 7
+        return [SpoolState(messages=7)]
 
     def retry(self):
         """As the delivery's."""
@@ -57,58 +57,56 @@ class Stage:
 
 
 class Bench:
-    """Vitals on a stage, with systemd's end of the line."""
+    """A health monitor on a stage, with systemd's end of the socket."""
 
     def __init__(self, tmp_path, **health):
         self.stage = Stage()
-        self.said = []
-        self.words = []
+        self.received = []
         self.is_read = True
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(tmp_path / "notify"))
         self.manager.setblocking(False)
-        words = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
-        self.vitals = Vitals(
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+        self.monitor = HealthMonitor(
             HealthSettings(**health),
             {"network": "XX", "station": "EDGE", "boot_id": "b"},
             self.stage,
             self.stage,
-            self.said.append,
-            notifier=Notifier(words),
+            notifier=Notifier(environ),
             monotonic=self.stage.monotonic,
         )
 
     def run(self, seconds, *, samples=True, windows=True):
-        """Let time pass; return how often the watchdog was fed."""
+        """Let time pass; return how often the watchdog was pinged."""
         self.let_pass(seconds, samples=samples, windows=windows)
-        return self.heard().count("WATCHDOG=1")
+        return self.newly_received().count("WATCHDOG=1")
 
     def let_pass(self, seconds, *, samples=True, windows=True):
         """Let time pass, a tick a second."""
         for _ in range(seconds):
             self.stage.now += 1.0
             if samples:
-                self.vitals.sampled(BLOCK)
+                self.monitor.sampled(BLOCK)
             if windows:
-                self.vitals.inferred(SCORED, 0.25)
-            self.vitals.tick(RunCounts(events=3))
+                self.monitor.inferred(SCORED, 0.25)
+            self.monitor.tick(RunCounts(events=3))
             if self.is_read:
                 self.read()
 
     def read(self):
-        """Empty the socket, as systemd does: Linux' usual queue holds ten datagrams."""
+        """Empty the socket, as systemd does: Linux's usual queue holds ten datagrams."""
         with suppress(BlockingIOError):
             while True:
-                self.words.append(self.manager.recv(4096).decode())
+                self.received.append(self.manager.recv(4096).decode())
 
-    def heard(self):
-        """All that systemd received since this was last called."""
+    def newly_received(self):
+        """Return what systemd received since this was last called."""
         self.read()
-        words, self.words = self.words, []
-        return words
+        received, self.received = self.received, []
+        return received
 
     def clog(self):
-        """Fill the socket's queue and read no more, as a systemd does that has no time."""
+        """Fill the socket's queue and read no more, as a busy systemd does."""
         self.is_read = False
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as other:
             other.setblocking(False)
@@ -122,22 +120,22 @@ def bench(tmp_path):
     """A running node; its hang timer would end the tests if it were left armed."""
     made = Bench(tmp_path)
     yield made
-    made.vitals.close()
+    made.monitor.close()
     made.manager.close()
 
 
-def test_a_healthy_node_feeds_the_watchdog_three_times_in_its_time(bench):
-    """Every 10 s of 30, no more; nothing is said, the disk is offered what it refused."""
+def test_a_healthy_node_pings_the_watchdog_three_times_in_its_time(bench, logged):
+    """Every 10 s of 30, no more; nothing is logged, what the disk rejected is written again."""
     assert bench.run(300) == 30
-    assert bench.said == [] and bench.stage.reopened == []
+    assert logged() == [] and bench.stage.reopened == []
     assert bench.stage.retries == len(bench.stage.published) == 10
     record = bench.stage.published[-1]
     assert (record["state"], record["events_total"], record["spool_messages"]) == ("healthy", 3, 7)
     assert (record["lag_seconds"], record["inference_duration_seconds"]) == (0.25, 0.0015)
 
 
-def test_a_ping_that_a_full_queue_refused_is_sent_again_at_once(bench):
-    """Not a third of the watchdog's time later; each refusal is counted in the health record."""
+def test_a_ping_that_a_full_queue_rejected_is_sent_again_at_once(bench):
+    """Not a third of the watchdog's time later; each failure is counted in the health record."""
     assert bench.run(5) == 1
     bench.clog()
     assert bench.run(20) == 0
@@ -152,18 +150,20 @@ def test_ready_is_sent_until_it_got_through(bench):
     """Systemd ends a service whose READY=1 it never received; it is sent once."""
     bench.clog()
     bench.let_pass(30)
-    assert set(bench.heard()) == {"X_OTHER=1"}
+    assert set(bench.newly_received()) == {"X_OTHER=1"}
     bench.is_read = True
     bench.let_pass(30)
-    received = bench.heard()
+    received = bench.newly_received()
     assert received[0].startswith("READY=1\n")
     assert len([text for text in received if "READY=1" in text]) == 1
 
 
-def test_what_the_sensor_says_of_itself_is_told(bench):
-    """In the record and in Prometheus' words; what it does not measure is null, or left out."""
+def test_what_the_sensor_reports_is_published(tmp_path):
+    """In the record and in Prometheus' text; what it does not measure is null, or left out."""
+    file = tmp_path / "eqedge.prom"
+    bench = Bench(tmp_path, prometheus_file=str(file))
     bench.stage.now += 1
-    bench.vitals.tick(RunCounts(SourceCounts(sensor=SensorHealth(12, 3, False, -12.34, None))))
+    bench.monitor.tick(RunCounts(SourceCounts(sensor=SensorHealth(12, 3, False, -12.34, None))))
     record = bench.stage.published[-1]
     assert {k: v for k, v in record.items() if k.startswith("sensor_")} == {
         "sensor_samples_dropped_total": 12,
@@ -172,18 +172,20 @@ def test_what_the_sensor_says_of_itself_is_told(bench):
         "sensor_temperature_celsius": -12.34,
         "sensor_supply_volts": None,
     }
-    text = prometheus_text({}, bench.vitals.metrics, Liveness(*[State.HEALTHY] * 3, 0))
-    told = [line for line in text.splitlines() if line.startswith("eqedge_sensor_")]
-    assert told == [
-        "eqedge_sensor_samples_dropped_total{} 12",
-        "eqedge_sensor_adc_faults_total{} 3",
-        "eqedge_sensor_adc_ok{} 0",
-        "eqedge_sensor_temperature_celsius{} -12.34",
+    bench.monitor.close()
+    bench.manager.close()
+    labels = '{network="XX",station="EDGE"}'
+    lines = [line for line in file.read_text().splitlines() if line.startswith("eqedge_sensor_")]
+    assert lines == [
+        f"eqedge_sensor_samples_dropped_total{labels} 12",
+        f"eqedge_sensor_adc_faults_total{labels} 3",
+        f"eqedge_sensor_adc_ok{labels} 0",
+        f"eqedge_sensor_temperature_celsius{labels} -12.34",
     ]
 
 
-def test_a_silent_source_is_reopened_three_times(bench):
-    """10 s apart, beginning 10 s after the alarm; then the food ends; then the program."""
+def test_a_silent_source_is_reopened_three_times(bench, logged):
+    """10 s apart, beginning 10 s after the alarm; then the pings end; then the program."""
     bench.run(10)
     began = bench.stage.now
     with pytest.raises(NodeStuck, match="samples stood still") as caught:
@@ -191,8 +193,8 @@ def test_a_silent_source_is_reopened_three_times(bench):
     assert caught.value.exit_code == 70
     assert [when - began for when in bench.stage.reopened] == [40, 50, 60]
     assert bench.stage.now - began == pytest.approx(30 + 40 + 120, abs=2)
-    assert len([w for w in bench.heard() if w == "WATCHDOG=1"]) <= 8
-    assert [line for line in bench.said if line.startswith("samples")] == [
+    assert len([text for text in bench.newly_received() if text == "WATCHDOG=1"]) <= 8
+    assert [line for line in logged() if line.startswith("samples")] == [
         "samples: alarmed",
         "samples: recovering",
         "samples: escalated",
@@ -200,34 +202,34 @@ def test_a_silent_source_is_reopened_three_times(bench):
     ]
 
 
-def test_samples_that_nobody_scores_starve_the_watchdog(bench):
-    """The inference stage, though samples flow."""
+def test_samples_that_are_not_scored_end_the_pings(bench, logged):
+    """The inference stage stands still, though samples flow."""
     bench.run(10)
     with pytest.raises(NodeStuck, match="inference stood still"):
         bench.run(999, windows=False)
     assert bench.stage.reopened == []
-    assert "inference: escalated" in bench.said
+    assert "inference: escalated" in logged()
 
 
-def test_a_stuck_broker_thread_starves_the_watchdog(bench):
-    """The output stage, though all else goes on."""
+def test_a_stuck_broker_thread_ends_the_pings(bench, logged):
+    """The output stage stands still, though all else goes on."""
     bench.run(10)
     bench.stage.broker_stuck_at = bench.stage.now
     bench.run(170)
-    assert "output: escalated" in bench.said
+    assert "output: escalated" in logged()
     assert bench.run(30) == 0
     bench.stage.broker_stuck_at = None
     assert bench.run(30) > 0
-    assert bench.said[-1] == "output: healthy"
+    assert logged()[-1] == "output: healthy"
 
 
-def test_a_health_file_that_cannot_be_written_is_told_once_and_counted(tmp_path):
-    """In the log, and in the health that goes elsewhere; the node stays healthy."""
+def test_a_health_file_that_cannot_be_written_is_logged_once_and_counted(tmp_path, logged):
+    """In the log, and in the health that is published elsewhere; the node stays healthy."""
     bench = Bench(tmp_path, json_file=str(tmp_path / "missing" / "health.json"))
     bench.run(100)
-    bench.vitals.close()
+    bench.monitor.close()
     bench.manager.close()
-    assert len(bench.said) == 1 and "health.json cannot be written" in bench.said[0]
+    assert len(logged()) == 1 and "health.json cannot be written" in logged()[0]
     counts = [record["health_errors_total"] for record in bench.stage.published]
     assert counts == list(range(len(counts))) and len(counts) > 2
     assert bench.stage.published[-1]["state"] == "healthy"

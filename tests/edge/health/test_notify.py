@@ -40,7 +40,7 @@ def test_ready_status_watchdog_stopping(manager):
         "STOPPING=1",
     ]
     notifier.close()
-    assert notifier.unsent == 0
+    assert notifier.counts.unsent == 0
 
 
 def test_a_status_cannot_smuggle_another_word(manager):
@@ -59,14 +59,14 @@ def test_without_a_manager_nothing_happens():
     notifier.watchdog()
     notifier.close()
     notifier.stopping()
-    assert notifier.unsent == 0 and notifier.watchdog_seconds is None
+    assert notifier.counts.unsent == 0 and notifier.watchdog_seconds is None
 
 
 def test_a_manager_that_is_gone_or_deaf_is_counted(tmp_path):
     """No socket there, or one whose queue is full: no error, no waiting."""
     gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")})
     gone.ready()
-    assert gone.unsent == 1
+    assert gone.counts.unsent == 1
     path = str(tmp_path / "deaf")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
         receiver.bind(path)
@@ -76,7 +76,7 @@ def test_a_manager_that_is_gone_or_deaf_is_counted(tmp_path):
         for _ in range(2000):
             deaf.status("x")
         assert not deaf.ready() and not deaf.watchdog()
-        assert deaf.unsent > 2
+        assert deaf.counts.unsent > 2
         assert time.monotonic() - begin < 60, "a wait of 30 ms for each would take longer"
 
 
@@ -86,10 +86,10 @@ def test_stopping_waits_a_little_for_a_full_queue(tmp_path):
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
         receiver.bind(path)
         notifier = Notifier({"NOTIFY_SOCKET": path})
-        while notifier.unsent == 0:
+        while notifier.counts.unsent == 0:
             notifier.status("x")
         notifier.stopping()
-        assert notifier.unsent > 2, "it tried more than once and came back"
+        assert notifier.counts.unsent > 2, "it tried more than once and came back"
         received = []
 
         def read():

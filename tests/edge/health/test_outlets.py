@@ -1,4 +1,4 @@
-"""Where health is left for others: files, and an HTTP endpoint."""
+"""Health as files, and over HTTP."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ import pytest
 from eqedge.edge.delivery.file import OutputError
 from eqedge.edge.health import outlets as health_outlets
 from eqedge.edge.health.liveness import State
-from eqedge.edge.health.metrics import Metrics, health_record
+from eqedge.edge.health.metrics import health_record, metrics_of
 from eqedge.edge.health.outlets import HealthFiles, HealthServer
 from eqedge.edge.settings.node import HealthSettings
 
@@ -25,8 +25,7 @@ def test_files_are_replaced_whole_and_readable(tmp_path):
     files = HealthFiles(
         HealthSettings(
             json_file=str(tmp_path / "health.json"), prometheus_file=str(tmp_path / "eqedge.prom")
-        ),
-        print,
+        )
     )
     for number in range(2):
         files.write({"number": number}, f"eqedge_x {number}\n")
@@ -36,26 +35,25 @@ def test_files_are_replaced_whole_and_readable(tmp_path):
     assert (tmp_path / "eqedge.prom").stat().st_mode & 0o777 == 0o644
 
 
-def test_files_that_cannot_be_written_are_told_and_counted(tmp_path):
-    """A missing folder or a read-only disk costs the file, not the node; each is told once."""
-    told = []
+def test_files_that_cannot_be_written_are_logged_and_counted(tmp_path, logged):
+    """A missing folder or a read-only disk costs the file, not the node; each is logged once."""
     missing = tmp_path / "missing"
-    files = HealthFiles(HealthSettings(json_file=str(missing / "health.json")), told.append)
+    files = HealthFiles(HealthSettings(json_file=str(missing / "health.json")))
     for _ in range(3):
         files.write({}, "")
-    assert files.errors == 3
+    assert files.counts.errors == 3
     missing.mkdir()
     files.write({}, "")
-    assert [f"{missing}/health.json" in line for line in told] == [True, True]
-    assert "No such file" in told[0] and "written again" in told[1]
+    assert [f"{missing}/health.json" in line for line in logged()] == [True, True]
+    assert "No such file" in logged()[0] and "written again" in logged()[1]
     with small_disk(tmp_path / "disk") as disk:
         settings = HealthSettings(prometheus_file=str(disk / "eqedge.prom"))
-        files = HealthFiles(settings, told.append)
+        files = HealthFiles(settings)
         files.write({}, "eqedge_x 1\n")
         remount(disk, "ro")
         files.write({}, "eqedge_x 2\n")
-        assert files.errors == 1
-        assert "Read-only" in told[2]
+        assert files.counts.errors == 1
+        assert "Read-only" in logged()[2]
         assert (disk / "eqedge.prom").read_text() == "eqedge_x 1\n"
 
 
@@ -80,13 +78,13 @@ def get(server, path):
 def test_endpoint(server):
     """Metrics and health are served as last published; unhealthy is 503, the rest 404."""
     assert get(server, "/health")[0] == 503
-    server.publish(health_record(LABELS, "", Metrics(), WELL), "eqedge_x 1\n")
+    server.publish(health_record(LABELS, "", metrics_of(()), WELL), "eqedge_x 1\n")
     assert get(server, "/metrics") == (200, "eqedge_x 1\n")
     status, body = get(server, "/health")
     assert status == 200 and json.loads(body)["state"] == "healthy"
     assert get(server, "/../etc/passwd")[0] == 404
     bad = replace(WELL, samples=State.FAILED)
-    server.publish(health_record(LABELS, "", Metrics(), bad), "")
+    server.publish(health_record(LABELS, "", metrics_of(()), bad), "")
     assert get(server, "/health")[0] == 503
 
 
