@@ -16,6 +16,7 @@ import pytest
 from tests.support import selection
 from tests.support.broker import broker  # noqa: F401  (fixture)
 from tests.support.firmware import make_firmware  # noqa: F401  (fixture)
+from tests.support.node import node  # noqa: F401  (fixture)
 from tests.support.wire import (  # noqa: F401  (fixtures)
     hello,
     packet_from,

@@ -11,8 +11,6 @@ from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
-from tests.support.broker import broker  # noqa: F401
-
 from .conftest import SHARED
 from .support.golden import GOLDEN, differences, read_lines
 
@@ -166,7 +164,7 @@ def test_the_model_is_named_with_its_hash(demo):
     assert all(m["model"] == {"name": model.name, "sha256": model.sha256} for m in demo[0])
 
 
-def test_events_reach_a_broker(eqedge, broker, tmp_path):  # noqa: F811
+def test_events_reach_a_broker(eqedge, broker, tmp_path):
     """Line for line what the file has, on the station's topic, after `online`, before `stopped`."""
     output = tmp_path / "o.jsonl"
     flags = ("--traces", "4", "--speed", "max", "--station", "HILL", "--output", output)

@@ -3,59 +3,51 @@
 import os
 import random
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
-from eqedge.firmware_bridge.packets import Hello
-from eqedge.firmware_bridge.virtual import VirtualSensor
 
 from tests.support.broker import PATIENCE_SECONDS, Broker, find, free_port, wait_until
-
-from .test_liveness import Sensor, health, live_config, node, said  # noqa: F401
+from tests.support.node import health, live_config, said
+from tests.support.sensor import Sensor
 
 pytestmark = pytest.mark.slow  # nodes that run for seconds
 
 SECRET = "Xq7-nobody-may-read-this"
 
 
-class Intruder(Sensor):
-    """First sends whatever it likes, in all sizes, then what a sensor would, among noise."""
-
-    def _serve(self):
-        rng = random.Random(5)
-        sensor = VirtualSensor(Hello("live", "test", 100.0, ("HHE", "HHN", "HHZ")), 25)
-        waves = np.random.default_rng(5)
-        with suppress(OSError):
-            connection, _ = self._listener.accept()
-            with connection:
-                for _ in range(300):
-                    noise = rng.randbytes(rng.choice([1, 7, 300, 5000]))
-                    connection.sendall(noise if rng.random() < 0.7 else noise + b"\0")
-                for _ in range(300):  # twenty megabytes without the end of a frame
-                    connection.sendall(b"\x01" * 65536)
-                greeting = sensor.greet()
-                for cut in range(0, len(greeting), 3):  # a greeting that is not quite one
-                    spoilt = bytearray(greeting)
-                    spoilt[cut] ^= 1 << rng.randrange(8)
-                    connection.sendall(bytes(spoilt))
-                connection.sendall(b"\0" + greeting)
-                while not self._over.is_set():
-                    counts = waves.integers(-99, 99, (25, 3)).astype(np.int32)
-                    packet = sensor.push(counts)
-                    if rng.random() < 0.1:  # a copy with one bit wrong, and noise in between
-                        spoilt = bytearray(packet)
-                        spoilt[len(spoilt) // 2] ^= 1 << rng.randrange(8)
-                        connection.sendall(bytes(spoilt) + b"\0" + rng.randbytes(40) + b"\0")
-                    connection.sendall(packet)
-                    time.sleep(0.005)
+def hostile_opening(greeting):
+    """Yield whatever it likes, in all sizes, then greetings that are not quite one."""
+    rng = random.Random(5)
+    for _ in range(300):
+        noise = rng.randbytes(rng.choice([1, 7, 300, 5000]))
+        yield noise if rng.random() < 0.7 else noise + b"\0"
+    for _ in range(300):  # twenty megabytes without the end of a frame
+        yield b"\x01" * 65536
+    for cut in range(0, len(greeting), 3):
+        spoilt = bytearray(greeting)
+        spoilt[cut] ^= 1 << rng.randrange(8)
+        yield bytes(spoilt)
+    yield b"\0"
 
 
-def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):  # noqa: F811
+def among_noise(rng):
+    """Return what puts before some packets a copy with one bit wrong, and noise."""
+
+    def spoil(packet):
+        if rng.random() >= 0.1:
+            return packet
+        spoilt = bytearray(packet)
+        spoilt[len(spoilt) // 2] ^= 1 << rng.randrange(8)
+        return bytes(spoilt) + b"\0" + rng.randbytes(40) + b"\0" + packet
+
+    return spoil
+
+
+def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):
     """Noise, a flood, spoilt greetings; then windows are scored, and the memory is small."""
-    with Intruder() as sensor:
+    with Sensor(hostile_opening, among_noise(random.Random(6))) as sensor:
         process = node(live_config(tmp_path, sensor, samples_silence_seconds=600))
         wait_until(lambda: health(tmp_path).get("windows_total", 0) > 3, "windows")
         record = health(tmp_path)
@@ -83,7 +75,7 @@ def listening(process_id):
     return found
 
 
-def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):  # noqa: F811
+def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):
     """By default no port at all; with http_port one, on 127.0.0.1."""
     port = free_port()
     for more, expected in (({}, set()), ({"http_port": port}, {f"0100007F:{port:04X}"})):
@@ -96,7 +88,7 @@ def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):  # no
             assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
 
 
-def test_a_password_is_nowhere_in_what_the_node_tells_or_keeps(node, tmp_path):  # noqa: F811
+def test_a_password_is_nowhere_in_what_the_node_tells_or_keeps(node, tmp_path):
     """Not in log, output, spool, health, process list, nor in any message, refused or not."""
     folder = tmp_path / "broker"
     folder.mkdir()

@@ -4,10 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,153 +12,13 @@ import numpy as np
 import pytest
 from eqedge.edge.detector import Detector
 from eqedge.edge.replay.sample import DEMO_FILE
-from eqedge.firmware_bridge.packets import Hello
-from eqedge.firmware_bridge.virtual import VirtualSensor
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
-from tests.support.broker import PATIENCE_SECONDS, broker, free_port, wait_until  # noqa: F401
+from tests.support.broker import PATIENCE_SECONDS, free_port, wait_until
+from tests.support.node import IMPATIENT, Manager, health, live_config, said
+from tests.support.sensor import Sensor
 
 pytestmark = pytest.mark.slow  # nodes that run for seconds
-
-
-class Sensor:
-    """A sensor on a TCP port that delivers a packet every few milliseconds until it is frozen."""
-
-    def __init__(self):
-        self.frozen = threading.Event()
-        self.calls = 0
-        self._over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def _serve(self):
-        """Serve one caller after another, until told to hang up."""
-        rng = np.random.default_rng(22)
-        sensor = VirtualSensor(Hello("live", "test", 100.0, ("HHE", "HHN", "HHZ")), 25)
-        while not self._over.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.calls += 1
-            with connection:
-                try:
-                    connection.sendall(sensor.greet())
-                    while not self._over.is_set():
-                        if not self.frozen.is_set():
-                            counts = rng.integers(-99, 99, (25, 3)).astype(np.int32)
-                            connection.sendall(sensor.push(counts))
-                        elif connection.recv(4096) == b"":
-                            break
-                        time.sleep(0.005)
-                except OSError:
-                    continue
-
-    def __enter__(self):
-        """Listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        """Hang up."""
-        self._over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(PATIENCE_SECONDS)
-
-
-class Manager:
-    """What systemd is to a service: receives its notifications, in the order they were sent."""
-
-    def __init__(self, folder, watchdog_seconds=1.0):
-        self.words = []
-        self._path = path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(path)
-        self.environment = {
-            "NOTIFY_SOCKET": path,
-            "WATCHDOG_USEC": str(round(watchdog_seconds * 1e6)),
-        }
-        threading.Thread(target=self._hear, daemon=True).start()
-
-    def _hear(self):
-        while True:
-            text = self._socket.recv(4096).decode()
-            self.words.append((time.monotonic(), text))
-
-    def times(self, word):
-        """When a word was said."""
-        return [when for when, text in self.words if word in text]
-
-    def after(self, word):
-        """All texts received after the first with this word in it."""
-        texts = [text for _, text in self.words]
-        return texts[next(at for at, text in enumerate(texts) if word in text) + 1 :]
-
-    def mark(self, word):
-        """Put a word among the notifications: what comes before it was sent before."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
-            own.sendto(word.encode(), self._path)
-        wait_until(lambda: self.times(word), f"{word} arrives")
-
-
-@pytest.fixture
-def node(tmp_path):
-    """Start `eqedge run --config` with these lines and flags; killed at the end."""
-    running = []
-
-    def start(config, *flags, environment=None):
-        path = tmp_path / "node.toml"
-        path.write_text(config)
-        path.chmod(0o600)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eqedge", "run", "--config", path, *map(str, flags)],
-            stdout=subprocess.PIPE,
-            stderr=(tmp_path / "said").open("w"),
-            env={**os.environ, **(environment or {})},
-        )
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def said(tmp_path):
-    """Return what the node wrote on standard error so far."""
-    return (tmp_path / "said").read_text()
-
-
-def health(tmp_path):
-    """Return the newest health record, or nothing yet."""
-    path = tmp_path / "health.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def live_config(tmp_path, sensor, **more):
-    """Return a config with a health record each second."""
-    lines = {"interval_seconds": 1, "json_file": f'"{tmp_path}/health.json"', **more}
-    body = "\n".join(f"{name} = {value}" for name, value in lines.items())
-    return f"""output = "{tmp_path}/o.jsonl"
-[sensor]
-port = "{sensor.url}"
-[station]
-station = "HILL"
-[health]
-{body}
-"""
-
-
-IMPATIENT = {
-    "samples_silence_seconds": 2,
-    "retry_seconds": 1,
-    "retries": 2,
-    "give_up_seconds": 1,
-}
-"""Settings of a node that soon calls a sensor silent."""
 
 
 # -- the config file ---------------------------------------------------------------------------
@@ -204,7 +60,7 @@ def test_print_config_is_a_config(eqedge, tmp_path):
 # -- health and the watchdog -------------------------------------------------------------------
 
 
-def test_a_healthy_node_says_so_everywhere(node, tmp_path, broker):  # noqa: F811
+def test_a_healthy_node_says_so_everywhere(node, tmp_path, broker):
     """File, Prometheus text, HTTP, broker and systemd, from one record a second."""
     manager, port = Manager(tmp_path, watchdog_seconds=6.0), free_port()
     with Sensor() as sensor, broker.listen("eqedge/#") as heard:
@@ -272,7 +128,7 @@ def test_a_sensor_that_stays_frozen_starves_the_watchdog(node, tmp_path):
     assert "WATCHDOG=1" not in manager.after("STATUS=escalated")
 
 
-def test_a_node_that_nobody_restarts_ends_itself(node, tmp_path, broker):  # noqa: F811
+def test_a_node_that_nobody_restarts_ends_itself(node, tmp_path, broker):
     """Without a systemd that ends it, a node with a frozen sensor does, and is offline."""
     with Sensor() as sensor, broker.listen("eqedge/XX/HILL/status") as heard:
         process = node(live_config(tmp_path, sensor, **IMPATIENT), "--mqtt", broker.url)
@@ -285,7 +141,7 @@ def test_a_node_that_nobody_restarts_ends_itself(node, tmp_path, broker):  # noq
     assert "Traceback" not in said(tmp_path)
 
 
-def test_a_node_that_cannot_start_is_offline(node, tmp_path, broker):  # noqa: F811
+def test_a_node_that_cannot_start_is_offline(node, tmp_path, broker):
     """The port is absent, exit 2: the broker is not told that somebody stopped the node."""
     with broker.listen("eqedge/XX/HILL/status") as heard:
         config = f'output = "{tmp_path}/o.jsonl"\n[station]\nstation = "HILL"\n'
@@ -295,7 +151,7 @@ def test_a_node_that_cannot_start_is_offline(node, tmp_path, broker):  # noqa: F
     assert "Traceback" not in said(tmp_path)
 
 
-def test_a_stuck_output_starves_the_watchdog(node, tmp_path, broker):  # noqa: F811
+def test_a_stuck_output_starves_the_watchdog(node, tmp_path, broker):
     """The main thread hangs in a write; broker thread and all, no word more; it says where."""
     manager = Manager(tmp_path)
     pipe = tmp_path / "o.jsonl"

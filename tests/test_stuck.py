@@ -12,9 +12,9 @@ import pytest
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
-from tests.support.broker import PATIENCE_SECONDS, broker, wait_until  # noqa: F401
-
-from .test_liveness import Manager, Sensor, health, live_config, node, said  # noqa: F401
+from tests.support.broker import PATIENCE_SECONDS, wait_until
+from tests.support.node import Manager, health, live_config, said
+from tests.support.sensor import Sensor
 
 pytestmark = pytest.mark.slow  # nodes that run for seconds
 
@@ -38,7 +38,7 @@ def endless(tmp_path):
     return f'model = "{path}"\n'
 
 
-def test_a_network_that_never_returns_ends_the_program(node, tmp_path, endless):  # noqa: F811
+def test_a_network_that_never_returns_ends_the_program(node, tmp_path, endless):
     """Without systemd the program ends itself, though no line of its Python runs; it says where."""
     manager = Manager(tmp_path)
     with Sensor() as sensor:
@@ -50,7 +50,7 @@ def test_a_network_that_never_returns_ends_the_program(node, tmp_path, endless):
     assert health(tmp_path)["windows_total"] == 0
 
 
-def test_a_network_that_never_returns_starves_the_watchdog(node, tmp_path, endless):  # noqa: F811
+def test_a_network_that_never_returns_starves_the_watchdog(node, tmp_path, endless):
     """No food any more; systemd's SIGABRT then leaves the stack in the journal."""
     manager = Manager(tmp_path, watchdog_seconds=0.6)
     with Sensor() as sensor:
@@ -69,7 +69,7 @@ def test_a_network_that_never_returns_starves_the_watchdog(node, tmp_path, endle
     assert "detector.py" in said(tmp_path)
 
 
-def test_a_broker_that_accepts_and_says_nothing(node, tmp_path):  # noqa: F811
+def test_a_broker_that_accepts_and_says_nothing(node, tmp_path):
     """It is given up and tried again, told once, and the node stays healthy and fed."""
     manager = Manager(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent, Sensor() as sensor:
@@ -92,7 +92,7 @@ retry_max_seconds = 1.0
     assert said(tmp_path).count("no answer to CONNECT; is it an MQTT broker?") == 1
 
 
-def test_a_broker_that_freezes_gets_everything_later(node, tmp_path, broker):  # noqa: F811
+def test_a_broker_that_freezes_gets_everything_later(node, tmp_path, broker):
     """Stopped by SIGSTOP with the connection open: it is left, and has each line when it wakes."""
     config = f"""output = "{tmp_path}/o.jsonl"
 [mqtt]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.broker import free_port
+
 
 @pytest.fixture
 def tick_rate_bounds():
@@ -38,8 +40,7 @@ class Board:
         """Starts QEMU; the firmware begins when somebody connects to ``url``."""
         wave = folder / "wave.bin"
         wave.write_bytes(waveform)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"socket://127.0.0.1:{port}"
         self._marks = socket.create_server(("127.0.0.1", 0))
         self._marked = []

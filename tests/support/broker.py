@@ -50,17 +50,17 @@ def find(program: str) -> str:
     return path
 
 
-def free_port() -> int:
-    """Return a loopback port nobody listens on.
+_PORTS = iter(random.Random(os.getpid()).sample(range(10_000, 32_000), 20_000))
+"""Below those from which the system takes a port for a caller, in another order in each worker."""
 
-    It lies below those that the kernel gives to outgoing connections and is drawn at random, so
-    that tests in parallel do not get the same one before they listen on it.
-    """
-    while True:
-        port = random.SystemRandom().randint(10_000, 32_767)
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on, and nobody else is likely to take meanwhile."""
+    for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise OSError("no port is free")
 
 
 def wait_until(

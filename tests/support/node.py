@@ -1,0 +1,106 @@
+"""`eqedge run` as a process: its configuration, what it writes, and a systemd that it notifies."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from .broker import wait_until
+
+
+class Manager:
+    """What systemd is to a service: receives its notifications, in the order they were sent."""
+
+    def __init__(self, folder, watchdog_seconds=1.0):
+        self.words = []
+        self._path = path = str(folder / "notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(path)
+        self.environment = {
+            "NOTIFY_SOCKET": path,
+            "WATCHDOG_USEC": str(round(watchdog_seconds * 1e6)),
+        }
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def _hear(self):
+        while True:
+            text = self._socket.recv(4096).decode()
+            self.words.append((time.monotonic(), text))
+
+    def times(self, word):
+        """When a word was said."""
+        return [when for when, text in self.words if word in text]
+
+    def after(self, word):
+        """All texts received after the first with this word in it."""
+        texts = [text for _, text in self.words]
+        return texts[next(at for at, text in enumerate(texts) if word in text) + 1 :]
+
+    def mark(self, word):
+        """Put a word among the notifications: what comes before it was sent before."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(word.encode(), self._path)
+        wait_until(lambda: self.times(word), f"{word} arrives")
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Start `eqedge run --config` with these lines and flags; killed at the end."""
+    running = []
+
+    def start(config, *flags, environment=None):
+        path = tmp_path / "node.toml"
+        path.write_text(config)
+        path.chmod(0o600)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eqedge", "run", "--config", path, *map(str, flags)],
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / "said").open("w"),
+            env={**os.environ, **(environment or {})},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def said(tmp_path):
+    """Return what the node wrote on standard error so far."""
+    return (tmp_path / "said").read_text()
+
+
+def health(tmp_path):
+    """Return the newest health record, or nothing yet."""
+    path = tmp_path / "health.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def live_config(tmp_path, sensor, **more):
+    """Return a config with a health record each second."""
+    lines = {"interval_seconds": 1, "json_file": f'"{tmp_path}/health.json"', **more}
+    body = "\n".join(f"{name} = {value}" for name, value in lines.items())
+    return f"""output = "{tmp_path}/o.jsonl"
+[sensor]
+port = "{sensor.url}"
+[station]
+station = "HILL"
+[health]
+{body}
+"""
+
+
+IMPATIENT = {
+    "samples_silence_seconds": 2,
+    "retry_seconds": 1,
+    "retries": 2,
+    "give_up_seconds": 1,
+}
+"""Settings of a node that soon calls a sensor silent."""
