@@ -93,7 +93,8 @@ def test_evaluate_and_compare_give_one_network_the_same_figures(pickers, records
     compared = score_all([picker], choose([records], True, False)).scores[0]
     limits = picker.spec.thresholds["default"]
     pair = (limits.P_threshold, limits.S_threshold)
-    scored = score_networks([picker], DataFiles((records,)), (), (), pair, True, print)
+    files = DataFiles((records,), label_folder=records.parent / "labels")
+    scored = score_networks([picker], files, (), (), pair, True, print)
     (account,) = scored.accounts
     table = of_network(account, {"default": pair})["scores"]["default"]
     for phase in ("P", "S"):
