@@ -20,11 +20,11 @@ from . import logs
 from .settings.node import (
     SensorSettings,
     Settings,
-    SettingsError,
     StationSettings,
     TriggerSettings,
     WindowSettings,
 )
+from .settings.validation import SettingsError
 
 LONGEST_SECONDS = 3600.0
 """Longest duration that an option takes."""

@@ -9,7 +9,7 @@ from ..firmware_bridge.measured import counter, gauge
 from ..models.spec import ModelSpec, Thresholds
 from .dating.arrivals import Arrival
 from .settings.node import WindowSettings
-from .settings.validation import check
+from .settings.validation import require
 from .types import NANOSECONDS, Window
 
 EASE_SECONDS = 60.0
@@ -98,7 +98,7 @@ class LoadShedder:
             window_seconds / thresholds.confirm_windows,
             window_seconds - thresholds.confirm_seconds,
         )
-        check(
+        require(
             settings.hop_seconds <= widest_seconds,
             f"hop {settings.hop_seconds:g} s: in windows of {window_seconds:g} s no pick is seen "
             f"{thresholds.confirm_windows} times and {thresholds.confirm_seconds:g} s long; use a "

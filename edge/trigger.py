@@ -15,7 +15,8 @@ import numpy as np
 from ..models.spec import ModelSpec, Thresholds
 from .event import Curves, Event, Limits
 from .picks import find_peaks
-from .settings.node import SettingsError, TriggerSettings
+from .settings.node import TriggerSettings
+from .settings.validation import SettingsError
 from .stack import Stacked
 from .types import Phase, Pick, Trigger
 

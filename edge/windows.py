@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings.node import SettingsError, WindowSettings
+from .settings.node import WindowSettings
+from .settings.validation import SettingsError
 from .types import Block, Window
 
 

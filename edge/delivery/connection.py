@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..settings.node import MqttSettings
+from ..settings.delivery import MqttSettings
 from .link import BrokerLink, LinkLost
 from .login import Credentials, reason_of
 from .notices import Notices

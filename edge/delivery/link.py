@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ..settings.node import MqttSettings
+from ..settings.delivery import MqttSettings
 from .login import Credentials
 
 WINDOW_MESSAGES = 16

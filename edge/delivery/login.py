@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..settings.node import MqttSettings, SettingsError
+from ..settings.delivery import MqttSettings
+from ..settings.validation import SettingsError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from ..dating.arrivals import host_synchronised
-from ..settings.node import CODE, MqttSettings, SettingsError
+from ..settings.delivery import MqttSettings
+from ..settings.node import CODE
+from ..settings.validation import SettingsError
 from ..types import Message
 from .connection import ConnectionLoop
 from .file import to_line

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...firmware_bridge.measured import counter, gauge
-from ..settings.node import MqttSettings
+from ..settings.delivery import MqttSettings
 from .in_flight import InFlight, Sent
 from .link import BrokerLink
 from .notices import Notices

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...firmware_bridge.measured import counter, gauge
-from ..settings.node import SpoolSettings
+from ..settings.delivery import SpoolSettings
 from .file import OutputError
 from .notices import Notices
 from .spool_file import Damaged, DiskRejects, Row, SpoolFile, set_aside

@@ -17,7 +17,8 @@ from ..files import UNFINISHED, written_whole
 from ..miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ..resample import same_rate
 from ..run_counts import RunCounts
-from ..settings.node import SettingsError, WaveformSettings
+from ..settings.delivery import WaveformSettings
+from ..settings.validation import SettingsError
 from ..types import NANOSECONDS, Block, Message, Probabilities
 from .file import NO_ROOM, OutputError
 from .notices import Notices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ..settings.node import HealthSettings
+from ..settings.health import HealthSettings
 
 
 class State(IntEnum):

@@ -1,1 +1,1 @@
-"""Every setting of a node, the file and the flags that give it, and how a wrong one is refused."""
+"""Settings of a node: the file and the options that give them, and their checks."""

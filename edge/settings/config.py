@@ -1,13 +1,12 @@
-"""One TOML file -> Settings; and Settings -> the same file with every setting explained."""
+"""Read a node's settings from a TOML file; print such a file with every setting explained."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
-import inspect
 import json
 import logging
+import textwrap
 import tomllib
 import types
 import typing
@@ -15,10 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .node import Settings, SettingsError
+from .documented import help_of
+from .node import Settings
+from .validation import SettingsError
 
 logger = logging.getLogger(__name__)
 
+WIDTH = 100
+"""Of a line that explains a setting."""
 RENAMED = {"snippets": "waveforms"}
 """Former name of a table, or `table.key`, -> its name today, in the same table.
 
@@ -27,11 +30,11 @@ A former name is read for one release, with a warning; the next release removes 
 
 
 def read_config(path: Path) -> Settings:
-    """Read a file; what it does not name keeps its default.
+    """Read a file; settings that are not in it have their defaults.
 
     Raises:
-        SettingsError: It cannot be read, is not TOML, or names what is no setting; the nearest one
-            is suggested.
+        SettingsError: It cannot be read, is not TOML, or has an unknown setting; the one with the
+            most similar name is suggested.
     """
     try:
         with path.open("rb") as file:
@@ -45,15 +48,15 @@ def read_config(path: Path) -> Settings:
 
 
 def writable_by_others(path: Path) -> bool:
-    """Whether somebody else could change the file, and with it what the node does."""
+    """Return whether another user could change the file, and with it what the node does."""
     return bool(path.stat().st_mode & 0o022)
 
 
 def reference() -> str:
-    """Return a file with every setting, its default and what it means; commented where unset."""
+    """Return a file with every setting, its default and its meaning; commented where unset."""
     lines = [
         "# eqedge run --config FILE: every setting with its default.",
-        "# Flags on the command line go first.",
+        "# Options on the command line override it.",
         "",
         *_plain_lines(Settings),
     ]
@@ -66,14 +69,16 @@ def reference() -> str:
 
 
 def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
-    """Make one frozen dataclass of one table."""
+    """Return a frozen dataclass with the values of a table."""
     known = {field.name: field for field in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     for key, value in _current_names(table, where, prefix).items():
         name = f"{prefix}{key}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SettingsError(f"{where}: {name} is no setting; did you mean {prefix}{near[0]}?")
+            raise SettingsError(
+                f"{where}: {name} is not a setting; did you mean {prefix}{near[0]}?"
+            )
         section, _ = _section(cls, key)
         if section is not None:
             if not isinstance(value, dict):
@@ -120,27 +125,27 @@ def _checked(value: Any, kinds: tuple[type, ...], where: str, name: str) -> Any:
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
         raise SettingsError(f"{where}: {name} is {_shown(value)}, expected {wanted}")
     if isinstance(value, str) and any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
-        raise SettingsError(f"{where}: {name} has a control character in it; leave that out")
+        raise SettingsError(f"{where}: {name} contains a control character; remove it")
     return value
 
 
 def _shown(value: Any) -> str:
     try:
         return repr(value)[:100]
-    except ValueError:  # Python writes no number of thousands of digits
-        return "a number without end"
+    except ValueError:  # Python prints no number of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _kinds(cls: Any, name: str) -> tuple[type, ...]:
-    """Types a setting may have, None among them where it may be unset."""
+    """Return the types a setting may have, with NoneType where it may be unset."""
     hint = typing.get_type_hints(cls)[name]
     if typing.get_origin(hint) is typing.Literal:
-        return (str,)  # which strings, the section itself checks
+        return (str,)  # the section itself checks which strings
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
 def _section(cls: Any, name: str) -> tuple[Any, bool]:
-    """Return the dataclass a setting holds, if it holds one, and whether it may be absent."""
+    """Return the dataclass that a setting is, None for a plain one; and whether it may be unset."""
     kinds = _kinds(cls, name)
     section = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
     return section, type(None) in kinds
@@ -148,25 +153,13 @@ def _section(cls: Any, name: str) -> tuple[Any, bool]:
 
 def _plain_lines(cls: Any, *, commented: bool = False) -> list[str]:
     lines = []
-    meanings = _meanings(cls)
     for field in dataclasses.fields(cls):
         if _section(cls, field.name)[0] is not None:
             continue
-        lines += [f"# {line}".rstrip() for line in meanings.get(field.name, "").splitlines()]
+        lines += [
+            f"# {line}" for line in textwrap.wrap(help_of(field), WIDTH - 2, break_on_hyphens=False)
+        ]
         default = None if field.default is dataclasses.MISSING else field.default
         mark = "#" if commented or default is None else ""
         lines.append(f"{mark}{field.name} = {json.dumps(default) if default is not None else ''}")
     return lines
-
-
-def _meanings(cls: Any) -> dict[str, str]:
-    """Return the docstring that stands under each field, which Python itself does not keep."""
-    body = ast.parse(inspect.getsource(cls)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    meanings = {}
-    for field, after in zip(body.body, body.body[1:], strict=False):
-        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            assert isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-            meanings[field.target.id] = inspect.cleandoc(str(after.value.value))
-    return meanings

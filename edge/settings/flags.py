@@ -1,4 +1,4 @@
-"""Flags of the command line, laid over what the config file says."""
+"""Combine the options of the command line with the config file; options override it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from ...models.registry import shipped, weights_folder
 from .config import read_config, writable_by_others
-from .node import MqttSettings, Settings, TriggerSettings
+from .delivery import MqttSettings
+from .node import Settings, TriggerSettings
 
 SECTIONS = {
     "station": {"network": "network", "station": "station", "location": "location"},
@@ -17,18 +18,18 @@ SECTIONS = {
     "window": {"hop": "hop_seconds"},
     "trigger": {field.name: field.name for field in fields(TriggerSettings)},
 }
-"""Section -> flag -> setting in it."""
+"""Section -> option -> setting in it."""
 
 
 def settings_of(config: Path | None, given: Mapping[str, Any]) -> Settings:
-    """Return the file's settings, or the defaults, with the flags that were given laid over.
+    """Return the file's settings, or the defaults, overridden by the options that were given.
 
     Args:
         config: TOML file.
-        given: Only those flags that stood on the command line.
+        given: Only the options that are on the command line.
 
     Raises:
-        SettingsError: The file or a flag is wrong.
+        SettingsError: The file or an option is wrong.
     """
     settings = read_config(config) if config else Settings()
     changed: dict[str, Any] = {}
@@ -45,7 +46,7 @@ def settings_of(config: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def warnings(config: Path | None, settings: Settings) -> list[str]:
-    """Return a line for each file by which somebody else could change what the node does."""
+    """Return a warning for each file with which another user could change what the node does."""
     model = Path(settings.model)
     if settings.model in shipped():
         model = weights_folder() / f"{settings.model}.tflite"
@@ -58,7 +59,7 @@ def warnings(config: Path | None, settings: Settings) -> list[str]:
 
 
 def _broker(configured: MqttSettings | None, url: str) -> MqttSettings:
-    """Take the address from the flag; what the file says of logging in and limits stays."""
+    """Take the address from the option; login and limits stay as in the file."""
     named = MqttSettings.from_url(url)
     if configured is None:
         return named

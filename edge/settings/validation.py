@@ -1,4 +1,4 @@
-"""What a setting is refused with: one line that names it, its value and what would do."""
+"""Reject settings, each with one line that names it, its value and a value that works."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from ... import EqedgeError
 
 
 class SettingsError(EqedgeError):
-    """A setting is out of range."""
+    """A setting cannot be used."""
 
 
-def check(condition: bool, message: str) -> None:
-    """Refuse a setting unless the condition holds.
+def require(condition: bool, message: str) -> None:
+    """Reject a setting unless the condition holds.
 
     Raises:
-        SettingsError: It does not; with that message.
+        SettingsError: The condition does not hold; with this message.
     """
     if not condition:
         raise SettingsError(message)
 
 
-def check_host(what: str, host: str) -> None:
-    """Refuse what is no name or address of a machine.
+def require_host(what: str, host: str) -> None:
+    """Reject a text that is not the name or address of a machine.
 
     Raises:
-        SettingsError: It is empty, or has a user, password, port or path in it, or no name server
-            would take it.
+        SettingsError: It is empty, contains a user, password, port or path, or cannot be looked up.
     """
-    check(bool(host), f"{what} is empty; name one, such as 127.0.0.1")
-    # Not quoted: a password must not come out in an error message.
-    check(
+    require(bool(host), f"{what} is empty; name one, such as 127.0.0.1")
+    # Not quoted: an error message must not contain a password.
+    require(
         host.isprintable() and not set("@/ ") & set(host) and (":" not in host or _is_ipv6(host)),
         f"{what} must be a name or an address alone, without user, password, port or path",
     )
@@ -38,7 +37,7 @@ def check_host(what: str, host: str) -> None:
         good = len(host) <= 253 and bool(host.encode("idna"))
     except UnicodeError:  # an empty part, or one of more than 63 letters
         good = False
-    check(good, f"{what} {host[:100]!r} is no name of a machine; look at its dots and letters")
+    require(good, f"{what} {host[:100]!r} is not a name of a machine; check its dots and letters")
 
 
 def _is_ipv6(host: str) -> bool:

@@ -22,7 +22,8 @@ from ..delivery.link import BrokerLink, LinkLost
 from ..delivery.login import read_credentials, tls_context
 from ..detector import Detector
 from ..resample import same_rate
-from ..settings.node import MqttSettings, Settings, StationSettings
+from ..settings.delivery import MqttSettings
+from ..settings.node import Settings, StationSettings
 from ..sources import SerialSource, now
 from ..trigger import thresholds_of
 from .finding import Check, failed

@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from ..health.outlets import family_of
-from ..settings.node import HealthSettings, Settings
+from ..settings.health import HealthSettings
+from ..settings.node import Settings
 from .finding import Check
 from .service import UNIT
 

@@ -16,7 +16,8 @@ from eqedge.edge.dating.samples import REBOOT_GAP_SECONDS
 from eqedge.edge.message import Node
 from eqedge.edge.run_counts import Observers
 from eqedge.edge.sensor_status import SensorHealth
-from eqedge.edge.settings.node import Settings, SettingsError, TriggerSettings, WindowSettings
+from eqedge.edge.settings.node import Settings, TriggerSettings, WindowSettings
+from eqedge.edge.settings.validation import SettingsError
 from eqedge.edge.sources import SerialSource
 from eqedge.edge.wire import WireSource
 from eqedge.firmware_bridge.framing import frame

@@ -5,7 +5,8 @@ from collections import deque
 import numpy as np
 import pytest
 from eqedge.edge.pace import LoadShedder
-from eqedge.edge.settings.node import SettingsError, WindowSettings
+from eqedge.edge.settings.node import WindowSettings
+from eqedge.edge.settings.validation import SettingsError
 from eqedge.edge.types import ClockState, Window
 from eqedge.models.spec import ModelSpec, Thresholds
 

@@ -1,7 +1,8 @@
 """Curves of probability become events with a life: new, update, end."""
 
 import pytest
-from eqedge.edge.settings.node import SettingsError, TriggerSettings
+from eqedge.edge.settings.node import TriggerSettings
+from eqedge.edge.settings.validation import SettingsError
 from eqedge.edge.trigger import thresholds_of
 from eqedge.models.spec import ModelSpec, Thresholds
 from hypothesis import given, settings

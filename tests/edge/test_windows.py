@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from eqedge.edge.dating.arrivals import Arrival
 from eqedge.edge.gaps import SILENCE_NS, GapPolicy
-from eqedge.edge.settings.node import SettingsError, WindowSettings
+from eqedge.edge.settings.node import WindowSettings
+from eqedge.edge.settings.validation import SettingsError
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.edge.windows import Ring, Windower
 from hypothesis import given

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from eqedge.edge.delivery.mqtt import Mqtt
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.settings.node import MqttSettings
+from eqedge.edge.settings.delivery import MqttSettings
 
 INFO = {"version": "0.1.0", "network": "XX", "station": "EDGE"}
 FAST = {"retry_min_seconds": 0.05, "retry_max_seconds": 0.2, "connect_timeout_seconds": 3.0}

@@ -91,7 +91,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from eqedge.edge.delivery.mqtt import Mqtt
-from eqedge.edge.settings.node import MqttSettings
+from eqedge.edge.settings.delivery import MqttSettings
 from eqedge.edge.delivery.spool import Spool
 port, path, first = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 spool = Spool(path)

@@ -3,7 +3,7 @@
 import json
 
 from eqedge.edge.delivery.home_assistant import announcements
-from eqedge.edge.settings.node import MqttSettings
+from eqedge.edge.settings.delivery import MqttSettings
 
 from tests.support.broker import Broker, wait_until
 from tests.support.delivery import event, running, settings_for

@@ -7,7 +7,8 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from eqedge.edge.settings.node import MqttSettings, SettingsError
+from eqedge.edge.settings.delivery import MqttSettings
+from eqedge.edge.settings.validation import SettingsError
 
 from tests.support.broker import Broker, find, free_port, wait_until
 from tests.support.certificates import encrypted

@@ -3,7 +3,7 @@
 import pytest
 from eqedge.edge.delivery.mqtt import Mqtt
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.settings.node import SettingsError
+from eqedge.edge.settings.validation import SettingsError
 
 from tests.support.broker import Broker, wait_until
 from tests.support.delivery import INFO, event, ids, running, settings_for

@@ -8,7 +8,9 @@ from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.health.liveness import State, state_of
 from eqedge.edge.health.metrics import metrics_of
 from eqedge.edge.message import Node
-from eqedge.edge.settings.node import FileSettings, HealthSettings, MqttSettings, Settings
+from eqedge.edge.settings.delivery import FileSettings, MqttSettings
+from eqedge.edge.settings.health import HealthSettings
+from eqedge.edge.settings.node import Settings
 
 from tests.support.broker import free_port, wait_until
 from tests.support.delivery import Unanswering

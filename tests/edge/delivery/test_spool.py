@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from eqedge.edge.delivery.file import OutputError
 from eqedge.edge.delivery.spool import Spool
-from eqedge.edge.settings.node import SettingsError, SpoolSettings
+from eqedge.edge.settings.delivery import SpoolSettings
+from eqedge.edge.settings.validation import SettingsError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.delivery.file import OutputError
 from eqedge.edge.delivery.waveforms import Waveforms
 from eqedge.edge.replay.sample import DEMO_FILE
-from eqedge.edge.settings.node import WaveformSettings
+from eqedge.edge.settings.delivery import WaveformSettings
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
 from eqedge.firmware_bridge.packets import Hello, Samples
 

@@ -2,7 +2,8 @@
 
 import pytest
 from eqedge.edge.health.liveness import Liveness, Progress, State, liveness
-from eqedge.edge.settings.node import HealthSettings, SettingsError
+from eqedge.edge.settings.health import HealthSettings
+from eqedge.edge.settings.validation import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 

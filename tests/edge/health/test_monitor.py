@@ -11,7 +11,7 @@ from eqedge.edge.health.monitor import HealthMonitor, NodeStuck
 from eqedge.edge.health.notify import Notifier
 from eqedge.edge.run_counts import RunCounts
 from eqedge.edge.sensor_status import SensorHealth
-from eqedge.edge.settings.node import HealthSettings
+from eqedge.edge.settings.health import HealthSettings
 from eqedge.edge.sources import SourceCounts
 from eqedge.edge.types import Block, ClockState, Probabilities, Window
 

@@ -13,7 +13,7 @@ from eqedge.edge.health import outlets as health_outlets
 from eqedge.edge.health.liveness import State
 from eqedge.edge.health.metrics import health_record, metrics_of
 from eqedge.edge.health.outlets import HealthFiles, HealthServer
-from eqedge.edge.settings.node import HealthSettings
+from eqedge.edge.settings.health import HealthSettings
 
 from tests.edge.health.test_metrics import LABELS, WELL
 from tests.support.broker import free_port, wait_until

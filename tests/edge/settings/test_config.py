@@ -1,11 +1,13 @@
-"""The TOML file: complete, checked, explained."""
+"""The TOML file: every setting is in it, checked and explained."""
 
 import dataclasses
 import tomllib
 
 import pytest
 from eqedge.edge.settings.config import RENAMED, read_config, reference, writable_by_others
-from eqedge.edge.settings.node import MqttSettings, Settings, SettingsError
+from eqedge.edge.settings.delivery import MqttSettings
+from eqedge.edge.settings.node import Settings
+from eqedge.edge.settings.validation import SettingsError
 
 
 def write(tmp_path, text):
@@ -16,17 +18,17 @@ def write(tmp_path, text):
 
 
 def test_an_empty_file_is_the_defaults(tmp_path):
-    """A file that names nothing changes nothing."""
+    """A setting that the file does not have keeps its default."""
     assert read_config(write(tmp_path, "")) == Settings()
 
 
 def test_the_reference_reads_back_as_the_defaults(tmp_path):
-    """What --print-config prints is a valid file that says what holds anyway."""
+    """What --print-config prints is a valid file, and changes nothing."""
     assert read_config(write(tmp_path, reference())) == Settings()
 
 
 def test_the_reference_names_and_explains_every_setting():
-    """No setting is missing from the reference, and none stands there without a meaning."""
+    """No setting is missing from the reference, and each has its meaning above it."""
     lines = reference().splitlines()
     sections = [Settings, MqttSettings]
     sections += [
@@ -46,7 +48,7 @@ def test_the_reference_names_and_explains_every_setting():
 
 
 def test_the_commented_sections_read_too(tmp_path):
-    """Taking the comment marks off the MQTT section gives settings that only lack the host."""
+    """Without its comment marks the MQTT section gives settings that only lack the host."""
     text = reference()
     section = text[text.index("#[mqtt]") :].split("\n\n")[0]
     lines = [line[1:] for line in section.splitlines() if not line.startswith("# ")]
@@ -61,16 +63,16 @@ def test_the_commented_sections_read_too(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[trigger]\nP_treshold = 0.5", r"P_treshold is no setting; .*trigger\.P_threshold"),
-        ("modell = 'x'", "modell is no setting; did you mean model"),
+        ("[trigger]\nP_treshold = 0.5", r"P_treshold is not a setting; .*trigger\.P_threshold"),
+        ("modell = 'x'", "modell is not a setting; did you mean model"),
         ("[window]\nhop_seconds = '1'", r"window\.hop_seconds is '1', expected float"),
         ("window = 3", r"window is a table; write \[window\]"),
         ("[window]\nhop_seconds = 0", "hop 0.0 s: use 0.05 to 60"),
         ("[station]\nstation = '../x'", "station code"),
-        ('output = "a\\u0000b"', "output has a control character"),
-        ('model = "a\\u0000b"', "model has a control character"),
-        ('[sensor]\nport = "a\\u0000b"', r"sensor\.port has a control character"),
-        ('[health]\njson_file = "a\\nb"', r"health\.json_file has a control character"),
+        ('output = "a\\u0000b"', "output contains a control character"),
+        ('model = "a\\u0000b"', "model contains a control character"),
+        ('[sensor]\nport = "a\\u0000b"', r"sensor\.port contains a control character"),
+        ('[health]\njson_file = "a\\nb"', r"health\.json_file contains a control character"),
         ('[mqtt]\nhost = "bob:secret@h"', "MQTT host must be a name or an address alone"),
         ("a b", "not TOML"),
         (f"a = {'9' * 5000}", "not TOML"),
@@ -79,7 +81,7 @@ def test_the_commented_sections_read_too(tmp_path):
         (f"health.http_port = 1{'0' * 400}", "http_port is too large a number"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, message):
+def test_a_mistake_is_named(tmp_path, text, message):
     """Each mistake gives one line that names the setting and the remedy."""
     with pytest.raises(SettingsError, match=message) as caught:
         read_config(write(tmp_path, text))
@@ -87,13 +89,13 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    """A path that is no file gives the reason."""
+    """A path without a file gives the reason."""
     with pytest.raises(SettingsError, match="No such file"):
         read_config(tmp_path / "none.toml")
 
 
 def test_a_file_that_others_may_write_is_noticed(tmp_path):
-    """The node can warn of a config file that somebody else may change."""
+    """The node can warn of a config file that another user may change."""
     path = write(tmp_path, "")
     path.chmod(0o600)
     assert not writable_by_others(path)
@@ -121,7 +123,7 @@ def test_a_former_name_of_one_setting_is_read_too(tmp_path, caplog, monkeypatch)
 
 
 def test_a_former_name_beside_todays_is_an_error(tmp_path):
-    """Which of the two holds would be a guess."""
+    """To choose one of the two would be a guess."""
     text = '[snippets]\nfolder = "/a"\n[waveforms]\nfolder = "/b"\n'
     with pytest.raises(SettingsError, match="snippets and waveforms are one setting; keep wave"):
         read_config(write(tmp_path, text))

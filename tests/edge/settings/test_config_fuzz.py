@@ -8,7 +8,8 @@ import os
 import re
 
 from eqedge.edge.settings.config import read_config, reference
-from eqedge.edge.settings.node import Settings, SettingsError
+from eqedge.edge.settings.node import Settings
+from eqedge.edge.settings.validation import SettingsError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -1,7 +1,8 @@
 """The broker's address and limits."""
 
 import pytest
-from eqedge.edge.settings.node import MqttSettings, SettingsError
+from eqedge.edge.settings.delivery import MqttSettings
+from eqedge.edge.settings.validation import SettingsError
 
 
 @pytest.mark.parametrize(

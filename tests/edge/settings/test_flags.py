@@ -2,7 +2,8 @@
 
 import pytest
 from eqedge.edge.settings.flags import settings_of, warnings
-from eqedge.edge.settings.node import Settings, SettingsError
+from eqedge.edge.settings.node import Settings
+from eqedge.edge.settings.validation import SettingsError
 
 
 @pytest.fixture

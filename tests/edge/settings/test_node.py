@@ -1,23 +1,16 @@
-"""Settings refuse what could never work, in words that say what would."""
+"""Settings reject what cannot work, with a line that names what does."""
 
 import pytest
-from eqedge.edge.settings.node import (
-    HealthSettings,
-    MqttSettings,
-    Settings,
-    SettingsError,
-    SpoolSettings,
-    StationSettings,
-    TriggerSettings,
-    WindowSettings,
-    check_topic,
-)
+from eqedge.edge.settings.delivery import MqttSettings, SpoolSettings, require_topic
+from eqedge.edge.settings.health import HealthSettings
+from eqedge.edge.settings.node import Settings, StationSettings, TriggerSettings, WindowSettings
+from eqedge.edge.settings.validation import SettingsError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "expected"),
     [
         (lambda: StationSettings(network="xx"), "network code 'xx': use 1 to 8 capital"),
         (lambda: StationSettings(station=""), "station code ''"),
@@ -38,13 +31,13 @@ from hypothesis import strategies as st
         (lambda: SpoolSettings(max_bytes=1), "max_bytes 1"),
         (lambda: SpoolSettings(fsync="maybe"), "fsync 'maybe': use always or never"),
         (lambda: MqttSettings(""), "MQTT host is empty"),
-        (lambda: MqttSettings("broker..local"), "'broker..local' is no name of a machine"),
-        (lambda: MqttSettings("h" * 64), "is no name of a machine"),
-        (lambda: MqttSettings("h." * 200), "is no name of a machine"),
+        (lambda: MqttSettings("broker..local"), "'broker..local' is not a name of a machine"),
+        (lambda: MqttSettings("h" * 64), "is not a name of a machine"),
+        (lambda: MqttSettings("h." * 200), "is not a name of a machine"),
         (lambda: MqttSettings("broker:1883"), "without user, password, port or path"),
         (lambda: MqttSettings("broker/prefix"), "without user, password, port or path"),
         (lambda: HealthSettings(http_host=""), "http_host is empty; name one, such as 127.0.0.1"),
-        (lambda: HealthSettings(http_host="a..b"), "http_host 'a..b' is no name of a machine"),
+        (lambda: HealthSettings(http_host="a..b"), "http_host 'a..b' is not a name of a machine"),
         (lambda: HealthSettings(prometheus_file="/x/eqedge.txt"), "must end in .prom"),
         (lambda: MqttSettings("h", port=0), "MQTT port 0: use 1 to 65535"),
         (lambda: MqttSettings("h", ca_file="x"), "TLS is off"),
@@ -54,11 +47,11 @@ from hypothesis import strategies as st
         (lambda: MqttSettings("h", retry_min_seconds=9, retry_max_seconds=1), "retry_max_seconds"),
     ],
 )
-def test_what_is_refused(make, words):
-    """Each refusal names the setting and its value."""
+def test_a_wrong_setting_is_rejected(make, expected):
+    """Each message names the setting and its value."""
     with pytest.raises(SettingsError) as caught:
         make()
-    assert words in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -88,13 +81,13 @@ def test_addresses(url, host, port, prefix, tls):
 @example("mqtt://[")
 @example("mqtt://h:port")
 @example("mqtt://\u2100/x")
-def test_any_address_is_read_or_refused(url):
-    """Nothing else comes out than settings or a refusal."""
+def test_any_address_is_read_or_rejected(url):
+    """Any text gives settings or a SettingsError, no other error."""
     try:
         found = MqttSettings.from_url(url)
     except SettingsError:
         return
-    check_topic("prefix", found.topic_prefix)
+    require_topic("prefix", found.topic_prefix)
     assert found.host
 
 
@@ -107,21 +100,21 @@ def test_a_password_is_never_repeated(secret, after):
 
 
 @pytest.mark.parametrize("host", ["bob:{}@broker", "bob:{}", "{}@broker", "mqtt://bob:{}@broker"])
-def test_a_password_in_the_host_is_refused_and_not_repeated(host):
-    """Wherever the address came from, no log has it."""
+def test_a_password_in_the_host_is_rejected_and_not_repeated(host):
+    """No log contains it, wherever the address came from."""
     with pytest.raises(SettingsError, match="without user, password") as caught:
         MqttSettings(host.format("secret"))
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["broker", "broker.local.", "münchen.example", "10.0.0.1", "::1"])
-def test_names_and_addresses_that_are_good(host):
-    """Also international names, and IPv6 without its brackets."""
+def test_good_names_and_addresses(host):
+    """International names too, and IPv6 without its brackets."""
     assert MqttSettings(host).host == host
 
 
 @pytest.mark.parametrize("topic", ["a/+", "#", "a//b", "", "/a", "a/", "$SYS", "a\0b", "x" * 201])
-def test_topics_no_broker_takes(topic):
+def test_topics_that_no_broker_accepts(topic):
     """Wildcards, empty levels, control characters, the broker's own, too long."""
     with pytest.raises(SettingsError):
-        check_topic("topic", topic)
+        require_topic("topic", topic)

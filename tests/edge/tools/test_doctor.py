@@ -7,14 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.edge.settings.node import (
-    HealthSettings,
-    MqttSettings,
-    SensorSettings,
-    Settings,
-    StationSettings,
-    WaveformSettings,
-)
+from eqedge.edge.settings.delivery import MqttSettings, WaveformSettings
+from eqedge.edge.settings.health import HealthSettings
+from eqedge.edge.settings.node import SensorSettings, Settings, StationSettings
 from eqedge.edge.tools import places
 from eqedge.edge.tools.doctor import examine
 from eqedge.edge.tools.finding import Check

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from eqedge import EqedgeError
 from eqedge.edge.settings.config import read_config
-from eqedge.edge.settings.node import MqttSettings
+from eqedge.edge.settings.delivery import MqttSettings
 from eqedge.edge.tools.service import CONFIG, ServiceError
 from eqedge.edge.tools.service import UNIT as UNIT_PLACE
 from eqedge.edge.tools.service_cli import install_service
