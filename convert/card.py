@@ -1,4 +1,4 @@
-"""A conversion in, the card that lies beside a model out."""
+"""Make the card that lies beside a converted model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .quantization.sensitivity import is_tuned
 
 
 def card(report: Report, result: Converted) -> dict[str, Any]:
-    """The card that lies beside a model; `models.registry` reads it."""
+    """Return the card of one file; `models.registry` reads it."""
     return {
         "schema": CARD_SCHEMA,
         "name": result.name,
@@ -36,9 +36,9 @@ def card(report: Report, result: Converted) -> dict[str, Any]:
         "float_stages": result.contents.float_tensors,
         "kept_float": list(result.kept_float),
         "stage_snr_db": result.stage_errors,
-        "origin": report.origin,
+        "origin": report.origin.summary,
         "tools": report.tools,
-        "licence": "MIT" if report.origin["layout"] == "eqedge" else "that of the weights",
+        "licence": "MIT" if report.origin.summary["layout"] == "eqedge" else "that of the weights",
     }
 
 

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..models.spec import ModelSpec
 from .agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
 from .microcontroller.proof import MicroModel
+from .origin import Origin
 from .quantization.flatbuffer import Contents
 from .quantization.sensitivity import Step
 
@@ -125,7 +125,7 @@ class Report:
     parameters: int
     macs: int
     spec: ModelSpec
-    origin: dict[str, Any]
+    origin: Origin
     calibration_windows: int
     verification_windows: int
     verified_on: str

@@ -1,8 +1,7 @@
-"""A conversion's files onto the disk: all of them, or none."""
+"""Write the files of a conversion: all of them, or none."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from pathlib import Path
 from .. import EqedgeError
 from ..edge.files import written_whole
 from .card import card
+from .card_text import card_text
 from .console import undisturbed
 from .conversion import Report
 from .microcontroller.sources import sources
@@ -54,10 +54,14 @@ def write_all(report: Report) -> None:
 
 def _contents(report: Report) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file."""
+    folder = report.settings.output
+    training_card = report.origin.training_card
+    if training_card is not None and training_card.parent.resolve() != folder.resolve():
+        yield training_card.name, training_card.read_bytes()  # the models' cards name it
     if report.micro is not None:
         yield from sources(report.micro).items()
     for result in report.converted:
-        document = json.dumps(card(report, result), indent=1, ensure_ascii=False) + "\n"
+        document = card_text(card(report, result))
         yield f"{result.name}.md", render(report, result).encode()
         yield f"{result.name}.tflite", result.data
         yield f"{result.name}.json", document.encode()

@@ -22,7 +22,7 @@ from .graph.macs import count_macs
 from .graph.weights import LoadedNetwork, load_network
 from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
-from .origin import describe_weights, held_out_stations
+from .origin import describe_weights
 from .output import check_writable, write_all
 from .quantization.flatbuffer import contents
 from .quantization.precisions import Forms
@@ -59,11 +59,12 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
     _check_options(settings)
     check_writable(settings.output)
     loaded = load_network(settings.weights, settings.arch)
-    spec, origin = describe_weights(settings, loaded)
+    origin = describe_weights(settings.weights, loaded, settings.name)
+    spec = origin.spec
     windows = load_windows(
         settings.calibration,
         spec,
-        held_out=held_out_stations(origin),
+        held_out=origin.held_out_stations,
         seed=settings.seed,
         progress=progress,
     )

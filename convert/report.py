@@ -29,7 +29,7 @@ def render(report: Report, result: Converted) -> str:
         f"| float32 of the same weights | {report.float_contents.size_bytes:,} bytes |",
         f"| parameters | {report.parameters:,} |",
         f"| multiply-accumulates a window | {report.macs:,} |",
-        f"| weights | {report.origin['weights']}, sha256 `{report.origin['sha256']}` |",
+        "| weights | {weights}, sha256 `{sha256}` |".format_map(report.origin.summary),
         f"| float32 file against Keras | {report.graph_error:.1e} at most |",
         f"| calibrated on | {report.calibration_windows} windows of "
         f"{', '.join(path.name for path in report.settings.calibration)} |",

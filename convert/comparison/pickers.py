@@ -13,7 +13,7 @@ from ..conversion import ConvertSettings, Progress
 from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
 from ..graph.macs import count_macs
 from ..graph.weights import load_network
-from ..origin import describe_weights, held_out_stations
+from ..origin import describe_weights
 from ..quantization.precisions import Forms
 
 
@@ -48,11 +48,12 @@ def _converted(
 ) -> list[Picker]:
     loaded = load_network(path)
     settings = ConvertSettings(path, calibration, Path())
-    spec, origin = describe_weights(settings, loaded)
+    origin = describe_weights(path, loaded)
+    spec = origin.spec
     windows = np.zeros((0, spec.window_samples, 3), np.float32)
     if calibration:
-        held_out = held_out_stations(origin)
-        found = load_windows(calibration, spec, held_out=held_out, progress=progress)
+        stations = origin.held_out_stations
+        found = load_windows(calibration, spec, held_out=stations, progress=progress)
         windows = found.calibrate.windows
     forms = Forms(loaded, windows, settings.tuning_steps, settings.io, progress)
     parameters, macs = loaded.network.count_params(), count_macs(loaded.network)

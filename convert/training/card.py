@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.files import written_whole
+from ..card_text import card_text
 from ..data.picker import sha256_of
 from ..data.records import HELD_OUT_PERCENT, Index
 
@@ -61,7 +63,7 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
             {"file": name, "sha256": sha256, "licence": licence}
             for name, sha256, licence in run.teachers
         ],
-        "initialisation": initialisation(run.initial) if run.initial else "random",
+        "initialisation": initialisation(run.initial, path.parent) if run.initial else "random",
         "command": plain_command(run.command),
         "seed": run.seed,
         "settings": run.settings,
@@ -72,17 +74,36 @@ def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
         f"scores_on_held_out_{index.split}s": run.scores,
     }
     with written_whole(path) as unfinished:
-        unfinished.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
+        unfinished.write_text(card_text(card))
 
 
-def initialisation(weights: Path) -> dict[str, Any]:
-    """What a training began from: the file and, where it lies beside it, that training's card."""
-    beside = weights.with_name(weights.name.removesuffix(".weights.h5") + ".training.json")
-    return {
-        "weights": weights.name,
-        "sha256": sha256_of(weights),
-        "training": json.loads(beside.read_text()) if beside.exists() else None,
-    }
+def initialisation(weights: Path, folder: Path) -> dict[str, Any]:
+    """Describe what a training began from: the file and, where one is beside it, its card.
+
+    That card, and those of the trainings before it, are copied into `folder` under names of their
+    own, so that the whole history stays together.
+    """
+    digest = sha256_of(weights)
+    begun: dict[str, Any] = {"weights": weights.name, "sha256": digest, "training": None}
+    base = weights.name.removesuffix(".weights.h5")
+    card = weights.with_name(f"{base}.training.json")
+    if card.exists():
+        copy = folder / f"{base}.{digest[:8]}.training.json"
+        begun["training"] = {"file": copy.name, "sha256": _copied(card, copy)}
+    return begun
+
+
+def _copied(card: Path, copy: Path) -> str:
+    """Copy a training card and those that it names; return the sha256 of its content."""
+    content = card.read_bytes()
+    if copy.resolve() != card.resolve():
+        with written_whole(copy) as unfinished:
+            unfinished.write_bytes(content)
+    before = json.loads(content).get("initialisation")
+    named = before.get("training") if isinstance(before, dict) else None
+    if isinstance(named, dict) and "file" in named:
+        _copied(card.with_name(named["file"]), copy.with_name(named["file"]))
+    return hashlib.sha256(content).hexdigest()
 
 
 def git_revision() -> str | None:

@@ -50,9 +50,10 @@ def forced(weights, records, tmp_path_factory):
 
 
 def test_model_card_and_report_are_written(forced):
-    """Each precision has its three files and nothing else lies there."""
+    """Each precision has its three files; the training card that they name goes with them."""
     output, _ = forced
-    names = [f"tiny_{p}.{s}" for p in ("float32", "int8") for s in ("json", "md", "tflite")]
+    files = [f"tiny_{p}.{s}" for p in ("float32", "int8") for s in ("json", "md", "tflite")]
+    names = ["tiny.training.json", *files]
     assert sorted(path.name for path in output.iterdir()) == names
 
 
@@ -65,7 +66,9 @@ def test_the_card_belongs_to_the_bytes(forced, weights):
     card = model.card
     assert card["size_bytes"] == len(model.data)
     assert card["origin"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert card["origin"]["training"]["spec"]["name"] == "tiny"
+    training = output / card["origin"]["training"]["file"]
+    assert hashlib.sha256(training.read_bytes()).hexdigest() == card["origin"]["training"]["sha256"]
+    assert json.loads(training.read_text())["spec"]["name"] == "tiny"
     assert card["agreement"]["refused"] and card["agreement"]["graph_max_error"] < 1e-4
     assert (card["precision"], card["float_stages"], card["kept_float"]) == ("int8", {}, [])
     assert card["verified_on"] == "every third trace"
@@ -112,9 +115,10 @@ def test_published_weights_are_prepared_as_published(shared, tmp_path):
     from eqedge.convert.graph.weights import load_network
 
     path = shared / "teachers" / "leqnet_lstm_reference.h5"
-    spec, origin = describe_weights(ConvertSettings(path, (), tmp_path), load_network(path))
-    steps = spec.preparation
-    assert (steps.detrend, steps.norm, origin["layout"]) == ("linear", "std", "published")
+    origin = describe_weights(path, load_network(path))
+    steps = origin.spec.preparation
+    assert (steps.detrend, steps.norm) == ("linear", "std")
+    assert (origin.summary["layout"], origin.training_card) == ("published", None)
     assert steps.filter is not None and (steps.filter.freqmin, steps.filter.freqmax) == (1, 45)
 
 
@@ -123,7 +127,7 @@ def test_a_training_card_of_other_weights_is_refused(built, records, tmp_path):
     path = tmp_path / "old.weights.h5"
     built("leqnet-gru").network.save_weights(path)
     (tmp_path / "old.training.json").write_text(json.dumps({"sha256": "0" * 64}))
-    with pytest.raises(EqedgeError, match=r"old.training.json: speaks of other weights"):
+    with pytest.raises(EqedgeError, match=r"old.training.json: of other weights"):
         convert(ConvertSettings(path, (records,), tmp_path / "out"))
 
 
@@ -158,7 +162,7 @@ def test_a_signal_waits_until_the_set_is_whole(forced, tmp_path, monkeypatch):
     elsewhere = replace(report, settings=replace(report.settings, output=tmp_path))
     with pytest.raises(KeyboardInterrupt):
         write_all(elsewhere)
-    assert len(list(tmp_path.glob("tiny_*"))) == len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.glob("tiny_*"))) == 6 and len(list(tmp_path.iterdir())) == 7
 
 
 @pytest.mark.parametrize(

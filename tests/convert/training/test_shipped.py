@@ -6,6 +6,7 @@ import eqedge
 import numpy as np
 import pytest
 from eqedge.convert.data.records import held_out
+from eqedge.convert.training.card import initialisation
 from eqedge.convert.training.score import EventWindow, Trial, predictor, score
 from eqedge.convert.training.student import build
 from eqedge.edge.prepare import prepare
@@ -42,10 +43,22 @@ def test_training_began_at_random():
     """The chain of trainings ends in random numbers, and no link of it is unknown."""
     begun, links = CARD["initialisation"], 0
     while begun != "random":
-        assert begun["training"]["sha256"] == begun["sha256"]
-        assert begun["training"]["architecture"] == "leqnet-gru"
-        begun, links = begun["training"]["initialisation"], links + 1
+        training = json.loads((WEIGHTS.parent / begun["training"]["file"]).read_text())
+        assert training["sha256"] == begun["sha256"]
+        assert training["architecture"] == "leqnet-gru"
+        begun, links = training["initialisation"], links + 1
     assert links == 1
+
+
+def test_a_training_that_continues_takes_the_cards_along(tmp_path):
+    """The card of the weights it began from, and those before, are copied under their own names."""
+    begun = initialisation(WEIGHTS, tmp_path)
+    names = [begun["training"]["file"], CARD["initialisation"]["training"]["file"]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    content = (tmp_path / names[0]).read_bytes()
+    assert json.loads(content) == CARD and begun["sha256"] == CARD["sha256"]
+    assert hashlib.sha256(content).hexdigest() == begun["training"]["sha256"]
+    assert (tmp_path / names[1]).read_bytes() == (WEIGHTS.parent / names[1]).read_bytes()
 
 
 @pytest.mark.parametrize("phase", ["P", "S"])
