@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from . import logs
+from .options import speed, within
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -27,31 +28,10 @@ from .settings.node import (
 from .settings.validation import SettingsError
 
 LONGEST_SECONDS = 3600.0
-"""Longest duration that an option takes."""
+"""Longest duration that an option accepts."""
+DURATION = within(0, LONGEST_SECONDS, " s")
 
 logger = logging.getLogger(__name__)
-
-
-def _speed(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
-    """Read a multiple of real time; None for `max`."""
-    if value == "max":
-        return None
-    try:
-        factor = float(value)
-    except ValueError:
-        factor = 0.0
-    if not 0 < factor < 1e6:
-        raise click.BadParameter(f"{value!r} is not a speed; use 1, 10 or max")
-    return factor
-
-
-def _seconds(
-    context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
-    """Refuse what is no duration; click's own ranges let NaN pass."""
-    if value is not None and not 0 <= value <= LONGEST_SECONDS:
-        raise click.BadParameter(f"{value:g} s; use 0 to {LONGEST_SECONDS:g}")
-    return value
 
 
 def _print_config(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -112,14 +92,14 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
 @click.option(
     "--speed",
     metavar="FACTOR|max",
-    callback=_speed,
+    callback=speed,
     default="1",
     help="Of --sim, as a multiple of real time.",
 )
 @click.option(
     "--spacing",
     type=click.FloatRange(1, 600),
-    callback=_seconds,
+    callback=DURATION,
     default=30.0,
     metavar="SECONDS",
     help="Noise between two traces of --sim.",
@@ -157,7 +137,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
 @click.option(
     "--confirm-seconds",
     type=float,
-    callback=_seconds,
+    callback=DURATION,
     metavar="SECONDS",
     help="Signal that must follow a pick before it is announced.  [default: the preset's]",
 )
@@ -165,7 +145,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "--min-duration",
     "min_duration_seconds",
     type=float,
-    callback=_seconds,
+    callback=DURATION,
     metavar="SECONDS",
     help="Least duration of detection about a pick.  [default: the preset's]",
 )
@@ -173,7 +153,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "--refractory",
     "refractory_seconds",
     type=float,
-    callback=_seconds,
+    callback=DURATION,
     metavar="SECONDS",
     default=TriggerSettings.refractory_seconds,
     help="Least time between two events' picks.",

@@ -1,1 +1,1 @@
-"""What an operator types beside `eqedge run`; nothing here runs on a live node."""
+"""Commands of an operator beside `eqedge run`; a live node uses nothing of this folder."""

@@ -1,4 +1,4 @@
-"""What this node is made of, for `eqedge --version -v`."""
+"""List the parts of this installation, for `eqedge --version -v`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..runtime import RuntimeMissing, find_runtime
 
 
 def about() -> list[str]:
-    """Return lines for people; what is missing is said, not raised."""
+    """Return lines for people; a missing part has a line too, and raises nothing."""
     try:
         runtime = find_runtime()
         interpreter = f"{runtime.name} {runtime.version}"

@@ -1,4 +1,4 @@
-"""What each stage of the chain costs on this machine, as times and as ratios within one run."""
+"""Time each stage of the chain on this machine, with ratios within one run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .bench_node import NodeCost, ReplayCost
 
 @dataclass(frozen=True)
 class Cost:
-    """One stage.
+    """Cost of one stage.
 
     Attributes:
         stage: What was timed.
@@ -41,23 +41,23 @@ class Cost:
 
 @dataclass(frozen=True)
 class Report:
-    """One run of the benchmark; `replay` and `nodes` where they were asked for."""
+    """One run of the benchmark; `replay` and `nodes` where they were measured."""
 
     model: str
     stages: tuple[Cost, ...]
     hop_ms: float
     real_time_factor: float
     other_models: dict[str, float]
-    """Network time of other models over this one's, in the same run."""
+    """Network time of other models divided by this one's, in the same run."""
     replay: ReplayCost | None = None
     nodes: tuple[NodeCost, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return it as plain values."""
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Return it for people."""
+        """Return it as lines for people."""
         return [
             f"model {self.model}, one thread, one hop of 1 s",
             *(
@@ -96,8 +96,8 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
     """Time every stage on a synthetic earthquake, alternating between models.
 
     Args:
-        model: Whose chain is timed.
-        others: Whose network is timed against it.
+        model: Model whose chain is timed.
+        others: Models whose networks are timed beside its own.
         repeats: Runs of each stage; the median is reported.
     """
     spec = model.spec
@@ -143,7 +143,7 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
 
 
 def _medians(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Milliseconds of each, all taken in turn so that a busy machine slows them alike."""
+    """Return the median of each in milliseconds; run in turn, so that other load slows all."""
     for run in runs.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in runs}

@@ -1,4 +1,4 @@
-"""What a node costs as a whole: `eqedge run` as a process, fed faster than life; and a replay."""
+"""Measure whole nodes: `eqedge run` as a process at sixty times real time, and a replay."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from ..replay.synthetic import earthquake
 from ..settings.node import Settings
 
 SPEED = 60.0
-"""Times real time at which a node is fed; an hour passes in a minute."""
+"""Multiple of real time at which a node receives data: an hour in a minute."""
 PACKET = 25
 RECORD_SECONDS = 240
 REPLAYED_TRACES = 40
-"""Of --speed max: an hour, with the noise between them."""
+"""Traces of the replay: an hour, with the noise between them."""
 PATIENCE_SECONDS = 120.0
 CONFIG = """output = "{folder}/triggers.jsonl"
 model = "{model}"
@@ -48,20 +48,20 @@ json_file = "{folder}/health.json"
 
 
 class BenchError(EqedgeError):
-    """This machine cannot be measured so."""
+    """A node cannot be measured on this machine."""
 
 
 @dataclass(frozen=True)
 class NodeCost:
-    """One node that was fed for a while.
+    """Cost of one node.
 
     Attributes:
         hop_seconds: From window to window.
-        data_seconds: What it scored after that, by its windows.
+        data_seconds: Data that it scored after the first window.
         ready_seconds: From its start as a process to its `READY`: model loaded, port open.
-        first_window_ms: From the newest sample of a window to its score, the longest of those in
-            the node's first health record that has any.
-        cpu_percent: Of one core, in real time: CPU time over data time.
+        first_window_ms: From the newest sample of a window to its score, the longest in the first
+            health record with a scored window.
+        cpu_percent: Of one core, in real time: CPU time divided by data time.
         rss_start_mb: Memory right after the first window.
         rss_end_mb: Memory at the end.
     """
@@ -77,13 +77,13 @@ class NodeCost:
 
 @dataclass(frozen=True)
 class ReplayCost:
-    """One replay at `--speed max`, outputs left out.
+    """Cost of one replay at `--speed max`, without outputs.
 
     Attributes:
-        data_seconds: What was replayed.
-        windows_per_second: Prepared, scored and searched for picks.
-        times_real_time: Data time over wall time.
-        times_cpu_time: Data time over CPU time: the same on a machine with nothing else to do.
+        data_seconds: Data that was replayed.
+        windows_per_second: Windows prepared, scored and searched for picks.
+        times_real_time: Data time divided by wall time.
+        times_cpu_time: Data time divided by CPU time: the same on a machine without other load.
     """
 
     data_seconds: float
@@ -92,19 +92,19 @@ class ReplayCost:
     times_cpu_time: float
 
 
-def feed_node(model: str, hop_seconds: float, minutes: float) -> NodeCost:
-    """Start `eqedge run`, play it so many minutes of data, and look at it from outside.
+def measure_node(model: str, hop_seconds: float, minutes: float) -> NodeCost:
+    """Start `eqedge run`, send it some minutes of data, and measure the process.
 
     Args:
         model: Name or file.
         hop_seconds: Of the node.
-        minutes: Of data after the first window.
+        minutes: Length of the data after the first window.
 
     Raises:
-        BenchError: There is no /proc, or the node does not do its work.
+        BenchError: There is no /proc, or the node ends or scores nothing.
     """
     if not Path("/proc/self/statm").exists():
-        raise BenchError("a node is measured through Linux's /proc; use --minutes 0 elsewhere")
+        raise BenchError("measuring a node needs Linux's /proc; use --minutes 0 on this system")
     with tempfile.TemporaryDirectory(prefix="eqedge-bench-") as name, _Player() as player:
         folder = Path(name)
         values = {"folder": folder, "model": model, "port": player.port, "speed": SPEED}
@@ -157,11 +157,11 @@ def _watch(
 
     def alive() -> None:
         with suppress(BlockingIOError):
-            while True:  # read as it fills: many a machine's queue holds ten
+            while True:  # read as it fills: the usual queue holds ten
                 received.append(manager.recv(4096))
         if process.poll() is not None:
-            said = (folder / "log").read_text(errors="replace").strip().splitlines()
-            raise BenchError(f"the node ended: {said[-1] if said else process.returncode}")
+            lines = (folder / "log").read_text(errors="replace").strip().splitlines()
+            raise BenchError(f"the node ended: {lines[-1] if lines else process.returncode}")
 
     def ready() -> bool:
         return any(b"READY=1" in text for text in received)
@@ -175,7 +175,7 @@ def _watch(
     def windows() -> float:
         return newest().get("windows_total", 0)
 
-    def just_told() -> tuple[float, float]:
+    def at_a_record() -> tuple[float, float]:
         """Return windows scored and CPU time, right after a health record."""
         before = newest()["uptime_seconds"]
         _wait(lambda: newest().get("uptime_seconds", before) > before, alive)
@@ -186,10 +186,10 @@ def _watch(
     _wait(lambda: windows() > 0, alive)
     first_window_ms = 1000 * newest()["lag_seconds"]
     rss_start = _rss_mb(process.pid)
-    scored, cpu = just_told()
+    scored, cpu = at_a_record()
     wanted = 60 * minutes / hop_seconds
     _wait(lambda: windows() - scored >= wanted, alive, 60 * minutes)
-    last_scored, last_cpu = just_told()
+    last_scored, last_cpu = at_a_record()
     # By what was scored: on a busy machine the node is behind what was sent.
     data_seconds = (last_scored - scored) * hop_seconds
     return NodeCost(
@@ -208,22 +208,24 @@ def _wait(condition: Callable[[], bool], alive: Callable[[], None], seconds: flo
     while not condition():
         alive()
         if time.monotonic() > deadline:
-            raise BenchError("the node does not get on; is the machine busy with other things?")
+            raise BenchError(
+                "the node makes no progress; check what else is running on this machine"
+            )
         time.sleep(0.002)
 
 
 @contextmanager
 def _manager(folder: Path) -> Iterator[socket.socket]:
-    """Listen as systemd does to what a service says."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as ears:
-        ears.bind(str(folder / "notify"))
-        ears.setblocking(False)
-        yield ears
+    """Receive the service's notifications, as systemd does."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
+        receiver.bind(str(folder / "notify"))
+        receiver.setblocking(False)
+        yield receiver
 
 
 def _cpu_seconds(process_id: int) -> float:
-    """User and system time of all threads."""
-    # Behind the name, which may hold blanks: fields 14 and 15 of proc(5).
+    """Return user and system time of all threads."""
+    # After the name, which may contain blanks: fields 14 and 15 of proc(5).
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -234,7 +236,7 @@ def _rss_mb(process_id: int) -> float:
 
 
 class _Player:
-    """A sensor on a TCP port that plays an earthquake every few minutes, faster than life."""
+    """A sensor on a TCP port that plays an earthquake every few minutes, faster than real time."""
 
     def __init__(self) -> None:
         self._over = Event()
@@ -250,7 +252,7 @@ class _Player:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a caller
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends a waiting accept
         self._listener.close()
         self._thread.join()
 
@@ -260,7 +262,7 @@ class _Player:
         rng = np.random.default_rng(1)
         samples = round(RECORD_SECONDS * hello.rate_hz)
         counts = np.rint(earthquake(rng, n_samples=samples).waveform).astype(np.int32)
-        with suppress(OSError):  # the node is gone, or never came
+        with suppress(OSError):  # the node has ended, or never connected
             connection, _ = self._listener.accept()
             with connection:
                 connection.sendall(sensor.greet())

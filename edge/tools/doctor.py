@@ -1,4 +1,4 @@
-"""The node's surroundings, checked one after another; each failure comes with its remedy."""
+"""Check what a node needs, one thing after another; each failure has its remedy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from .finding import Check, failed
 from .places import places
 
 SENSOR_SECONDS = 12.0
-"""How long a sensor is waited for: it introduces itself at least every ten seconds."""
+"""Longest wait for a sensor's Hello, which it sends at least every ten seconds."""
 LISTEN_SECONDS = 3.0
 """How long its samples are counted."""
 CONNECT_SECONDS = 5.0
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Look at everything the settings name, in the order in which the node needs it.
+    """Check everything that the settings name, in the order in which the node needs it.
 
     Args:
         settings: As the node would run with.
@@ -65,8 +65,8 @@ def _clock() -> Check:
     return Check(
         "clock",
         False,
-        "the kernel does not hold its clock to be synchronised",
-        "enable systemd-timesyncd or chrony, or fit a GPS; events say synced: false until then",
+        "the kernel's clock is not synchronised",
+        "enable systemd-timesyncd or chrony, or connect a GPS; until then events are not synced",
     )
 
 
@@ -74,7 +74,7 @@ def _clock() -> Check:
 
 
 def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
-    """Port, introduction, rate and channels, flow."""
+    """Check the port, the sensor's Hello with its rate and channels, and the flow of samples."""
     port = Port(url, baud)
     try:
         port.open()
@@ -87,7 +87,7 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
         rate_hz = model.spec.sampling_rate_hz if model else 100.0
         assembler = Assembler(rate_hz, lambda hello: HostClock(hello.rate_hz))
         try:
-            heard = _listen(port, decoder, assembler)
+            received = _count_samples(port, decoder, assembler)
         except EqedgeError as error:
             yield failed("sensor", error)
             return
@@ -96,8 +96,8 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
         yield Check(
             "sensor",
             False,
-            diagnose(decoder, baud) or f"nothing introduced itself in {SENSOR_SECONDS:.0f} s",
-            "check power, wiring, baud rate and firmware; eqedge sensor watch shows more",
+            diagnose(decoder, baud) or f"no sensor answered within {SENSOR_SECONDS:.0f} s",
+            "check power, wiring, baud rate and firmware; eqedge sensor watch shows details",
         )
         return
     rate = f"{hello.rate_hz:g} Hz"
@@ -110,31 +110,31 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
     )
     expected = hello.rate_hz * LISTEN_SECONDS
     losses = decoder.losses
-    good = heard > 0.8 * expected and losses.frames_bad <= 0.05 * max(losses.frames_ok, 1)
+    good = received > 0.8 * expected and losses.frames_bad <= 0.05 * max(losses.frames_ok, 1)
     yield Check(
         "samples",
         good,
-        f"{heard} in {LISTEN_SECONDS:.0f} s, {losses.frames_bad} damaged frames",
-        "" if good else "check cable, ground and baud rate; eqedge sensor watch shows more",
+        f"{received} in {LISTEN_SECONDS:.0f} s, {losses.frames_bad} damaged frames",
+        "" if good else "check cable, ground and baud rate; eqedge sensor watch shows details",
     )
 
 
 def _port_trouble(error: PortError) -> Check:
-    """Say what to do where the error itself says only what the system said."""
+    """Add a remedy where the error has only the system's message."""
     if error.reason != "failed":
         return failed("port", error)
-    remedy = "is it a sensor's port? look at its name and its cable"
+    remedy = "check that this is the sensor's port; check its name and its cable"
     if "://" in error.url:
-        remedy = "is what serves the sensor running there, and are host and port right?"
+        remedy = "check host and port, and that the sensor's server is running there"
     return Check("port", False, " ".join(str(error).split()), remedy)
 
 
-def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
-    """Wait for an introduction, then count samples; return how many came."""
+def _count_samples(port: Port, decoder: Decoder, assembler: Assembler) -> int:
+    """Wait for a Hello, then count samples; return how many arrived."""
     source = SerialSource(port, Event())
     deadline = time.monotonic() + SENSOR_SECONDS
     asked = -10.0
-    heard = 0
+    received = 0
     counting_until: float | None = None
     while time.monotonic() < (counting_until or deadline):
         if assembler.hello is None and time.monotonic() - asked > 2.0:
@@ -143,17 +143,17 @@ def _listen(port: Port, decoder: Decoder, assembler: Assembler) -> int:
         for packet in decoder.feed(port.read(0.2)):
             assembler.push(packet, now())
             if isinstance(packet, Samples) and counting_until is not None:
-                heard += len(packet.counts)
+                received += len(packet.counts)
         if assembler.hello is not None and counting_until is None:
             counting_until = time.monotonic() + LISTEN_SECONDS
-    return heard
+    return received
 
 
 # -- the broker --------------------------------------------------------------------------------
 
 
 def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]:
-    """Name, TCP, TLS, login, a publication that the broker acknowledges; stops at a failure."""
+    """Check name, TCP, TLS, login and a publication; stop at the first failure."""
     base = f"{settings.topic_prefix}/{station.network}/{station.station}"
     topic = f"{base}/doctor"
     ours, theirs = socket.socketpair()
@@ -184,14 +184,18 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
         return f"accepts the node {who}{warning}"
 
     stages: list[tuple[str, Callable[[], str], str]] = [
-        ("broker: DNS", resolve, "check the host's spelling and the node's DNS"),
-        ("broker: TCP", connect, "is the broker running, and does the firewall let the node in?"),
+        ("broker: DNS", resolve, "check the spelling of the host, and the node's DNS"),
+        (
+            "broker: TCP",
+            connect,
+            "check that the broker is running and that no firewall blocks the node",
+        ),
         ("broker: TLS", encrypt, "check ca_file, the certificate's name and the node's clock"),
-        ("broker: MQTT", log_in, "check user name and password; the broker's log says more"),
+        ("broker: MQTT", log_in, "check user name and password; the broker's log has details"),
         (
             "broker: publish",
             lambda: _publish(link, topic),
-            f"let the broker's access list allow the node to write to {base}/#",
+            f"allow the node to write to {base}/# in the broker's access list",
         ),
     ]
     with ours, theirs:
@@ -210,14 +214,14 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
 
 
 def _publish(link: BrokerLink, topic: str) -> str:
-    """Publish one message that nobody keeps, and wait until the broker acknowledges it."""
+    """Publish a message that is not retained; wait until the broker acknowledges it."""
     number = link.publish(topic, b"eqedge doctor")
     deadline = time.monotonic() + CONNECT_SECONDS
     while time.monotonic() < deadline:
         for acknowledged, reason in link.take_acknowledgements():
             if acknowledged == number and reason.is_failure:
-                raise LinkLost(f"the broker refuses {topic}: {reason}")
+                raise LinkLost(f"the broker rejects {topic}: {reason}")
             if acknowledged == number:
                 return f"acknowledges {topic}"
         link.turn(0.1)
-    raise LinkLost("no acknowledgement of a message")
+    raise LinkLost("the broker did not acknowledge a message")

@@ -1,4 +1,4 @@
-"""`eqedge doctor`: what stands between this machine and a working node."""
+"""`eqedge doctor`: check what a node needs on this machine."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from click.core import ParameterSource
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE.toml",
-    help="Settings as for eqedge run.",
+    help="Settings, as for eqedge run.",
 )
 @click.option("--serial", metavar="PORT", help="The sensor's port.  [default: the settings']")
 @click.option("--baud", type=int, help="Speed of the serial port.  [default: the settings']")
 @click.option("--model", metavar="NAME|FILE.tflite", help="The model.  [default: the settings']")
-@click.option("--output", metavar="FILE.jsonl", help="Where triggers will be written.")
+@click.option(
+    "--output", metavar="FILE.jsonl", help="File for the triggers; its folder is checked."
+)
 @click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
 @click.option("--network", help="FDSN network code, for the topics.  [default: the settings']")
 @click.option("--station", help="Station code, for the topics.  [default: the settings']")
 @click.pass_context
 def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None:
-    """Check clock, model, disk, sensor and broker, one after another, and say what to do.
+    """Check clock, model, disk, sensor and broker; print a remedy for each failure.
 
-    Flags go before the settings as for eqedge run. The broker is checked in stages: name, TCP, TLS,
-    login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge. Exits 0 if
-    all is well, 1 otherwise.
+    Options override the settings, as for eqedge run. The broker is checked in stages: name, TCP,
+    TLS, login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge.
+
+    Exits with 0 if all checks pass, with 1 otherwise.
     """
     from ..settings.flags import settings_of
     from .doctor import examine

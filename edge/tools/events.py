@@ -1,4 +1,4 @@
-"""`eqedge events`: a file of triggers as a table, each event by its last word."""
+"""`eqedge events`: print a file of triggers as a table, a line for each event."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ListingError(EqedgeError):
     """The file cannot be listed."""
 
 
-def last_words(lines: Iterable[str], name: str) -> list[Message]:
+def last_messages(lines: Iterable[str], name: str) -> list[Message]:
     """Return the last message of each event, in the order in which the events began.
 
     Raises:
-        ListingError: A line is no message of ours.
+        ListingError: A line is not a trigger.
     """
     events: dict[str, Message] = {}
     for number, line in enumerate(lines, start=1):
@@ -31,13 +31,13 @@ def last_words(lines: Iterable[str], name: str) -> list[Message]:
             events[message["event_id"]] = message
         except (ValueError, KeyError, TypeError) as error:
             raise ListingError(
-                f"{name}: line {number} is no trigger; give a file written by eqedge run"
+                f"{name}: line {number} is not a trigger; give a file written by eqedge run"
             ) from error
     return list(events.values())
 
 
 def table(events: Iterable[Message]) -> Iterator[str]:
-    """Yield a line for each event: first pick, probabilities, S minus P, state, where."""
+    """Yield a header, then first pick, probabilities, S minus P, state and place of each event."""
     yield HEADER
     for event in events:
         picks = {pick["phase"]: pick for pick in event["picks"]}
@@ -55,11 +55,11 @@ def table(events: Iterable[Message]) -> Iterator[str]:
 def events(file: Path) -> None:
     """List the events in FILE, a JSON-lines file written by `eqedge run`.
 
-    P and S are the picks' probabilities; state is the event's last message.
+    P and S are the probabilities of the picks; STATE is the type of the event's last message.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise ListingError(f"{file}: {reason}; give a file written by eqedge run") from error
-    click.echo("\n".join(table(last_words(lines, str(file)))))
+    click.echo("\n".join(table(last_messages(lines, str(file)))))

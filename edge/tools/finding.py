@@ -1,4 +1,4 @@
-"""One finding of the doctor: what was looked at, what was seen, what to do about it."""
+"""One finding of `eqedge doctor` or `eqedge sensor check`, with its remedy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Check:
     """One finding.
 
     Attributes:
-        name: What was looked at.
+        name: What was checked.
         good: Whether the node can work with it.
-        finding: What was seen.
-        remedy: What to do about it; empty where nothing need be done.
+        finding: What was found.
+        remedy: What to do about it; empty where there is nothing to do.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Check:
 
 
 def failed(name: str, error: Exception) -> Check:
-    """Split an error's line into finding and remedy: what stands behind the last `; ` or `: `."""
+    """Return an error as a finding; its remedy is the text behind the last `; ` or `: `."""
     line = " ".join(str(error).split())
     finding, _, remedy = line.rpartition("; " if "; " in line else ": ")
     return Check(name, False, finding or line, remedy)

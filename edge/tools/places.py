@@ -1,4 +1,4 @@
-"""Where the node will write and listen, looked at before it does."""
+"""Check the folders that a node writes to, and the port that it listens on."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .service import UNIT
 
 LEAST_FREE_BYTES = 100_000_000
 SERVICE_FOLDERS = (Path("/run/eqedge"), Path("/var/lib/eqedge"))
-"""What the unit's RuntimeDirectory and StateDirectory make, when the service starts."""
+"""Made by the unit's RuntimeDirectory and StateDirectory when the service starts."""
 
 
 def places(settings: Settings) -> Iterator[Check]:
-    """Look at the folders of output, waveforms and health, at the spool, and at the HTTP port."""
+    """Check the folders of output, waveforms and health, the spool, and the HTTP port."""
     if settings.output is not None:
         yield _folder("disk", Path(settings.output).parent)
     elif settings.mqtt is not None:
         yield Check(
             "spool",
             True,
-            "in memory: what the broker has not got is lost when the node ends",
-            "set output; the spool then lies beside it",
+            "in memory: messages that the broker has not acknowledged are lost when the node ends",
+            "set output; the spool is then a file beside it",
         )
     if settings.waveforms.folder is not None:
         yield _waveforms(Path(settings.waveforms.folder))
@@ -43,7 +43,7 @@ def places(settings: Settings) -> Iterator[Check]:
 
 
 def _folder(name: str, folder: Path) -> Check:
-    """Look at a folder that must exist."""
+    """Check a folder that must exist."""
     if not folder.is_dir():
         if folder in SERVICE_FOLDERS and (Path("/") / UNIT).exists():
             return Check(name, True, f"systemd makes {folder} when it starts the service")
@@ -53,16 +53,16 @@ def _folder(name: str, folder: Path) -> Check:
             name,
             False,
             f"{folder} cannot be written by this user",
-            "let the node's user write there, or name another folder",
+            "allow the node's user to write there, or choose another folder",
         )
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        return Check(name, False, f"{free / 1e6:.0f} MB free in {folder}", "make room")
+        return Check(name, False, f"{free / 1e6:.0f} MB free in {folder}", "free some space")
     return Check(name, True, f"{free / 1e9:.1f} GB free in {folder}")
 
 
 def _waveforms(folder: Path) -> Check:
-    """Look at a folder that is made where it is missing."""
+    """Check a folder that the node makes where it is missing."""
     if find_spec("pymseed") is None:
         return Check("waveforms", False, "pymseed is missing", "pip install 'eqedge[mseed]'")
     there = next(one for one in (folder, *folder.parents) if one.exists())
@@ -79,7 +79,7 @@ def _endpoint(health: HealthSettings) -> Check:
             "http_port",
             False,
             f"{where}: {os.strerror(error.errno) if error.errno else error}",
-            "unless this node has it, running already: choose another http_port, or the address",
+            "unless this node is already running: choose another http_port, or correct http_host",
         )
     return Check("http_port", True, f"{where} is free{_reach(health.http_host)}")
 
@@ -89,4 +89,4 @@ def _reach(host: str) -> str:
         local = ip_address(host).is_loopback
     except ValueError:
         local = host == "localhost"
-    return "" if local else ", and open to all who reach this machine"
+    return "" if local else ", and open to all who can reach this machine"

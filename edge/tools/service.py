@@ -1,4 +1,4 @@
-"""The node as a systemd service: which files that takes, with what in them."""
+"""Write the files of a systemd service that runs a node."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PROGRAM_IN_UNIT = "/opt/eqedge/bin/eqedge"
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """What the unit's ProtectHome and PrivateTmp hide from the service."""
 NEXT = (
-    "eqedge doctor --config /etc/eqedge/eqedge.toml   # says what is still missing",
+    "eqedge doctor --config /etc/eqedge/eqedge.toml   # shows what is still missing",
     "systemctl daemon-reload",
     "systemctl enable --now eqedge                    # nothing runs before this",
 )
 
 
 class ServiceError(EqedgeError):
-    """The service cannot be installed so."""
+    """The service cannot be installed in this way."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Piece:
     """One file of the service.
 
     Attributes:
-        path: Where it goes.
-        text: What stands in it.
-        what_if_there: `kept`, `replaced` or `the same`, or empty where there is none yet.
+        path: Of the file.
+        text: Its content.
+        what_if_there: `kept`, `replaced` or `the same`; empty where there is no such file yet.
     """
 
     path: Path
@@ -46,24 +46,24 @@ class Piece:
 def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -> list[Piece]:
     """Return the files of the service: the unit, and a config where there is none.
 
-    The unit makes a user of its own while it runs (DynamicUser) and the folders it needs, so there
-    is nothing else to make. A unit that is there is replaced, changes belong into a drop-in
-    (`systemctl edit eqedge`); a config that is there is kept.
+    The unit makes its own user (DynamicUser) and its folders when it runs, so no others are needed.
+    An existing unit is replaced; changes belong in a drop-in (`systemctl edit eqedge`). An existing
+    config is kept.
 
     Args:
-        program: The `eqedge` that the service shall run.
-        settings: What a new config says of station, sensor and broker.
-        config: A config to take over instead; it is checked.
-        root: Where the system's files begin: `/`, or the folder of an image.
+        program: The `eqedge` that the service runs.
+        settings: Station, sensor and broker of a new config.
+        config: A config to copy instead; it is checked.
+        root: Folder of the system's files: `/`, or that of an image.
 
     Raises:
-        ServiceError: The service could not see the program, or would not know its sensor.
+        ServiceError: The service could not run the program, or no sensor is given.
         SettingsError: The config is wrong.
     """
     hidden = next((folder for folder in HIDDEN if program.is_relative_to(folder)), None)
     if hidden is not None:
         raise ServiceError(
-            f"{program} lies in {hidden}, which a hardened service does not see; install it "
+            f"{program} is in {hidden}, which is hidden from a hardened service; install it "
             "with: python3 -m venv /opt/eqedge && /opt/eqedge/bin/pip install eqedge"
         )
     unit = (resources.files(__package__) / "eqedge.service").read_text()
@@ -78,13 +78,13 @@ def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -
         return [_piece(root / UNIT, unit), Piece(place, config.read_text())]
     if settings.sensor.port is None:
         raise ServiceError(
-            "the service must know its sensor; give --serial PORT, or a whole --config FILE.toml"
+            "the service needs a sensor; give --serial PORT, or a whole --config FILE.toml"
         )
     return [_piece(root / UNIT, unit), Piece(place, config_text(settings))]
 
 
 def config_text(settings: Settings) -> str:
-    """Return the least a live node needs, as a config file."""
+    """Return the config file of a live node, with the least it needs."""
     lines = [
         "# All settings with their defaults: eqedge run --print-config",
         'output = "/var/lib/eqedge/triggers.jsonl"',
@@ -109,7 +109,7 @@ def config_text(settings: Settings) -> str:
 
 
 def install(found: list[Piece]) -> None:
-    """Write them, each whole or not at all.
+    """Write the files, each whole or not at all.
 
     Raises:
         ServiceError: A file cannot be written.

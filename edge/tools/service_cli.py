@@ -1,4 +1,4 @@
-"""`eqedge install-service`: the node as a systemd service."""
+"""`eqedge install-service`: install a node as a systemd service."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from click.core import ParameterSource
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE.toml",
-    help="Take over these settings instead.",
+    help="Copy this config instead.",
 )
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("/"),
     metavar="FOLDER",
-    help="Where the system's files begin; a folder for the image of a card.",
+    help="Folder of the system's files; for an SD card's image, where it is mounted.",
 )
 @click.option(
     "--program",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="What the service runs.  [default: the eqedge of this installation]",
+    help="Program that the service runs.  [default: the eqedge of this installation]",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
 @click.pass_context
 def install_service(
     context: click.Context,
@@ -48,10 +48,10 @@ def install_service(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Write the hardened systemd unit and, where there is none, a config; start nothing.
+    """Write a hardened systemd unit and, where there is none, a config; start nothing.
 
-    A config that is there is kept, a unit that is there replaced. Needs root, except for --dry-run
-    and a --root of one's own.
+    An existing config is kept, an existing unit is replaced. Needs root, except with --dry-run or
+    --root.
     """
     from ..settings.flags import settings_of
     from .service import NEXT, ServiceError, install, pieces
@@ -70,8 +70,8 @@ def install_service(
     if not dry_run:
         install(found)
     for piece in found:
-        said = piece.what_if_there or ("to be written" if dry_run else "written")
-        click.echo(f"{piece.path}: {said}")
+        state = piece.what_if_there or ("to be written" if dry_run else "written")
+        click.echo(f"{piece.path}: {state}")
         if dry_run and piece.what_if_there not in ("kept", "the same"):
             click.echo("".join(f"    {line}\n" for line in piece.text.splitlines()), nl=False)
     click.echo("next:\n" + "\n".join(f"    {line}" for line in NEXT))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ...options import speed, within
 
 if TYPE_CHECKING:
     from .listener import Listener
@@ -20,17 +23,6 @@ def sensor() -> None:
     """Look at a sensor, record it, check it, or play one."""
 
 
-def _within(least: float, most: float) -> Any:
-    """A check of an option's number; click's own ranges let NaN pass."""
-
-    def checked(context: click.Context, parameter: click.Parameter, value: float) -> float:
-        if not least <= value <= most:
-            raise click.BadParameter(f"{value:g}; use {least:g} to {most:g}")
-        return value
-
-    return checked
-
-
 _LONGEST_SECONDS = 366 * 86_400.0
 _LARGEST_PPM = 100_000.0
 
@@ -39,7 +31,7 @@ _baud = click.option("--baud", default=115_200, show_default=True, help="Speed o
 _seconds = click.option(
     "--seconds",
     default=0.0,
-    callback=_within(0, _LONGEST_SECONDS),
+    callback=within(0, _LONGEST_SECONDS),
     help="Stop after so long.  [default: until Ctrl-C]",
 )
 
@@ -52,7 +44,7 @@ _seconds = click.option(
     "--every",
     default=1.0,
     show_default=True,
-    callback=_within(0.1, 3600),
+    callback=within(0.1, 3600),
     help="Seconds between reports.",
 )
 def watch(port: str, baud: int, seconds: float, every: float) -> None:
@@ -111,7 +103,7 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     "--seconds",
     default=15.0,
     show_default=True,
-    callback=_within(0, _LONGEST_SECONDS),
+    callback=within(0, _LONGEST_SECONDS),
     help="How long to listen.",
 )
 def check(port: str, baud: int | None, seconds: float) -> None:
@@ -142,17 +134,17 @@ def check(port: str, baud: int | None, seconds: float) -> None:
     "--tcp", type=click.IntRange(0, 65_535), help="Offer this TCP port of this computer; 0: any."
 )
 @click.option("--trace", help="Name of the trace.  [default: the first]")
-@click.option("--speed", default="1", show_default=True, help="Pace, or `max`.")
-@click.option("--drop", default=0.0, callback=_within(0, 1), help="Share of frames that are lost.")
+@click.option("--speed", default="1", show_default=True, callback=speed, help="Pace, or `max`.")
+@click.option("--drop", default=0.0, callback=within(0, 1), help="Share of frames that are lost.")
 @click.option(
-    "--corrupt", default=0.0, callback=_within(0, 1), help="Share of bytes with a wrong bit."
+    "--corrupt", default=0.0, callback=within(0, 1), help="Share of bytes with a wrong bit."
 )
 @click.option("--stall", metavar="EVERY:FOR", help="Silent FOR seconds EVERY so many.")
 @click.option("--jump", metavar="EVERY:FOR", help="Miss FOR seconds of data EVERY so many.")
 @click.option(
     "--drift",
     default=0.0,
-    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    callback=within(-_LARGEST_PPM, _LARGEST_PPM),
     help="Crystal too fast by so many ppm.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the faults.")
@@ -171,7 +163,8 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 
     if pty == (tcp is not None):
         raise click.UsageError("give either --pty or --tcp PORT")
-    faults, speed = _faults(flags), _speed(flags["speed"])
+    faults = _faults(flags)
+    pace = math.inf if flags["speed"] is None else flags["speed"]
     played = read_record(file, trace)
     boot_id = flags["boot_id"] if flags["boot_id"] is not None else random.getrandbits(32)
     hello = Hello(
@@ -185,7 +178,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     with closing(Outlet(tcp)) as outlet, suppress(KeyboardInterrupt):
         click.echo(outlet.url)
         outlet.wait_for_reader()
-        Player(hello, played.counts, speed=speed, faults=faults).play(outlet)
+        Player(hello, played.counts, speed=pace, faults=faults).play(outlet)
 
 
 @sensor.command()
@@ -195,7 +188,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 @click.option(
     "--crystal-ppm",
     default=0.0,
-    callback=_within(-_LARGEST_PPM, _LARGEST_PPM),
+    callback=within(-_LARGEST_PPM, _LARGEST_PPM),
     help="Crystal of the board too fast by so many ppm.",
 )
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
@@ -254,18 +247,6 @@ def _explain_silence(listener: Listener, baud: int) -> None:
     reason = diagnose(listener.decoder, baud) or "no samples came: try `eqedge sensor check`"
     click.echo(reason, err=True)
     raise SystemExit(1)
-
-
-def _speed(text: str) -> float:
-    if text == "max":
-        return float("inf")
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0.0 < speed < 1e6:
-        raise click.BadParameter(f"{text!r} is neither a positive number nor `max`")
-    return speed
 
 
 def _faults(flags: dict[str, Any]) -> Any:

@@ -5,11 +5,11 @@ import json
 import pytest
 from eqedge.edge.tools import bench_node
 from eqedge.edge.tools.bench import measure
-from eqedge.edge.tools.bench_node import BenchError, feed_node, replay
+from eqedge.edge.tools.bench_node import BenchError, measure_node, replay
 
 
 def test_a_report_adds_up(model):
-    """Shares sum to one, rivals are named, and it is plain JSON."""
+    """Shares sum to one, other models are named, and it is plain JSON."""
     report = measure(model, [model], repeats=5)
     assert sum(cost.share for cost in report.stages) == pytest.approx(1)
     assert sum(cost.median_ms for cost in report.stages) == pytest.approx(report.hop_ms)
@@ -21,17 +21,17 @@ def test_a_report_adds_up(model):
 
 @pytest.mark.slow
 def test_a_node_is_measured_from_outside(model):
-    """Fed a minute and a half, it becomes ready, scores, takes CPU time and memory, stays small."""
-    cost = feed_node(model.name, 0.5, minutes=0.5)
+    """Within a minute and a half of data it is ready, scores, uses CPU time, and stays small."""
+    cost = measure_node(model.name, 0.5, minutes=0.5)
     assert cost.hop_seconds == 0.5 and cost.data_seconds >= 30
     assert cost.ready_seconds > 0 and cost.first_window_ms > 0 and cost.cpu_percent > 0
     assert 20 < cost.rss_start_mb <= cost.rss_end_mb + 1 < 95
 
 
-def test_a_node_that_ends_is_told(tmp_path):
-    """With its own last words."""
+def test_a_node_that_ends_is_an_error(tmp_path):
+    """The error has the last line of its log."""
     with pytest.raises(BenchError, match="the node ended: eqedge: model nothing: No such file"):
-        feed_node("nothing", 1.0, minutes=1)
+        measure_node("nothing", 1.0, minutes=1)
 
 
 def test_a_replay_is_measured(model, monkeypatch):

@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, says what to do, and passes what works."""
+"""`eqedge doctor` finds what is wrong, prints the remedy, and passes what works."""
 
 import contextlib
 import socket
@@ -29,7 +29,7 @@ def findings(settings: Settings, port_url: str | None = None) -> dict[str, Check
 
 @contextlib.contextmanager
 def served(rate_hz: float, *, noise: bytes = b""):
-    """A sensor in software on a TCP port, ten times as fast as a real one; or mere bytes."""
+    """A sensor in software on a TCP port, ten times as fast as a real one; or only bytes."""
     sensor = VirtualSensor(Hello("bench-1", "test", rate_hz, ("HNE", "HNN", "HNZ")), 10)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -52,7 +52,7 @@ def test_a_working_node_passes(tmp_path):
     with Broker(tmp_path) as broker, served(100.0) as url:
         mqtt = MqttSettings("127.0.0.1", broker.port)
         checks = findings(Settings(output=str(tmp_path / "t.jsonl"), mqtt=mqtt), url)
-    del checks["clock"]  # whether this machine is synchronised is not this test's affair
+    del checks["clock"]  # depends on the machine
     bad = {name: check for name, check in checks.items() if not check.good}
     assert not bad
     assert list(checks) == [
@@ -64,15 +64,15 @@ def test_a_working_node_passes(tmp_path):
 
 @pytest.mark.slow
 def test_a_sensor_of_another_rate_is_resampled():
-    """A 250-Hz sensor is good, and what happens to its samples is told."""
+    """A 250-Hz sensor is good, and the finding names the rate of its samples."""
     with served(250.0) as url:
         check = findings(Settings(), url)["sensor"]
     assert check.good
     assert "250 Hz (resampled to 100 Hz), HNE" in check.finding
 
 
-def test_a_sensor_of_a_useless_rate_is_refused_with_its_rate():
-    """A 5-Hz sensor is named, and the remedy."""
+def test_a_sensor_of_a_useless_rate_is_rejected_with_its_rate():
+    """The finding names the rate, the remedy what to do."""
     with served(5.0) as url:
         check = findings(Settings(), url)["sensor"]
     assert not check.good
@@ -81,7 +81,7 @@ def test_a_sensor_of_a_useless_rate_is_refused_with_its_rate():
 
 @pytest.mark.slow
 def test_another_device_on_the_port_is_recognised():
-    """A GPS receiver is told from a sensor by what it sends."""
+    """A GPS receiver is recognised by what it sends."""
     sentence = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n" * 4
     with served(100.0, noise=sentence) as url:
         check = findings(Settings(), url)["sensor"]
@@ -101,7 +101,7 @@ def test_another_device_on_the_port_is_recognised():
         (Settings(health=HealthSettings(json_file="/no/h.json")), None, "json_file", "no folder"),
     ],
 )
-def test_what_is_missing_is_named_with_its_remedy(settings, port_url, name, finding):
+def test_a_missing_part_is_named_with_its_remedy(settings, port_url, name, finding):
     """Each failure names the thing and what to do about it."""
     check = findings(settings, port_url)[name]
     assert not check.good
@@ -109,7 +109,7 @@ def test_what_is_missing_is_named_with_its_remedy(settings, port_url, name, find
     assert check.remedy and finding not in check.remedy
 
 
-def test_what_the_node_will_write_and_serve_is_looked_at(tmp_path):
+def test_the_places_that_a_node_writes_and_serves_are_checked(tmp_path):
     """Waveforms, health files, an HTTP port that is free, one that is not, and one open to all."""
     port = free_port()
     health = HealthSettings(
@@ -130,7 +130,7 @@ def test_what_the_node_will_write_and_serve_is_looked_at(tmp_path):
     assert "open to all" in findings(Settings(health=open_to_all))["http_port"].finding
 
 
-def test_a_folder_that_takes_nothing_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_found(tmp_path):
     """On a read-only disk, for a file of health as for the output."""
     with small_disk(tmp_path / "disk") as disk:
         remount(disk, "ro")
@@ -141,8 +141,8 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path):
         assert "cannot be written" in checks[name].finding and checks[name].remedy
 
 
-def test_the_services_own_folders_need_not_be_there_yet(tmp_path, monkeypatch):
-    """Systemd makes them when it starts the service; without the unit nobody does."""
+def test_the_services_own_folders_need_not_exist_yet(tmp_path, monkeypatch):
+    """Systemd makes them when it starts the service; without the unit they are missing."""
     folder = tmp_path / "run"
     health = HealthSettings(json_file=str(folder / "health.json"))
     monkeypatch.setattr(places, "SERVICE_FOLDERS", (folder,))
@@ -153,8 +153,8 @@ def test_the_services_own_folders_need_not_be_there_yet(tmp_path, monkeypatch):
     assert check.good and "systemd makes" in check.finding
 
 
-def test_a_spool_in_memory_is_told(tmp_path):
-    """It works, and what it costs and how to mend it are said; with an output there is no need."""
+def test_a_spool_in_memory_has_a_remedy(tmp_path):
+    """It works, but the finding has its cost and the remedy; with an output it is not mentioned."""
     mqtt = MqttSettings("127.0.0.1", free_port())
     check = findings(Settings(mqtt=mqtt))["spool"]
     assert check.good and "in memory" in check.finding and "set output" in check.remedy
@@ -177,7 +177,7 @@ def test_an_access_list_for_the_node_suffices(tmp_path):
 
 
 def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):
-    """One line each; where the certificate does not convince, TLS is the last of them."""
+    """One line each; where the certificate is not accepted, TLS is the last of them."""
     port, config = encrypted(certificates)
     own = {"certificate_file": f"{certificates}/node.pem", "key_file": f"{certificates}/node.key"}
     mqtt = MqttSettings("127.0.0.1", port, tls=True, ca_file=f"{certificates}/ca.pem", **own)
@@ -192,7 +192,7 @@ def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):
 
 
 def test_another_brokers_address_keeps_how_to_log_in(tmp_path, eqedge):
-    """`--mqtt` over a config takes the address alone, as `run` does; so with the codes."""
+    """`--mqtt` overrides only the address in a config, as in `run`, and `--station` the code."""
     credentials = tmp_path / "credentials"
     credentials.write_text("hill\nsecret\n")
     credentials.chmod(0o600)
@@ -207,13 +207,15 @@ credentials_file = "{credentials}"
 """)
     with Broker(tmp_path) as broker:
         address = f"mqtt://127.0.0.1:{broker.port}"
-        told = eqedge("doctor", "--config", config, "--mqtt", address, "--station", "R1234").stdout
-    assert "accepts the node with user name and password" in told
-    assert "acknowledges eqedge/AM/R1234/doctor" in told
+        output = eqedge(
+            "doctor", "--config", config, "--mqtt", address, "--station", "R1234"
+        ).stdout
+    assert "accepts the node with user name and password" in output
+    assert "acknowledges eqedge/AM/R1234/doctor" in output
 
 
-def test_the_broker_is_left_at_the_first_stage_that_fails(tmp_path):
-    """A closed port is a matter of TCP; a refused login one of MQTT."""
+def test_the_broker_is_checked_up_to_the_first_failure(tmp_path):
+    """A closed port fails at TCP, a rejected login at MQTT."""
     closed = findings(Settings(mqtt=MqttSettings("127.0.0.1", free_port())))
     assert not closed["broker: TCP"].good
     assert "broker: MQTT" not in closed

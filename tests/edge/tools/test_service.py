@@ -1,4 +1,4 @@
-"""The systemd unit, as systemd's own analysis sees it."""
+"""The systemd unit, by systemd's own analysis, and its installation."""
 
 import os
 import re
@@ -30,12 +30,12 @@ def settings():
     return found
 
 
-def analyze(*words):
+def analyze(*arguments):
     """Run systemd-analyze, or skip."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed: apt-get install systemd")
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=300)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300)
 
 
 def test_verify_finds_nothing_wrong(tmp_path):
@@ -48,11 +48,11 @@ def test_verify_finds_nothing_wrong(tmp_path):
 
 
 def test_exposure_is_low():
-    """`systemd-analyze security` rates it 1.6 at most: OK in its words."""
+    """`systemd-analyze security` rates it 1.6 at most, which it calls OK."""
     with resources.as_file(UNIT) as path:
         result = analyze("security", "--offline=yes", "--no-pager", str(path))
     if "Unknown" in result.stderr or "unrecognized" in result.stderr:
-        pytest.skip("this systemd-analyze knows no --offline")
+        pytest.skip("this systemd-analyze has no --offline")
     score = re.search(r"Overall exposure level for eqedge.service: ([0-9.]+)", result.stdout)
     assert score, result.stderr
     assert float(score[1]) <= 1.6
@@ -72,7 +72,7 @@ def test_it_does_not_wait_for_a_network():
 
 
 def test_it_is_hardened():
-    """The settings that the analysis may forgive are there by name."""
+    """The settings that the analysis does not require are there by name."""
     unit = settings()
     for name in ("NoNewPrivileges", "DynamicUser", "ProtectHome", "MemoryDenyWriteExecute"):
         assert unit[name] == ["yes"]
@@ -89,13 +89,13 @@ PROGRAM = "/opt/eqedge/bin/eqedge"
 
 
 def install(root, *flags):
-    """Install into a folder instead of the system; return what the program would."""
-    words = ["--root", str(root), "--program", PROGRAM, *map(str, flags)]
-    result = CliRunner().invoke(install_service, words)
+    """Install into a folder instead of the system; return status and outputs."""
+    arguments = ["--root", str(root), "--program", PROGRAM, *map(str, flags)]
+    result = CliRunner().invoke(install_service, arguments)
     error = result.exception
     assert error is None or isinstance(error, EqedgeError), result
-    told = "" if error is None else f"{error}\n"
-    return SimpleNamespace(returncode=2 if error else 0, stdout=result.stdout, stderr=told)
+    line = "" if error is None else f"{error}\n"
+    return SimpleNamespace(returncode=2 if error else 0, stdout=result.stdout, stderr=line)
 
 
 def test_it_writes_unit_and_config_and_starts_nothing(tmp_path):
@@ -113,8 +113,8 @@ def test_it_writes_unit_and_config_and_starts_nothing(tmp_path):
     assert "systemctl enable --now eqedge" in result.stdout
 
 
-def test_a_config_that_is_there_is_kept_and_a_unit_replaced(tmp_path):
-    """Also by other flags; an update of the package brings a new unit."""
+def test_an_existing_config_is_kept_and_a_unit_replaced(tmp_path):
+    """With other options too; an update of the package brings a new unit."""
     install(tmp_path, "--serial", "/dev/ttyACM0")
     before = (tmp_path / CONFIG).read_text()
     (tmp_path / UNIT_PLACE).write_text("[Unit]\n")
@@ -124,8 +124,8 @@ def test_a_config_that_is_there_is_kept_and_a_unit_replaced(tmp_path):
     assert "eqedge.service: the same" in install(tmp_path).stdout
 
 
-def test_a_config_of_ones_own_is_taken_over(tmp_path):
-    """If it is one; otherwise nothing is written."""
+def test_a_config_is_copied(tmp_path):
+    """If it is valid; otherwise nothing is written."""
     own = tmp_path / "own.toml"
     own.write_text("[sensor]\nprot = '/dev/ttyS0'\n")
     result = install(tmp_path, "--config", own)
@@ -137,7 +137,7 @@ def test_a_config_of_ones_own_is_taken_over(tmp_path):
 
 
 def test_a_dry_run_writes_nothing(eqedge, tmp_path):
-    """It prints both files; as a command of the program."""
+    """It prints both files."""
     flags = ("--root", tmp_path, "--program", PROGRAM, "--serial", "/dev/ttyACM0", "--dry-run")
     result = eqedge("install-service", *flags)
     assert result.returncode == 0
@@ -146,29 +146,29 @@ def test_a_dry_run_writes_nothing(eqedge, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "expected"),
     [
-        ((), "the service must know its sensor; give --serial PORT"),
+        ((), "the service needs a sensor; give --serial PORT"),
         (("--serial", "x", "--station", "../x"), "station code '../x'"),
-        (("--serial", "x", "--program", "/home/me/venv/bin/eqedge"), "lies in /home, which"),
+        (("--serial", "x", "--program", "/home/me/venv/bin/eqedge"), "is in /home, which"),
     ],
 )
-def test_what_would_not_work_is_refused(tmp_path, flags, words):
-    """In one line, with nothing written."""
+def test_a_service_that_could_not_run_is_rejected(tmp_path, flags, expected):
+    """With one line, and nothing is written."""
     result = install(tmp_path, *flags)
-    assert result.returncode == 2 and words in result.stderr
+    assert result.returncode == 2 and expected in result.stderr
     assert result.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 def test_without_root_it_is_one_line(monkeypatch):
-    """Named with the remedy, before anything is looked at."""
+    """The line has the remedy, and nothing is read before."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     result = CliRunner().invoke(install_service, ["--serial", "/dev/ttyACM0"])
     assert isinstance(result.exception, ServiceError)
     assert "needs root; use sudo, or --dry-run" in str(result.exception)
 
 
-def test_a_folder_that_takes_nothing_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     """A file where the folder should be."""
     (tmp_path / "etc").write_text("")
     result = install(tmp_path, "--serial", "x")

@@ -283,8 +283,8 @@ def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
     [
         (["simulate", "STEAD"], "either --pty or --tcp"),
         (["simulate", "STEAD", "--pty", "--tcp", "0"], "either --pty or --tcp"),
-        (["simulate", "STEAD", "--pty", "--speed", "0"], "positive"),
-        (["simulate", "STEAD", "--pty", "--speed", "quick"], "positive"),
+        (["simulate", "STEAD", "--pty", "--speed", "0"], "is not a speed"),
+        (["simulate", "STEAD", "--pty", "--speed", "quick"], "is not a speed"),
         (["simulate", "STEAD", "--pty", "--drop", "2"], "--drop"),
         (["simulate", "STEAD", "--pty", "--corrupt", "nan"], "--corrupt"),
         (["simulate", "STEAD", "--pty", "--stall", "soon"], "EVERY:FOR"),
