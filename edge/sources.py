@@ -10,7 +10,7 @@ from threading import Event
 from typing import Protocol
 
 from ..firmware_bridge.decoder import Losses
-from ..firmware_bridge.dialogue import WHO_IS_THERE
+from ..firmware_bridge.dialogue import IDENTIFY
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortState
@@ -157,7 +157,7 @@ class SerialSource:
 
     def identify(self) -> None:
         """Send an Identify command."""
-        self._port.write(frame(WHO_IS_THERE.to_bytes()))
+        self._port.write(frame(IDENTIFY.to_bytes()))
 
     def reopen(self) -> None:
         """Give up the port; the iteration looks for the sensor, under another name too."""

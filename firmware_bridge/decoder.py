@@ -1,4 +1,4 @@
-"""Bytes in whatever portions the port delivers become packets; every loss is counted."""
+"""Decode a byte stream, in portions of any size, into packets and count every loss."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from .measured import counter
 from .packets import Hello, Packet, Samples, parse
 from .wire import PacketError, UnknownType, UnknownVersion
 
-_MEMORY = 64  # sequence numbers back that a late or repeated packet is still recognised
-_TAIL_BYTES = 256  # rejected bytes kept for a diagnosis
+_MEMORY = 64
+"""A late or repeated packet is recognised up to this many sequence numbers back."""
+_TAIL_BYTES = 256
+"""Rejected bytes kept for a diagnosis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What arrived and what did not, since the decoder was made."""
+    """Counts of what arrived and what was lost since the decoder was made."""
 
     bytes_received: int = 0
     bytes_discarded: int = 0
-    """Bytes in anything that did not become a packet."""
+    """Bytes that did not become part of a packet."""
     frames_ok: int = 0
     """Frames that became packets, repeated ones included."""
     framing_errors: int = 0
-    """Pieces between zeros that are no COBS frame at all, or too short for one."""
+    """Pieces between zeros that are not COBS frames, or too short for one."""
     crc_errors: int = counter("frames_crc_errors_total", "Frames with a wrong checksum.")
     oversize: int = 0
     """Runs longer than the longest frame without a zero in them."""
     malformed: int = 0
-    """Frames whole by their CRC whose contents cannot be."""
+    """Frames with a correct CRC but impossible contents."""
     unknown_type: int = 0
     unknown_version: int = 0
     sequence_lost: int = counter(
@@ -39,13 +41,13 @@ class Losses:
     duplicates: int = 0
     """Samples packets that came twice; the second is not delivered."""
     late: int = 0
-    """Samples packets that came after a younger one; they are delivered."""
+    """Samples packets that came after a newer one; they are delivered."""
     boots: int = 0
-    """Changes of boot mark: resets, or a change of rate or gain."""
+    """Changes of the boot number: resets, or a change of rate or gain."""
 
     @property
     def frames_bad(self) -> int:
-        """Pieces between zeros that gave no packet, whatever the reason."""
+        """Pieces between zeros that gave no packet, for any reason."""
         return (
             self.framing_errors
             + self.crc_errors
@@ -57,17 +59,17 @@ class Losses:
 
 
 class Decoder:
-    """Turns the byte stream of one device into packets; does no I/O and never raises on input.
+    """Decodes the byte stream of one device; does no I/O and raises no error on any input.
 
-    It holds at most one unfinished frame. Whatever is wrong with the stream, the first frame
-    after the next zero byte is read again.
+    It holds at most one unfinished frame. After any damage, decoding resumes with the first
+    frame after the next zero byte.
 
     Attributes:
-        last_fault: one line about the latest frame refused, or ``""``.
+        last_fault: One line about the latest rejected frame, or `""`.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME_BYTES) -> None:
-        """Begins with nothing received; a frame of ``max_frame`` bytes or more is refused."""
+        """Begin with nothing received; a frame of `max_frame` bytes or more is rejected."""
         self.last_fault = ""
         self._max_frame = max_frame
         self._pending = bytearray()
@@ -78,16 +80,16 @@ class Decoder:
 
     @property
     def losses(self) -> Losses:
-        """A snapshot of the counters."""
+        """A copy of the counters."""
         return Losses(**self._counts)
 
     @property
     def rejected_tail(self) -> bytes:
-        """The latest bytes that made no packet, for a diagnosis; at most 256."""
+        """The latest bytes that are in no packet, for a diagnosis; at most 256."""
         return bytes(self._tail + self._pending)[-_TAIL_BYTES:]
 
     def feed(self, data: bytes) -> list[Packet]:
-        """Takes the next bytes, any number of them, and returns the packets now complete."""
+        """Take the next bytes, any number of them; return the packets that they complete."""
         self._counts["bytes_received"] += len(data)
         pieces = data.split(b"\0")
         packets: list[Packet] = []
@@ -100,7 +102,7 @@ class Decoder:
         return packets
 
     def restart(self) -> None:
-        """Drops an unfinished frame, as after the port was lost; counters go on."""
+        """Drop an unfinished frame, as after the port was lost; the counters go on."""
         self._reject(bytes(self._pending))
         self._pending.clear()
         self._skipping = False
@@ -167,7 +169,7 @@ class Decoder:
 
 
 class _SequenceMemory:
-    """Knows which of the last 64 sequence numbers came, and so what is lost, late or repeated."""
+    """Remembers which of the last 64 sequence numbers came, to count losses, late and repeated."""
 
     def __init__(self) -> None:
         self._boot: int | None = None
@@ -175,7 +177,7 @@ class _SequenceMemory:
         self._seen = 0  # bit n: the number n before the newest came
 
     def boot(self, boot: int) -> int:
-        """Notes a boot mark; 1 if it is not the one before, and then sequences start anew."""
+        """Take a boot number; return 1 if it has changed, and then begin a new sequence."""
         if boot == self._boot:
             return 0
         known = self._boot is not None
@@ -183,7 +185,7 @@ class _SequenceMemory:
         return int(known)
 
     def admit(self, sequence: int) -> tuple[int, int, int]:
-        """Notes one sequence number; returns what it adds to lost, duplicates and late."""
+        """Take a sequence number; return what it adds to lost, duplicates and late."""
         step = 0 if self._newest is None else distance(sequence, self._newest, 16)
         if self._newest is None or step <= -_MEMORY:
             # The first of a boot, or so far back that the link must have been down for hours.

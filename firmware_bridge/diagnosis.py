@@ -1,4 +1,4 @@
-"""A stream that yields no packets becomes one line saying what is probably at the other end."""
+"""Explain in one line why a stream contains no packets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import re
 from .decoder import Decoder
 
 _ENOUGH_BYTES = 200
+"""Fewer bytes do not allow a diagnosis."""
 _NMEA = re.compile(rb"\$[A-Z]{2}[A-Z]{3},[\x20-\x7e]*")
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 
 
 def diagnose(decoder: Decoder, baud: int | None = None) -> str | None:
-    """Says in one line why nothing can be read, or None while the stream is good or too short.
+    """Return one line about what is wrong, or None while the stream is good or too short.
 
     Args:
-        decoder: the decoder that was fed with the stream.
-        baud: the speed the port was opened at, to be named in the remedy.
+        decoder: The decoder that has taken the stream.
+        baud: The speed of the port, for the remedy.
     """
     losses, tail = decoder.losses, decoder.rejected_tail
     if losses.unknown_version and not losses.frames_ok:

@@ -1,4 +1,4 @@
-"""What host and device say to each other: time asked and told, commands given and acknowledged."""
+"""Packets between host and device: time requests and replies, commands and acknowledgements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACK = struct.Struct("<BBBHBBI")
 
 
 class Verb(IntEnum):
-    """What a Command may ask; the comment says what its argument means."""
+    """What a Command requests; the comment gives the meaning of its argument."""
 
     IDENTIFY = 1  # seconds to blink; a Hello follows the Ack
     START = 2  # nothing
@@ -26,7 +26,7 @@ class Verb(IntEnum):
 
 
 class Result(IntEnum):
-    """How a device answers a Command."""
+    """Result of a Command."""
 
     DONE = 0
     UNKNOWN_VERB = 1
@@ -36,18 +36,18 @@ class Result(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimeRequest:
-    """The host asks what the tick is; it keeps its own sending time by request_id."""
+    """A request for the device's tick; the host remembers when it sent each request_id."""
 
     request_id: int
-    """32 bits that come back in the reply."""
+    """32 bits, repeated in the reply."""
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet."""
+        """Return the payload."""
         return _TIME_REQUEST.pack(VERSION, PacketType.TIME_REQUEST, self.request_id)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> TimeRequest:
-        """Reads a payload; raises MalformedPacket if it is too short."""
+        """Read a payload; raise MalformedPacket if it is too short."""
         return cls(unpack(_TIME_REQUEST, payload, "TimeRequest")[2])
 
 
@@ -62,14 +62,14 @@ class TimeReply:
     tick_sent: int
     """Tick at which this reply's first byte was handed to the wire."""
     pps_tick: int = 0
-    """Tick of the latest pulse-per-second edge; means nothing while pps_count is 0."""
+    """Tick of the latest pulse-per-second edge; not valid while pps_count is 0."""
     pps_count: int = 0
     """Edges seen since boot (16 bits, wraps past zero to 1); 0 where there is no PPS."""
     boot: int = 0
     """Low byte of boot_id."""
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet."""
+        """Return the payload."""
         return _TIME_REPLY.pack(
             VERSION,
             PacketType.TIME_REPLY,
@@ -83,7 +83,7 @@ class TimeReply:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> TimeReply:
-        """Reads a payload; raises MalformedPacket if it is too short."""
+        """Read a payload; raise MalformedPacket if it is too short."""
         _, _, boot, request_id, received, sent, pps_tick, pps_count = unpack(
             _TIME_REPLY, payload, "TimeReply"
         )
@@ -92,53 +92,53 @@ class TimeReply:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The host asks the device to do something; repeated with the same command_id until acked."""
+    """A command to the device; the host repeats it with the same command_id until the Ack comes."""
 
     command_id: int
-    """16 bits that come back in the Ack."""
+    """16 bits, repeated in the Ack."""
     verb: int
-    """A Verb, or a number that only a later device knows."""
+    """A Verb, or a number that a later version defines."""
     argument: int = 0
     """32 bits; their meaning depends on the verb."""
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet."""
+        """Return the payload."""
         return _COMMAND.pack(VERSION, PacketType.COMMAND, self.command_id, self.verb, self.argument)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Command:
-        """Reads a payload; raises MalformedPacket if it is too short."""
+        """Read a payload; raise MalformedPacket if it is too short."""
         _, _, command_id, verb, argument = unpack(_COMMAND, payload, "Command")
         return cls(command_id, verb, argument)
 
 
-WHO_IS_THERE = Command(0, Verb.IDENTIFY)
-"""Asked until a Hello comes; the same command each time, so that a repeat is known as one."""
+IDENTIFY = Command(0, Verb.IDENTIFY)
+"""Sent until a Hello comes; always with this command_id, so that the device sees a repetition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The device's answer to a Command: done or not, and what is now in force."""
+    """The device's reply to a Command: whether it was done, and the value now in force."""
 
     command_id: int
     """From the command."""
     verb: int
     """From the command."""
     result: int
-    """A Result; anything but 0 means that nothing changed."""
+    """A Result; any value except 0 means that nothing changed."""
     value: int = 0
-    """What is in force now: millihertz after RATE, thousandths after GAIN, else 0."""
+    """The value now in force: millihertz after RATE, thousandths after GAIN, else 0."""
     boot: int = 0
     """Low byte of boot_id before the command took effect."""
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet."""
+        """Return the payload."""
         return _ACK.pack(
             VERSION, PacketType.ACK, self.boot, self.command_id, self.verb, self.result, self.value
         )
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Ack:
-        """Reads a payload; raises MalformedPacket if it is too short."""
+        """Read a payload; raise MalformedPacket if it is too short."""
         _, _, boot, command_id, verb, result, value = unpack(_ACK, payload, "Ack")
         return cls(command_id, verb, result, value, boot)

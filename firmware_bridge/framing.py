@@ -1,4 +1,4 @@
-"""A payload becomes a frame (CRC-32, then COBS, then a zero byte), and a frame a payload again."""
+"""Frame payloads for the wire (CRC-32, COBS, a closing zero byte), and unframe them."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import zlib
 from .. import EqedgeError
 
 MAX_FRAME_BYTES = 4096
-"""Longest frame on the wire, its closing zero included; no sender may exceed it."""
+"""Longest frame on the wire, including its closing zero."""
 
 MAX_PAYLOAD_BYTES = 4064
 """Longest payload: a full frame less CRC, worst-case COBS overhead and the closing zero."""
 
 CRC_BYTES = 4
 
-_LONGEST_RUN = 254  # data bytes that one COBS block can carry
+_LONGEST_RUN = 254
+"""Data bytes that one COBS block can carry."""
 _FULL_CODE = b"\xff"
 _CODES = [bytes([code]) for code in range(256)]
 
 
 class FrameError(EqedgeError):
-    """A frame that cannot be opened, or a payload too long to be framed.
+    """A frame that cannot be decoded, or a payload too long for one.
 
-    The decoder counts it and reads on; it never reaches the user as an exception.
+    The decoder counts it and goes on; no user sees it as an exception.
 
     Attributes:
-        reason: ``"cobs"`` (code bytes do not add up), ``"short"``, ``"crc"`` or ``"oversize"``.
+        reason: `"cobs"` (code bytes do not match the length), `"short"`, `"crc"` or `"oversize"`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
-        """Keeps the reason beside the message."""
+        """Keep the reason and the message."""
         super().__init__(message)
         self.reason = reason
 
 
 def frame(payload: bytes) -> bytes:
-    """Seals a payload: COBS over payload and CRC-32, closed by one zero byte.
+    """Return a frame: payload and CRC-32 in COBS encoding, then one zero byte.
 
     Raises:
-        FrameError: the payload is longer than ``MAX_PAYLOAD_BYTES``.
+        FrameError: The payload is longer than `MAX_PAYLOAD_BYTES`.
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise FrameError(
@@ -50,10 +51,10 @@ def frame(payload: bytes) -> bytes:
 
 
 def unframe(frame: bytes) -> bytes:
-    """Opens a frame and returns its payload; the closing zero may be there or not.
+    """Return the payload of a frame, with or without its closing zero.
 
     Raises:
-        FrameError: the COBS codes do not add up, or the CRC does not match.
+        FrameError: The COBS codes do not match the length, or the CRC does not match.
     """
     body = _unstuff(frame[:-1] if frame.endswith(b"\0") else frame)
     if len(body) <= CRC_BYTES:
@@ -67,7 +68,7 @@ def unframe(frame: bytes) -> bytes:
 
 
 def _stuff(data: bytes) -> bytes:
-    """COBS: removes every zero by writing, before each run, the distance to the next zero."""
+    """Encode with COBS: replace every zero by the distance to the next one."""
     out: list[bytes] = []
     runs = data.split(b"\0")
     final = len(runs) - 1
@@ -90,7 +91,7 @@ def _stuff(data: bytes) -> bytes:
 
 
 def _unstuff(data: bytes) -> bytes:
-    """Undoes COBS by walking from code byte to code byte; costs one step a block, not a byte."""
+    """Decode COBS from code byte to code byte: one step for each block, not for each byte."""
     buffer = bytearray(data)
     length = len(buffer)
     after_full: list[int] = []

@@ -1,10 +1,10 @@
-"""A payload becomes one of the seven frozen packets."""
+"""Parse a payload as one of the seven packets."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-from .dialogue import WHO_IS_THERE, Ack, Command, Result, TimeReply, TimeRequest, Verb
+from .dialogue import IDENTIFY, Ack, Command, Result, TimeReply, TimeRequest, Verb
 from .telemetry import UNITS, Hello, Samples, Status
 from .wire import (
     HEADER,
@@ -31,12 +31,12 @@ _CLASSES: dict[int, type[Packet]] = {
 
 
 def parse(payload: bytes) -> Packet:
-    """Reads a payload taken from a frame.
+    """Parse the payload of a frame.
 
     Raises:
-        UnknownVersion: the sender speaks another version of the protocol.
-        UnknownType: a kind of packet that this version does not have yet.
-        MalformedPacket: the contents contradict themselves or cannot be a sensor's.
+        UnknownVersion: The sender uses another version of the protocol.
+        UnknownType: This version does not have the packet's type.
+        MalformedPacket: The contents are contradictory or impossible.
     """
     version, type_code = unpack(HEADER, payload, "unnamed")
     if version != VERSION:
@@ -48,9 +48,9 @@ def parse(payload: bytes) -> Packet:
 
 
 __all__ = [
+    "IDENTIFY",
     "UNITS",
     "VERSION",
-    "WHO_IS_THERE",
     "Ack",
     "Command",
     "Hello",

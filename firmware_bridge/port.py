@@ -1,4 +1,4 @@
-"""The serial port, by path or pyserial URL: opened once with a clear word, then kept alive."""
+"""A serial port by path or pyserial URL, reopened whenever it is lost."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from serial.tools import list_ports
 from .. import EqedgeError
 
 _READ_BYTES = 65_536
+"""Most bytes in one read."""
 
 
 class PortError(EqedgeError):
     """A port that cannot be opened, with what to do about it.
 
     Attributes:
-        url: the port asked for.
-        reason: ``"unknown"``, ``"permission"``, ``"locked"`` or ``"failed"``.
+        url: The port's name in the settings.
+        reason: `"unknown"`, `"permission"`, `"locked"` or `"failed"`.
     """
 
     def __init__(self, url: str, reason: str, message: str) -> None:
-        """Keeps the facts beside the message."""
+        """Keep port and reason with the message."""
         super().__init__(message)
         self.url = url
         self.reason = reason
 
 
 class PortState(Enum):
-    """Where a port stands."""
+    """State of a port."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -44,7 +45,7 @@ class PortState(Enum):
 
 
 class UsbPort(Protocol):
-    """What is needed of an entry in the list of ports (pyserial's ListPortInfo fits)."""
+    """Required part of an entry in the list of ports, as of pyserial's ListPortInfo."""
 
     device: str
     serial_number: str | None
@@ -53,19 +54,19 @@ class UsbPort(Protocol):
 class Port:
     """A byte stream from a serial device that may be unplugged and come back.
 
-    ``open`` says what is wrong; after it, ``read`` and ``write`` never raise: a lost device is
-    looked for again with growing, jittered pauses, first by its USB serial number under
-    whatever name it has now, then by the name it had.
+    `open` raises an error with a remedy. After it, `read` and `write` raise none: they look for a
+    lost device, with growing pauses of random length, first by its USB serial number under any
+    name, then by its former name.
 
     Args:
-        url: a path such as ``/dev/ttyACM0`` or a pyserial URL such as ``socket://host:port``.
-        baud: speed; ptys, sockets and USB devices ignore it.
-        first_retry_seconds: pause before the first attempt to reopen.
-        longest_retry_seconds: bound of the pause, which doubles with each failure.
-        open_serial: opens a URL; a test may put its own device here.
-        find_ports: lists the USB serial ports present.
-        monotonic: the clock that pauses are measured by.
-        jitter: draws the share of a pause, 0 to 1; pauses last 50 % to 100 % of their length.
+        url: A path such as `/dev/ttyACM0` or a pyserial URL such as `socket://host:port`.
+        baud: Speed; ptys, sockets and USB devices ignore it.
+        first_retry_seconds: Pause before the first attempt to reopen.
+        longest_retry_seconds: Bound of the pause, which doubles with each failure.
+        open_serial: Opens a URL; a test may put its own device here.
+        find_ports: Lists the USB serial ports present.
+        monotonic: The clock that pauses are measured by.
+        jitter: Draws the share of a pause, 0 to 1; pauses last 50 % to 100 % of their length.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Port:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Notes what to open; nothing is opened yet."""
+        """Keep the arguments; nothing is opened yet."""
         self.url = url
         self.baud = baud
         self.state = PortState.CLOSED
@@ -102,10 +103,10 @@ class Port:
         self._retry_at = 0.0
 
     def open(self) -> None:
-        """Opens the port and locks it against other programs.
+        """Open the port and lock it against other programs.
 
         Raises:
-            PortError: there is no such port, or it may not be opened, or another program has it.
+            PortError: There is no such port, no permission, or another program has it.
         """
         try:
             self._connect(self.url)
@@ -113,7 +114,7 @@ class Port:
             raise self._explain(error) from error
 
     def read(self, timeout_seconds: float = 1.0) -> bytes:
-        """Returns what has arrived, or ``b""`` after the timeout; reopens a lost port."""
+        """Return what has arrived, or `b""` after the timeout; reopen a lost port."""
         if self.state is PortState.LOST:
             wait = self._retry_at - self._monotonic()
             if wait > 0.0:
@@ -129,7 +130,7 @@ class Port:
             return b""
 
     def write(self, data: bytes) -> bool:
-        """Sends bytes; False if the port is lost, and then they are not kept."""
+        """Send bytes; return False if the port is lost: the bytes are then dropped."""
         if self._serial is None:
             return False
         try:
@@ -140,23 +141,23 @@ class Port:
         return True
 
     def reopen(self) -> None:
-        """Gives up a connection that has fallen silent; the next ``read`` looks for the device."""
+        """Close a connection that delivers nothing; the next `read` looks for the device."""
         if self.state is PortState.OPEN:
             self._lose(OSError(errno.ETIMEDOUT, "silent, given up"))
         self._retry_at = self._monotonic()
 
     def close(self) -> None:
-        """Gives the port back; ``open`` may be called again."""
+        """Close the port; `open` may be called again."""
         self._drop()
         self.state = PortState.CLOSED
 
     def __enter__(self) -> Port:
-        """Opens the port."""
+        """Open the port."""
         self.open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes the port."""
+        """Close the port."""
         self.close()
 
     def _connect(self, url: str) -> None:
@@ -245,7 +246,7 @@ def _open_exclusively(url: str, baud: int) -> serial.SerialBase:
 
 
 def _read_available(port: serial.SerialBase, timeout_seconds: float) -> bytes:
-    """Waits for the first bytes and takes all there are: pyserial alone would wait for more."""
+    """Wait for the first bytes and return all there are; pyserial alone would wait for more."""
     try:
         descriptor = port.fileno()
     except OSError:  # loop:// and rfc2217:// have none

@@ -1,4 +1,4 @@
-"""What the device says unasked: who it is (Hello), what it measured (Samples), how it fares."""
+"""Packets a device sends unrequested: its identity (Hello), its Samples, its Status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SAMPLES = 255
 MAX_RATE_HZ = 10_000.0
 MAX_TEXT_BYTES = 32
 UNITS = ("", "M/S", "M/S**2")
-"""Unit by its code on the wire; an empty unit means that nobody calibrated the sensor."""
+"""Unit by its code on the wire; an empty unit means a sensor without calibration."""
 
 _HELLO = struct.Struct("<BBIIIffBBB")
 _SAMPLES = struct.Struct("<BBBHIIBBB")
@@ -37,7 +37,7 @@ def _ascii(data: bytes, length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The device introduces itself: at boot, when asked, and every ten seconds of samples.
+    """The device's description of itself: sent at boot, on request, and every 10 s of samples.
 
     Floats are rounded on creation to what the wire carries (millihertz, binary32), so that a
     Hello equals itself after a round trip.
@@ -50,22 +50,22 @@ class Hello:
     rate_hz: float
     """Nominal sampling rate; the true one follows from sample counter and tick."""
     channels: tuple[str, ...]
-    """SEED channel codes in the order of the counts, e.g. ``("HNE", "HNN", "HNZ")``; 1 to 6."""
+    """SEED channel codes in the order of the counts, e.g. `("HNE", "HNN", "HNZ")`; 1 to 6."""
     tick_hz: int = 1_000_000
     """Nominal rate of the device's free-running 32-bit tick."""
     adc_bits: int = 24
     """Resolution of the converter, sign included."""
     gain: float = 1.0
-    """Gain of the amplifier before the converter, already contained in units_per_count."""
+    """Gain of the amplifier before the converter; units_per_count includes it."""
     units_per_count: float = 1.0
-    """Ground motion in ``unit`` that one count stands for."""
+    """Ground motion in `unit` that one count stands for."""
     unit: str = ""
-    """``"M/S"``, ``"M/S**2"``, or ``""`` where counts were never calibrated."""
+    """`"M/S"`, `"M/S**2"`, or `""` where counts were never calibrated."""
     boot_id: int = 0
     """32 bits, new at each boot and each change of rate or gain: counters then restart."""
 
     def __post_init__(self) -> None:
-        """Refuses what no sensor can be, and rounds floats to what the wire carries."""
+        """Reject impossible values, and round floats to what the wire carries."""
         require(0.0 < self.rate_hz <= MAX_RATE_HZ, self, f"a rate of {self.rate_hz:g} Hz")
         object.__setattr__(self, "rate_hz", round(self.rate_hz * 1000.0) / 1000.0)
         require(self.rate_hz > 0.0, self, "a rate below 1 mHz")
@@ -86,7 +86,7 @@ class Hello:
         for code in self.channels:
             good = len(code) == 3 and code.isascii() and code.isalnum() and code == code.upper()
             require(good, self, f"channel code {code!r} (three of A-Z, 0-9 wanted)")
-        require(len(set(self.channels)) == len(self.channels), self, "a channel code stands twice")
+        require(len(set(self.channels)) == len(self.channels), self, "a channel code appears twice")
         for name, least in (("device_id", 1), ("firmware", 0)):
             text = getattr(self, name)
             good = least <= len(text) <= MAX_TEXT_BYTES and text.isascii() and text.isprintable()
@@ -98,7 +98,7 @@ class Hello:
         return self.boot_id & 0xFF
 
     def to_bytes(self) -> bytes:
-        """The payload of this Hello."""
+        """Return the payload."""
         fixed = _HELLO.pack(
             VERSION,
             PacketType.HELLO,
@@ -117,7 +117,7 @@ class Hello:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Hello:
-        """Reads a payload; raises MalformedPacket if it cannot be a sensor's."""
+        """Read a payload; raise MalformedPacket if its values are impossible."""
         fields = unpack(_HELLO, payload, "Hello")
         _, _, boot_id, rate_mhz, tick_hz, units_per_count, gain, adc_bits, unit, count = fields
         require(unit < len(UNITS), "Hello", f"unit code {unit}")
@@ -144,7 +144,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """A run of samples with no gap inside; time belongs to the first of them."""
+    """Samples without a gap between them; the tick is that of the first."""
 
     sequence: int
     """16 bits, one more with each Samples packet of this boot; wraps."""
@@ -158,15 +158,15 @@ class Samples:
     """Low byte of the boot_id this packet belongs to."""
 
     def __eq__(self, other: object) -> bool:
-        """Equal when the wire would carry the same bytes."""
+        """Compare the bytes on the wire."""
         return isinstance(other, Samples) and self.to_bytes() == other.to_bytes()
 
     def __hash__(self) -> int:
-        """Agrees with equality."""
+        """Hash the bytes on the wire."""
         return hash(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet, each count in the fewest bytes (2, 3, 4) that hold all."""
+        """Return the payload, with counts of the least number of bytes (2, 3, 4) that holds all."""
         samples, channels = self.counts.shape
         require(1 <= samples <= MAX_SAMPLES, self, f"{samples} samples (1 to {MAX_SAMPLES})")
         require(1 <= channels <= MAX_CHANNELS, self, f"{channels} channels")
@@ -193,7 +193,7 @@ class Samples:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Samples:
-        """Reads a payload; raises MalformedPacket if its sizes do not agree."""
+        """Read a payload; raise MalformedPacket if its sizes do not match."""
         fields = unpack(_SAMPLES, payload, "Samples")
         _, _, boot, sequence, first_sample, tick, channels, width, samples = fields
         require(1 <= channels <= MAX_CHANNELS, "Samples", f"{channels} channels")
@@ -215,7 +215,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the device fares, every ten seconds of samples; counts run since boot and may wrap."""
+    """The device's state, sent every 10 s of samples; counts begin at boot and may wrap."""
 
     tick: int
     """32-bit device tick when this was written."""
@@ -224,7 +224,7 @@ class Status:
     samples_dropped: int = 0
     """Samples taken but lost because the ring buffer was full."""
     adc_faults: int = 0
-    """Times that the converter answered late, wrongly or not at all."""
+    """Times that the converter answered late, wrongly or not."""
     receive_errors: int = 0
     """Frames from the host that failed their CRC (16 bits)."""
     replies_dropped: int = 0
@@ -243,7 +243,7 @@ class Status:
     """Low byte of boot_id."""
 
     def __post_init__(self) -> None:
-        """Rounds to what the wire carries."""
+        """Round to what the wire carries."""
         if self.temperature_celsius is not None:
             object.__setattr__(
                 self, "temperature_celsius", round(self.temperature_celsius * 100) / 100
@@ -252,7 +252,7 @@ class Status:
             object.__setattr__(self, "supply_volts", round(self.supply_volts * 1000) / 1000)
 
     def to_bytes(self) -> bytes:
-        """The payload of this packet."""
+        """Return the payload."""
         celsius, volts = self.temperature_celsius, self.supply_volts
         return _STATUS.pack(
             VERSION,
@@ -271,7 +271,7 @@ class Status:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Status:
-        """Reads a payload; raises MalformedPacket if it is too short."""
+        """Read a payload; raise MalformedPacket if it is too short."""
         _, _, boot, tick, next_sample, *counters, centi, milli, flags = unpack(
             _STATUS, payload, "Status"
         )

@@ -1,4 +1,4 @@
-"""Answers to time requests become a line that turns device ticks into the host's monotonic time."""
+"""Convert device ticks to the host's monotonic time by replies to time requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 from .counters import Unwrapper, unwrap
 from .packets import TimeReply
 
-_LEAST_SPAN_SECONDS = 4.0  # over less, the round trips would pass for drift
-_WANDER = 100e-6 / 3600  # how fast temperature may turn a crystal's rate: 100 ppm an hour
+_LEAST_SPAN_SECONDS = 4.0
+"""Over a shorter time the variation of round trips would look like drift."""
+_WANDER = 100e-6 / 3600
+"""How fast temperature may change a crystal's rate: 100 ppm an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Trip:
-    """One request and its answer; in the middle of the line's share tick and host agree."""
+    """One request and its reply: `tick` was at `host_seconds`, give or take half `line_seconds`."""
 
     line_seconds: float
     host_seconds: float
@@ -25,7 +27,7 @@ class _Trip:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Host time over ticks, at the latest answer's; how far its time and its rate may be off."""
+    """Host time over ticks, at the latest reply, with bounds on the errors of time and rate."""
 
     host_seconds: float
     tick: float
@@ -35,45 +37,45 @@ class _Line:
 
 
 class TickClock:
-    """Puts a line through one boot's ticks on the host's clock; a new boot needs a new one.
+    """Fits a line to the ticks of one boot on the host's clock; a new boot needs a new object.
 
-    Each round trip says between which two moments a tick was; what the crystal may have wandered
-    since is added on both sides, so that a slow answer or an old one says little. A regression
-    gives the rate, the middle of what all of them leave possible at the latest answer the offset,
-    and the furthest line that they leave possible the error. Where no line fits, as after a slew
-    of the host's clock, the oldest are forgotten.
+    Each round trip bounds the host's time of a tick from both sides. The bounds are widened by
+    what the crystal may have wandered since, so that slow or old replies count little. The rate is
+    a regression; the offset is the middle of what all bounds allow at the latest reply; the error
+    is the furthest line that they allow. Where no line fits, as after a slew of the host's clock,
+    the oldest replies are dropped.
 
     Args:
-        tick_hz: nominal tick rate, from Hello; used alone until four seconds are spanned.
-        trips: how many of the latest answers to keep; ten minutes of one in ten seconds by default.
-        furthest: share by which the true rate may be off the nominal one; no oscillator is further
+        tick_hz: Nominal tick rate, from Hello; used alone until four seconds are spanned.
+        trips: How many of the latest replies to keep; ten minutes of one in ten seconds by default.
+        furthest: Share by which the true rate may be off the nominal one; no oscillator is further
             off than by default, but a device may state another rate than it has.
     """
 
     def __init__(self, tick_hz: float, trips: int = 60, furthest: float = 0.1) -> None:
-        """Knows nothing before the first ``note``."""
+        """Begin without a line; the first `note` makes one."""
         self._tick_hz = tick_hz
         self._furthest = furthest
         self._trips: deque[_Trip] = deque(maxlen=trips)
         self._unwrap = Unwrapper(32)
         self._line: _Line | None = None
 
-    def note(self, reply: TimeReply, asked_seconds: float, heard_seconds: float) -> None:
-        """Learns from an answer: monotonic time at which it was asked for, and heard."""
-        middle = (asked_seconds + heard_seconds) / 2
-        if self._trips:  # after an outage of more than half a turn the elapsed time tells the turn
+    def note(self, reply: TimeReply, requested_seconds: float, received_seconds: float) -> None:
+        """Take a reply and the monotonic times of its request and of its arrival."""
+        middle = (requested_seconds + received_seconds) / 2
+        if self._trips:  # after an outage of more than half a turn the elapsed time gives the turn
             last = self._trips[-1]
             expected = last.tick + (middle - last.host_seconds) * self.ticks_per_second
             received = self._unwrap(reply.tick_received, round(expected))
         else:
             received = self._unwrap(reply.tick_received)
         held = (reply.tick_sent - reply.tick_received) & 0xFFFF_FFFF
-        line_seconds = max(heard_seconds - asked_seconds - held / self.ticks_per_second, 0.0)
+        line_seconds = max(received_seconds - requested_seconds - held / self.ticks_per_second, 0.0)
         self._trips.append(_Trip(line_seconds, middle, received + held / 2))
         self._line = self._fit()
 
     def host_seconds(self, tick: int) -> float | None:
-        """Monotonic time of a (wrapped) tick within half a turn of the latest; None: unknown."""
+        """Return the monotonic time of a (wrapped) tick near the latest; None without a reply."""
         line = self._line
         if line is None:
             return None
@@ -81,7 +83,7 @@ class TickClock:
         return line.host_seconds + (near - line.tick) / line.ticks_per_second
 
     def error_seconds(self, tick: int) -> float | None:
-        """How far ``host_seconds`` of that tick may be off, by the round trips and the wander."""
+        """Return the error bound of `host_seconds`, from round trips and wander."""
         line = self._line
         if line is None:
             return None
@@ -91,31 +93,31 @@ class TickClock:
 
     @property
     def ticks_per_second(self) -> float:
-        """The tick's true rate by the host's clock, or the nominal one before it can be told."""
+        """The tick's rate by the host's clock, or the nominal one until it is measured."""
         return self._line.ticks_per_second if self._line else self._tick_hz
 
     @property
     def span_seconds(self) -> float:
-        """Time between the oldest and the latest answer kept."""
+        """Time between the oldest and the latest reply kept."""
         if not self._trips:
             return 0.0
         return self._trips[-1].host_seconds - self._trips[0].host_seconds
 
     @property
     def quickest_seconds(self) -> float | None:
-        """The line's share of the quickest round trip kept."""
+        """Time on the line of the quickest round trip kept."""
         return min((trip.line_seconds for trip in self._trips), default=None)
 
     @property
     def drift_ppm(self) -> float | None:
-        """How much too fast the device's crystal runs; None before four seconds are spanned."""
+        """How much too fast the device's crystal runs; None until replies span four seconds."""
         if self.span_seconds < _LEAST_SPAN_SECONDS:
             return None
         return (self.ticks_per_second / self._tick_hz - 1.0) * 1e6
 
     @property
     def drift_error_ppm(self) -> float | None:
-        """What the round trips leave uncertain of it."""
+        """Error bound of `drift_ppm`."""
         line = self._line
         if line is None or self.span_seconds < _LEAST_SPAN_SECONDS:
             return None

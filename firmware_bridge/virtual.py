@@ -1,4 +1,4 @@
-"""Counts in, the firmware's own bytes out: a sensor in software, for simulation and for tests."""
+"""A sensor in software that sends the same bytes as the firmware, for simulation and tests."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .packets import Ack, Command, Hello, Result, Samples, Status, TimeReply, Ti
 
 LONGEST_BLINK_SECONDS = 60
 LARGEST_SETTING = 10_000_000
-"""Of RATE in millihertz and GAIN in thousandths."""
+"""Limit of RATE in millihertz and of GAIN in thousandths."""
 
 BEACON_SECONDS = 10
-"""After this much data the device says Status and Hello again."""
+"""Status and Hello are sent again after this many seconds of samples."""
 
 
 class VirtualSensor:
-    """Speaks the protocol as the reference firmware does, byte for byte.
+    """Implements the protocol as the reference firmware does, byte for byte.
 
-    Its tick follows the samples: sample n is taken at tick ``n * tick_hz // rate_hz``. To play
-    in real time, let ``now_tick`` count from the moment of the first sample.
+    Its tick follows the samples: sample n is taken at tick `n * tick_hz // rate_hz`. To play
+    in real time, let `now_tick` count from the moment of the first sample.
 
     Args:
-        hello: who the sensor is.
-        samples_per_packet: samples in a full packet, 1 to 255.
-        first_sample: number of the first sample, to start near a wrap.
-        first_tick: tick of the first sample.
-        first_sequence: sequence number of the first Samples packet.
-        now_tick: the device's tick at this moment; by default that of the last sample.
+        hello: Who the sensor is.
+        samples_per_packet: Samples in a full packet, 1 to 255.
+        first_sample: Number of the first sample, to start near a wrap.
+        first_tick: Tick of the first sample.
+        first_sequence: Sequence number of the first Samples packet.
+        now_tick: The device's tick at this moment; by default that of the last sample.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class VirtualSensor:
         first_sequence: int = 0,
         now_tick: Callable[[], int] | None = None,
     ) -> None:
-        """Begins as a device that has just booted; its first words are ``greet()``."""
+        """Begin as a device that has just booted; `greet()` returns its first bytes."""
         self.hello = hello
         self.samples_per_packet = samples_per_packet
         self.streaming = True
@@ -63,13 +63,13 @@ class VirtualSensor:
         self._since_beacon = 0
 
     def greet(self) -> bytes:
-        """What the device says at boot: a zero that closes whatever noise came before, a Hello."""
+        """Return the bytes sent at boot: a zero, which ends any noise before it, and a Hello."""
         return b"\0" + frame(self.hello.to_bytes())
 
     def push(self, counts: NDArray[np.int32]) -> bytes:
-        """Takes samples of shape (samples, channels) and returns the packets they complete.
+        """Take samples of shape (samples, channels); return the packets that they complete.
 
-        A remainder is kept for the next call; do not write to the array after.
+        A remainder is kept for the next call; do not write to the array afterwards.
         """
         if counts.ndim != 2 or counts.shape[1] != len(self.hello.channels):
             raise ValueError(
@@ -94,14 +94,14 @@ class VirtualSensor:
         return b"".join(out)
 
     def skip(self, samples: int) -> bytes:
-        """Passes over samples that were never taken: a gap, with numbers and ticks going on."""
+        """Leave out samples, as in a gap: numbers and ticks go on."""
         out = self.flush()
         self._taken += samples
         self._sent += samples
         return out
 
     def flush(self) -> bytes:
-        """Sends what is left, as a packet with fewer samples."""
+        """Return the remainder as a packet with fewer samples."""
         if not self._pending_samples:
             return b""
         block = np.concatenate(self._pending)
@@ -109,7 +109,7 @@ class VirtualSensor:
         return self._packet(block)
 
     def receive(self, data: bytes) -> bytes:
-        """Takes bytes from the host and returns the device's answers."""
+        """Take bytes from the host; return the device's replies."""
         out = b""
         for packet in self._decoder.feed(data):
             if isinstance(packet, TimeRequest):
@@ -117,7 +117,7 @@ class VirtualSensor:
                 reply = TimeReply(packet.request_id, now, now, boot=self.hello.boot)
                 out += frame(reply.to_bytes())
             elif isinstance(packet, Command):
-                out += self._obey(packet)
+                out += self._execute(packet)
         return out
 
     def _ticks(self, samples: int) -> int:
@@ -158,7 +158,7 @@ class VirtualSensor:
             boot=self.hello.boot,
         )
 
-    def _obey(self, command: Command) -> bytes:
+    def _execute(self, command: Command) -> bytes:
         result, value, after = Result.DONE, 0, b""
         boot = self.hello.boot
         if command.verb == Verb.IDENTIFY and command.argument > LONGEST_BLINK_SECONDS:
@@ -186,7 +186,7 @@ class VirtualSensor:
         return frame(ack.to_bytes()) + after
 
     def reboot(self) -> bytes:
-        """Starts anew, as after a reset: next boot_id, counters at zero, samples in hand lost."""
+        """Reset: next boot_id, counters at zero, samples not yet sent are lost."""
         fields = {name: getattr(self.hello, name) for name in Hello.__dataclass_fields__}
         self.hello = Hello(**{**fields, "boot_id": self.hello.boot_id + 1 & 0xFFFF_FFFF})
         self._pending, self._pending_samples, self.streaming = [], 0, True
@@ -195,7 +195,7 @@ class VirtualSensor:
 
 
 def _keep(present: int, wanted: int) -> Result:
-    """A recording has the rate and gain it has; firmware with a timer of its own can change."""
+    """Return the result of setting rate or gain, which a recording cannot change."""
     if wanted == present:
         return Result.DONE
     return Result.NOT_POSSIBLE if 0 < wanted <= LARGEST_SETTING else Result.BAD_ARGUMENT

@@ -31,7 +31,7 @@ class FaultyLine:
     """Loses frames and damages bytes as told, the same ones for the same seed."""
 
     def __init__(self, faults: Faults) -> None:
-        """Only ``drop``, ``corrupt`` and ``seed`` matter here."""
+        """Only `drop`, `corrupt` and `seed` matter here."""
         self._faults = faults
         self._random = Random(faults.seed)
 

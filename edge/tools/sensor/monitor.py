@@ -49,7 +49,7 @@ class Monitor:
     """Keeps the latest seconds of one sensor and the round trips of its clock."""
 
     def __init__(self, window_seconds: float = 10.0) -> None:
-        """Figures of level and noise are over ``window_seconds``."""
+        """Figures of level and noise are over `window_seconds`."""
         self._window_seconds = window_seconds
         self._hello: Hello | None = None
         self._boots = 0

@@ -20,7 +20,7 @@ class OutletError(EqedgeError):
     """The line cannot be offered.
 
     Attributes:
-        where: the TCP port or pseudo-terminal.
+        where: The TCP port or pseudo-terminal.
     """
 
     def __init__(self, where: str, why: str) -> None:

@@ -18,11 +18,11 @@ class Player:
     """Plays counts over an outlet.
 
     Args:
-        hello: who the sensor says it is.
-        counts: what it measures, shape (samples, channels).
+        hello: Who the sensor says it is.
+        counts: What it measures, shape (samples, channels).
         speed: 1 for the pace of life; infinite for the reader's pace.
-        faults: what goes wrong.
-        monotonic: the clock; a test may put its own here.
+        faults: What goes wrong.
+        monotonic: The clock; a test may put its own here.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Player:
         samples_per_packet: int = 25,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sent before ``play``."""
+        """Nothing is sent before `play`."""
         self._faults = faults or Faults()
         self._line = FaultyLine(self._faults)
         self._counts = counts

@@ -36,7 +36,7 @@ class RecordingError(EqedgeError):
     """A file that cannot be written.
 
     Attributes:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, path: Path, why: str) -> None:
@@ -230,7 +230,7 @@ def open_writer(path: Path, network: str, station: str) -> Writer:
     """The writer for a file's ending.
 
     Raises:
-        RecordingError: the file cannot be written, or a code is none.
+        RecordingError: The file cannot be written, or a code is none.
     """
     for name, code in (("network", network), ("station", station)):
         if not CODE.fullmatch(code):

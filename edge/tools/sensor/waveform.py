@@ -18,14 +18,14 @@ def waveform_bytes(
     crystal_ppm: float = 0.0,
     mark_sample: int | None = None,
 ) -> bytes:
-    """The file's contents; ``firmware/waveform.h`` has its layout.
+    """The file's contents; `firmware/waveform.h` has its layout.
 
     Args:
-        hello: who the device will say it is; boot_id is the one of its first boot. The tick,
+        hello: Who the device will say it is; boot_id is the one of its first boot. The tick,
             the gain and the firmware's name are the board's own.
-        counts: shape (samples, channels).
-        crystal_ppm: how much too fast the device's crystal runs, in parts per million.
-        mark_sample: at this sample's instant, and each time as many more have been taken, the
+        counts: Shape (samples, channels).
+        crystal_ppm: How much too fast the device's crystal runs, in parts per million.
+        mark_sample: At this sample's instant, and each time as many more have been taken, the
             board gives a mark, so that a test can compare time stamps with a clock of its own.
     """
     if counts.ndim != 2 or counts.shape[1] != len(hello.channels):
