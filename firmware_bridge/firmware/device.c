@@ -1,4 +1,4 @@
-/* The device as its host knows it: greets, streams, answers. */
+/* The device's side of the protocol: Hello, samples, replies to the host. */
 #include "device.h"
 
 #include "board.h"
@@ -12,19 +12,19 @@
 #define HELLO_BYTES (25 + 3 * BOARD_CHANNELS + 2 * (1 + WIRE_TEXT_BYTES))
 #define PAYLOAD_BYTES (SAMPLES_BYTES > HELLO_BYTES ? SAMPLES_BYTES : HELLO_BYTES)
 
-/* One frame is sent at a time, from here; the first byte is for the zero of the greeting. */
+/* The one frame being sent; the first byte is for the zero before the first Hello. */
 static uint8_t frame[1 + WIRE_FRAME_BYTES(PAYLOAD_BYTES)];
 
 static struct wire_hello hello;
 static uint16_t sequence;
 static uint32_t beacon_samples; /* sampling instants between beacons */
-static uint32_t beacon_number;  /* the instant at which the latest was due */
-static bool sampled;            /* a reading was sent since then */
+static uint32_t beacon_number;  /* the instant at which the last one was due */
+static bool sampled;            /* a reading has been sent since then */
 static bool streaming, greeting_due, status_due, hello_due, reset_due;
 static uint32_t lamp_from, lamp_ticks; /* lamp_ticks 0: not blinking */
 static uint16_t pps_seen;
 
-/* Two slots for frames from the host: the interrupt fills one while the other is answered. */
+/* Slots for frames from the host: the interrupt fills one, the main loop answers the other. */
 static struct {
     volatile bool complete;
     volatile uint8_t size; /* above WIRE_RECEIVE_BYTES: too long */
@@ -80,7 +80,7 @@ void device_receive(uint8_t byte)
 {
     uint8_t slot = filling;
 
-    if (slots[slot].complete) { /* both slots wait for an answer */
+    if (slots[slot].complete) { /* both slots wait for a reply */
         if (byte == 0)
             replies_dropped++;
     } else if (byte != 0) {
@@ -130,7 +130,7 @@ static void obey(const struct wire_command *command)
         }
         lamp_from = board_tick();
         lamp_ticks = command->argument * hello.tick_hz;
-        board_lamp(false); /* also where there is nothing left to blink */
+        board_lamp(false); /* also when blinking ends */
         hello_due = true;
         break;
     case WIRE_START:
@@ -141,7 +141,7 @@ static void obey(const struct wire_command *command)
         break;
     case WIRE_RATE:
         ack.result = set_value(command->argument, rate, board_set_rate);
-        board_identity(&hello); /* says what is in force now */
+        board_identity(&hello); /* has the values now in force */
         ack.value = hello.rate_millihertz;
         break;
     case WIRE_GAIN:
@@ -166,7 +166,7 @@ static void obey(const struct wire_command *command)
     send(wire_ack(&w, &ack));
 }
 
-/* Answers one frame of the host; false if it needs no answer. */
+/* Reply to one frame of the host; return false if it needs no reply. */
 static bool answer(uint8_t *bytes, uint8_t size, uint32_t tick_received)
 {
     struct wire_time_reply reply = {0};
@@ -209,7 +209,7 @@ static bool answer_next(void)
     return answered;
 }
 
-/* ---- What is sent unasked ----------------------------------------------------------------- */
+/* ---- Packets sent unrequested ------------------------------------------------------------- */
 
 static void send_status(void)
 {
@@ -228,7 +228,7 @@ static void send_status(void)
     status.streaming = streaming;
     status.adc_ok = sampled;
     sampled = false;
-    /* Both, because an old edge looks new again once the tick has wrapped. */
+    /* Both, because an old edge looks new again after the tick has wrapped. */
     status.pps_locked = pps_count != pps_seen && status.tick - pps_tick < 2u * hello.tick_hz;
     pps_seen = pps_count;
     send(wire_status(&w, &status));
@@ -281,7 +281,7 @@ static void blink(void)
     board_lamp(lamp_ticks != 0 && elapsed / (hello.tick_hz / 4u + 1u) % 2u == 0);
 }
 
-/* What samples there are to send, or whether there are none where there should be. */
+/* Send the waiting samples, or notice that none come. */
 static bool stream(void)
 {
     static uint8_t idle_instants; /* nothing more to do until the next sampling instant */
@@ -305,7 +305,7 @@ static bool stream(void)
     sampler_counters(&next_number, &unused, &unused);
     if (!streaming)
         beacon_number = next_number;
-    else /* overdue by a packet: the converter is silent, which the host should hear */
+    else /* overdue by a packet: the converter does not answer; report it to the host */
         beacon_if_due(next_number - BOARD_SAMPLES_PER_PACKET);
     return status_due;
 }
@@ -323,7 +323,7 @@ bool device_step(void)
     }
     if (greeting_due) {
         greeting_due = false;
-        frame[0] = 0; /* whatever noise the boot made ends here */
+        frame[0] = 0; /* ends any noise from the boot */
         w = writer();
         board_send(frame, (uint16_t)(1 + wire_hello(&w, &hello)));
         return true;

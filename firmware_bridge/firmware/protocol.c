@@ -1,4 +1,4 @@
-/* Values become frames and frames become values: PROTOCOL.md in C99, without memory of its own. */
+/* Write and read the frames of PROTOCOL.md, in C99, without allocating memory. */
 #include "protocol.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ uint32_t wire_crc(uint32_t crc, uint8_t byte)
     return (crc >> 4) ^ table[(crc ^ (uint8_t)(byte >> 4)) & 0x0Fu];
 }
 
-/* ---- COBS, written while the data comes --------------------------------------------------- */
+/* ---- COBS, written byte by byte ----------------------------------------------------------- */
 
 static void store(struct wire_writer *w, uint8_t byte)
 {
@@ -28,11 +28,11 @@ static void store(struct wire_writer *w, uint8_t byte)
 
 static void close_block(struct wire_writer *w)
 {
-    if (!w->full) /* a full buffer may have no room left for the code byte itself */
+    if (!w->full) /* a full buffer may lack space for the code byte itself */
         w->buffer[w->code_at] = (uint8_t)(w->run + 1u);
     w->code_at = w->at;
     w->run = 0;
-    store(w, 0); /* room for the next block's code */
+    store(w, 0); /* space for the next block's code */
 }
 
 static void stuff(struct wire_writer *w, uint8_t byte)

@@ -1,4 +1,4 @@
-/* Values become frames and frames become values: PROTOCOL.md in C99, without memory of its own. */
+/* Write and read the frames of PROTOCOL.md, in C99, without allocating memory. */
 #ifndef EQEDGE_PROTOCOL_H
 #define EQEDGE_PROTOCOL_H
 
@@ -10,7 +10,7 @@
 #define WIRE_CRC_BYTES 4
 #define WIRE_TEXT_BYTES 32    /* longest device id or firmware name */
 #define WIRE_MAX_CHANNELS 6
-#define WIRE_RECEIVE_BYTES 32 /* longest frame that a device takes from its host */
+#define WIRE_RECEIVE_BYTES 32 /* longest frame that a device accepts from its host */
 
 /* Longest frame around a payload: CRC, COBS codes, closing zero. */
 #define WIRE_FRAME_BYTES(payload) \
@@ -57,7 +57,7 @@ struct wire_samples {
     uint32_t first_sample;
     uint32_t tick;
     uint8_t channel_count;
-    uint8_t width; /* bytes a count, see wire_width */
+    uint8_t width; /* bytes in a count, see wire_width */
     uint8_t sample_count;
 };
 
@@ -95,7 +95,7 @@ struct wire_ack {
     uint32_t value;
 };
 
-/* Writes one frame, byte after byte, straight into the buffer it will be sent from. */
+/* Writes one frame, byte by byte, into the buffer from which it will be sent. */
 struct wire_writer {
     uint8_t *buffer;
     uint16_t size, at, code_at;
@@ -110,7 +110,7 @@ void wire_begin(struct wire_writer *w, uint8_t *buffer, uint16_t size, uint8_t t
 void wire_put(struct wire_writer *w, uint32_t value, uint8_t bytes);
 uint16_t wire_end(struct wire_writer *w); /* length of the frame; 0: the buffer is too small */
 
-/* Samples: begin, one wire_put of `width` bytes a count, end. */
+/* Samples: begin, one wire_put of `width` bytes for each count, end. */
 uint8_t wire_width(uint32_t reach); /* reach: OR of wire_reach over all counts */
 uint32_t wire_reach(int32_t count);
 void wire_samples(struct wire_writer *w, const struct wire_samples *s);
@@ -123,7 +123,7 @@ uint16_t wire_ack(struct wire_writer *w, const struct wire_ack *a);
 
 enum wire_fault { WIRE_BAD_COBS = -1, WIRE_TOO_SHORT = -2, WIRE_BAD_CRC = -3 };
 
-/* Opens a frame (without its closing zero) in place: payload length, or a wire_fault. */
+/* Decode a frame (without its closing zero) in place; return payload length or a wire_fault. */
 int wire_open(uint8_t *frame, uint16_t size);
 
 /* The two packets that a device receives; false if the payload is something else. */

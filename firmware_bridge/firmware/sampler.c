@@ -1,8 +1,9 @@
-/* Readings from the sampling interrupt wait here until the main loop packs them.
+/* A ring buffer of readings between the sampling interrupt and the main loop.
  *
  * One writer (the interrupt) and one reader (the main loop) share a ring. Each side moves only
- * its own one-byte index, which every processor reads and writes whole, so the readings need no
- * lock. Everything is volatile: that keeps a reading's bytes before the index that announces them.
+ * its own one-byte index, which every processor reads and writes in one access, so no lock is
+ * needed. Everything is volatile: a reading's bytes are thus written before the index that covers
+ * them.
  */
 #include "sampler.h"
 
@@ -20,7 +21,7 @@ static volatile struct reading ring[BOARD_RING];
 static volatile uint8_t head, tail; /* free-running; head is the interrupt's */
 static volatile uint32_t next_number, dropped, missed;
 static volatile uint8_t instants;
-static uint8_t checked; /* readings, from the oldest, known to follow each other */
+static uint8_t checked; /* readings, from the oldest, without a gap between them */
 
 void sampler_take(uint32_t tick, const int32_t *counts)
 {
@@ -89,7 +90,7 @@ void sampler_restart(void)
 
 void sampler_counters(uint32_t *next, uint32_t *drops, uint32_t *misses)
 {
-    uint8_t lock = board_lock(); /* four bytes are not read in one go on eight bits */
+    uint8_t lock = board_lock(); /* an eight-bit processor reads four bytes in several accesses */
 
     *next = next_number;
     *drops = dropped;

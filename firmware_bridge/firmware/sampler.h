@@ -1,4 +1,4 @@
-/* Readings from the sampling interrupt wait here until the main loop packs them. */
+/* A ring buffer of readings between the sampling interrupt and the main loop. */
 #ifndef EQEDGE_SAMPLER_H
 #define EQEDGE_SAMPLER_H
 
@@ -13,10 +13,10 @@ struct reading {
     int32_t counts[BOARD_CHANNELS];
 };
 
-/* From the interrupt, at each sampling instant. A full ring drops the new reading and says so. */
+/* From the interrupt, at each sampling instant. A full ring drops the new reading and counts it. */
 void sampler_take(uint32_t tick, const int32_t *counts);
 
-/* From the interrupt, when the converter did not deliver: the instant is numbered, not filled. */
+/* From the interrupt, when the converter has no result: the sample gets a number but no value. */
 void sampler_miss(void);
 
 /* From the main loop. */
@@ -24,7 +24,7 @@ uint8_t sampler_run(uint8_t limit, bool *gap_follows); /* readings without a gap
 const volatile struct reading *sampler_peek(uint8_t index);
 void sampler_release(uint8_t count);
 uint8_t sampler_instants(void); /* sampling instants so far, in eight bits */
-void sampler_restart(void); /* numbers from zero, nothing waiting */
+void sampler_restart(void); /* numbers from zero, ring empty */
 void sampler_counters(uint32_t *next, uint32_t *drops, uint32_t *misses);
 
 #endif

@@ -1,4 +1,4 @@
-/* The whole test harness: a check that fails says where, and the program ends with 1. */
+/* The test harness: a check that fails prints its place, and the program ends with 1. */
 #ifndef EQEDGE_CHECK_H
 #define EQEDGE_CHECK_H
 

@@ -1,4 +1,4 @@
-/* A board without hardware: what it sends is opened at once and kept, its tick is a variable. */
+/* A board without hardware: it decodes and keeps what it sends; its tick is a variable. */
 #ifndef EQEDGE_FAKE_BOARD_H
 #define EQEDGE_FAKE_BOARD_H
 
@@ -41,14 +41,14 @@ void board_send(const uint8_t *bytes, uint16_t size)
 
     if (size == 0 || size > sizeof sent[0] || bytes[size - 1] != 0)
         abort();
-    if (bytes[0] == 0) { /* the zero before a greeting */
+    if (bytes[0] == 0) { /* the zero before the first Hello */
         bytes++;
         size--;
     }
     memcpy(copy, bytes, size);
     sent_size[sent_count % 64] = wire_open(copy, (uint16_t)(size - 1));
     if (sent_size[sent_count % 64] <= 0)
-        abort(); /* the device never sends what it could not read itself */
+        abort(); /* the device can decode whatever it sends */
     sent_count++;
 }
 

@@ -12,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t frame[512];
     size_t i;
 
-    /* As one frame: opened in place, wherever its end. */
+    /* As one frame: decoded in place, wherever its end. */
     memcpy(frame, data, size < sizeof frame ? size : sizeof frame);
     (void)wire_open(frame, (uint16_t)(size < sizeof frame ? size : sizeof frame));
 
-    /* As a life: each byte is received, and its bits decide what happens meanwhile. */
+    /* As a run: each byte is received, and its bits decide what happens at the same time. */
     fake_rate = 100000;
     fake_gain = 1000;
     device_start();
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         device_receive(data[i]);
         device_step();
     }
-    /* As commands: a frame that is right around contents that need not be. */
+    /* As commands: a correct frame with any contents. */
     for (i = 0; i + 8 < size; i += 8) {
         struct wire_writer w = {0};
         uint16_t length, at;

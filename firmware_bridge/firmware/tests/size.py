@@ -1,4 +1,4 @@
-"""What the firmware costs: flash and RAM from the ELF files, processor time from the emulators."""
+"""Measure the firmware: flash and RAM from the ELF files, processor time from the emulators."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ CHANNELS = 3
 RATE_HZ = 100
 CORTEX_HZ = 25_000_000
 AVR_HZ = 16_000_000
-INSTRUCTION_NANOSECONDS = 1 << 6  # what `-icount shift=6` makes of them
+INSTRUCTION_NANOSECONDS = 1 << 6
+"""Time of an instruction with QEMU's `-icount shift=6`."""
 SECTIONS_IN_FLASH = {".text", ".data", ".rodata", ".vectors"}
 SECTIONS_IN_RAM = {".data", ".bss", ".noinit"}
 
 
 def waveform(path: Path, rate_hz: int, bits: int) -> None:
-    """Full-scale noise: every count needs the widest encoding."""
+    """Write full-scale noise: every count needs the widest encoding."""
     rng = random.Random(1)
     samples = 70_000
     header = struct.pack(
@@ -34,7 +35,7 @@ def waveform(path: Path, rate_hz: int, bits: int) -> None:
 
 
 def memory(prefix: str, elf: Path) -> tuple[int, int]:
-    """Bytes of flash and of static RAM."""
+    """Return bytes of flash and of static RAM."""
     listing = subprocess.run([f"{prefix}size", "-A", elf], capture_output=True, text=True)
     flash = ram = 0
     for line in listing.stdout.splitlines():
@@ -46,7 +47,7 @@ def memory(prefix: str, elf: Path) -> tuple[int, int]:
 
 
 def largest(prefix: str, elf: Path) -> str:
-    """The three largest objects in RAM."""
+    """Return the three largest objects in RAM."""
     listing = subprocess.run([f"{prefix}nm", "-S", elf], capture_output=True, text=True).stdout
     objects = []
     for line in listing.splitlines():
@@ -57,7 +58,7 @@ def largest(prefix: str, elf: Path) -> str:
 
 
 def avr_cost(out: Path, board: str, converter: str, bits: int) -> dict[str, float]:
-    """Cycles and stack, from a simulated minute on simavr in which the host asks for the time."""
+    """Return cycles and stack of a simulated minute on simavr with time requests of the host."""
     wave = out / f"size-{bits}.bin"
     waveform(wave, 1000, bits)
     done = subprocess.run(
@@ -69,15 +70,15 @@ def avr_cost(out: Path, board: str, converter: str, bits: int) -> dict[str, floa
 
 
 def cortex_cost(out: Path) -> list[int]:
-    """Instructions from QEMU, each of which it lets last 64 ns, exactly; 40 s are simulated.
+    """Return instructions counted by QEMU, 64 ns each; 40 s are simulated.
 
     Returns those awake in all, in the longest stretch, at most from one sampling instant to the
     next, and at most in the interrupt that samples.
     """
     wave = out / "size-32.bin"
     waveform(wave, RATE_HZ, 32)
-    with socket.create_server(("127.0.0.1", 0)) as said:
-        port = said.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as measured:
+        port = measured.getsockname()[1]
         qemu = subprocess.Popen(
             [
                 *("qemu-system-arm", "-M", "mps2-an385", "-display", "none", "-monitor", "none"),
@@ -87,8 +88,8 @@ def cortex_cost(out: Path) -> list[int]:
             ]
         )
         try:
-            said.settimeout(60)
-            connection, _ = said.accept()
+            measured.settimeout(60)
+            connection, _ = measured.accept()
             connection.settimeout(60)
             lines = connection.makefile()
             ticks = [int(lines.readline(), 16) for _ in range(4)]
@@ -99,7 +100,7 @@ def cortex_cost(out: Path) -> list[int]:
 
 
 def main(out: Path) -> None:
-    """Prints the cost of each board that was built."""
+    """Print the cost of each board that was built."""
     if (out / "qemu_cortexm.elf").exists():
         elf = out / "qemu_cortexm.elf"
         flash, ram = memory("arm-none-eabi-", elf)

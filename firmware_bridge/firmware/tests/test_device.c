@@ -1,4 +1,4 @@
-/* device.c and sampler.c as their host sees them, scenario by scenario. */
+/* device.c and sampler.c from the host's side, scenario by scenario. */
 #include "check.h"
 #include "device.h"
 #include "fake_board.h"
@@ -152,11 +152,11 @@ static void a_silent_converter_is_heard_of(void)
     run();
     CHECK(sent_count == 2 && TYPE(0) == WIRE_STATUS && TYPE(1) == WIRE_HELLO);
     CHECK(value(sent[0] + 15, 4) == 1000 + BOARD_SAMPLES_PER_PACKET);
-    CHECK((sent[0][27] & 3) == 1); /* streaming, converter silent */
+    CHECK((sent[0][27] & 3) == 1); /* streaming, converter does not answer */
     take(BOARD_SAMPLES_PER_PACKET);
     for (i = 0; i < 1000 + BOARD_SAMPLES_PER_PACKET; i++)
         sampler_miss();
-    take(1); /* the gap is known by what comes after it */
+    take(1); /* the gap shows in the packet after it */
     run();
     CHECK(TYPE(2) == WIRE_SAMPLES && TYPE(3) == WIRE_STATUS && (sent[3][27] & 3) == 3);
 }
@@ -213,7 +213,7 @@ static void noise_is_counted_and_the_next_frame_read(void)
     run();
     receive(WIRE_TIME_REQUEST, id, 4);
     run();
-    receive(0x7E, id, 4); /* a type of the future */
+    receive(0x7E, id, 4); /* a later type */
     run();
     CHECK(sent_count == 1 && TYPE(0) == WIRE_TIME_REPLY);
     for (i = 0; i < 10; i++) {
@@ -223,7 +223,7 @@ static void noise_is_counted_and_the_next_frame_read(void)
     for (i = 0; i < sent_count && TYPE(i) != WIRE_STATUS; i++)
         ;
     errors = value(sent[i] + 19, 2);
-    CHECK(errors >= 3); /* counters of the link run on over boots of this test program */
+    CHECK(errors >= 3); /* counters of the link continue over the boots of this test program */
 }
 
 static void stop_keeps_numbering(void)
@@ -259,7 +259,7 @@ static void rate_and_gain_begin_a_new_stream(void)
     take(BOARD_SAMPLES_PER_PACKET);
     run();
     CHECK(TYPE(2) == WIRE_SAMPLES && value(sent[2] + 3, 2) == 0 && sent[2][2] == 0x11);
-    command(6, WIRE_RATE, 250000); /* repeated: in force already */
+    command(6, WIRE_RATE, 250000); /* repeated: already in force */
     command(7, WIRE_GAIN, 2000);
     run();
     CHECK(result_of(3, 6) == WIRE_DONE && result_of(4, 7) == WIRE_DONE);
@@ -307,7 +307,7 @@ static void blinks_as_long_as_told(void)
     command(2, WIRE_IDENTIFY, 60);
     run();
     CHECK(fake_lamp);
-    command(3, WIRE_IDENTIFY, 61); /* refused: nothing changes */
+    command(3, WIRE_IDENTIFY, 61); /* rejected: nothing changes */
     run();
     CHECK(fake_lamp);
     command(4, WIRE_IDENTIFY, 0);

@@ -1,4 +1,4 @@
-/* protocol.c against the golden vectors that the Python side is tested with too. */
+/* protocol.c against the golden vectors, with which the Python side is tested too. */
 #include <string.h>
 
 #include "check.h"
@@ -26,7 +26,7 @@ static void is_frame(uint16_t size, const struct framed *expected)
 {
     CHECK(size == expected->frame_size);
     CHECK(memcmp(buffer, expected->frame, expected->frame_size) == 0);
-    CHECK(buffer[size] == 0xA5); /* not one byte more was touched */
+    CHECK(buffer[size] == 0xA5); /* no byte beyond was changed */
 }
 
 static void frames_open_to_their_payloads(void)
@@ -48,7 +48,7 @@ static void frames_open_to_their_payloads(void)
         else if (bad_vectors[i].fault != 0)
             CHECK(found == bad_vectors[i].fault);
         else
-            CHECK(found > 0); /* refused only by what it says */
+            CHECK(found > 0); /* rejected only for its contents */
     }
 }
 
@@ -111,7 +111,7 @@ static void requests_are_read(void)
     for (i = 0; i < COUNT(framed); i++) {
         if (framed[i].payload[1] != WIRE_TIME_REQUEST)
             continue;
-        requests++; /* the plain one, and the one of a later revision */
+        requests++; /* the present one, and the one of a later revision */
         CHECK(wire_read_time_request(framed[i].payload, framed[i].payload_size, &request_id));
         CHECK(request_id == 0xA1B2C3D4u);
         CHECK(!wire_read_time_request(framed[i].payload, 5, &request_id));

@@ -1,7 +1,7 @@
-/* What a Texas Instruments ADS1256 at 500 conversions a second does with what the firmware sends.
+/* A model of a Texas Instruments ADS1256 at 500 conversions a second.
  *
- * It knows the commands that the firmware uses, gives counts 2.18 ms after each SYNC, and holds the
- * firmware to the data sheet's pauses: where they are too short, it says so and the program ends.
+ * It implements the commands that the firmware uses, has a result 2.18 ms after each SYNC, and
+ * checks the data sheet's pauses: where one is too short, it prints an error and the program ends.
  */
 #include "ads1256.h"
 
@@ -15,7 +15,7 @@
 #include "measure.h"
 
 #define SETTLING_MICROSECONDS 2180 /* data sheet SBAS288K, table 13 */
-#define SPI_BYTE_CYCLES (100 * (CLOCK_HZ / 1000000u)) /* simavr lets each last 100 us */
+#define SPI_BYTE_CYCLES (100 * (CLOCK_HZ / 1000000u)) /* each takes 100 us in simavr */
 
 static avr_t *avr;
 static int32_t (*measured)(unsigned pair);
@@ -24,8 +24,8 @@ static struct {
     uint8_t registers[11], wreg, wreg_left, out[3], out_left;
     bool wreg_count_next;
     uint32_t held;
-    uint64_t byte_ended; /* cycle at which the last byte was over */
-    unsigned pause;      /* that must follow it before the next (t6, t11), in clocks of 7.68 MHz */
+    uint64_t byte_ended; /* cycle at which the last byte ended */
+    unsigned pause;      /* required before the next byte (t6, t11), in clocks of 7.68 MHz */
 } chip;
 
 static void violated(const char *rule)
@@ -93,7 +93,7 @@ static void spi_byte(struct avr_irq_t *irq, uint32_t value, void *unused)
         data_ready(false);
         avr_cycle_timer_register_usec(avr, SETTLING_MICROSECONDS, conversion_ends, NULL);
         chip.pause = 24;
-    } else if (byte == 0xF0 || byte == 0xFE) { /* SELFCAL, RESET, which calibrates too */
+    } else if (byte == 0xF0 || byte == 0xFE) { /* SELFCAL; RESET, which calibrates too */
         data_ready(false);
         chip.calibrating = true;
         avr_cycle_timer_register_usec(avr, 3 * SETTLING_MICROSECONDS, conversion_ends, NULL);

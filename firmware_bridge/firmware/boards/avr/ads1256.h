@@ -5,7 +5,7 @@
 #include <simavr/sim_avr.h>
 #include <stdint.h>
 
-/* `count` gives what a pair of inputs measures now. */
+/* `count` returns the present count of a pair of inputs. */
 void ads1256_attach(avr_t *avr, int32_t (*count)(unsigned pair));
 
 #endif

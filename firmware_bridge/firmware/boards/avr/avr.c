@@ -1,4 +1,4 @@
-/* What every ATmega328P board shares: UART, tick, sampling instants, PPS, boot number. */
+/* Common to all ATmega328P boards: UART, tick, sampling instants, PPS, boot number. */
 #include "avr.h"
 
 #include <avr/eeprom.h>
@@ -21,7 +21,7 @@ static volatile uint32_t pps_tick;
 static uint32_t rate;
 static const uint8_t *volatile sending_at;
 static volatile uint16_t sending_left;
-static uint32_t EEMEM boots; /* outlives the power */
+static uint32_t EEMEM boots; /* kept without power */
 
 /* ---- Time --------------------------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ uint32_t board_tick(void)
     uint8_t lock = board_lock();
     uint16_t low = TCNT1, high = turns;
 
-    if ((TIFR1 & (1 << TOV1)) && low < 0x8000u) /* turned over, and nobody has counted it yet */
+    if ((TIFR1 & (1 << TOV1)) && low < 0x8000u) /* wrapped, and not counted yet */
         high++;
     board_unlock(lock);
     return (uint32_t)high << 16 | low;
@@ -43,14 +43,14 @@ ISR(TIMER1_OVF_vect)
 
 ISR(TIMER1_COMPA_vect)
 {
-    uint16_t instant = OCR1A; /* exact, however late this interrupt is served */
+    uint16_t instant = OCR1A; /* exact, however late this interrupt runs */
     uint32_t now = board_tick();
 
     OCR1A = (uint16_t)(instant + period);
     board_sample(now - (uint16_t)((uint16_t)now - instant));
 }
 
-/* The timer itself has caught the edge on D8: its tick is exact, however late this is served. */
+/* The timer hardware captured the edge on D8: its tick is exact, however late this runs. */
 ISR(TIMER1_CAPT_vect)
 {
     uint16_t edge = ICR1;
@@ -58,7 +58,7 @@ ISR(TIMER1_CAPT_vect)
 
     pps_tick = now - (uint16_t)((uint16_t)now - edge);
     if (++pps_count == 0)
-        pps_count = 1; /* 0 would say that there is none */
+        pps_count = 1; /* 0 means that there is none */
 }
 
 bool avr_set_rate(uint32_t millihertz, uint32_t highest_millihertz)
@@ -105,7 +105,7 @@ bool board_sending(void)
     return (UCSR0B & (1 << UDRIE0)) != 0;
 }
 
-/* ---- The rest of the seam that is the same everywhere ------------------------------------- */
+/* ---- The rest of board.h that all boards share -------------------------------------------- */
 
 uint8_t board_lock(void)
 {
@@ -126,7 +126,7 @@ uint32_t board_boot_id(void)
     uint32_t number = eeprom_read_dword(&boots) + 1;
 
     eeprom_write_dword(&boots, number);
-    return number * 2654435761u; /* odd, so all numbers and all low bytes come in turn */
+    return number * 2654435761u; /* odd, so that all numbers and all low bytes occur in turn */
 }
 
 void board_reset(void)
@@ -156,7 +156,7 @@ uint16_t board_pps(uint32_t *tick)
     return count;
 }
 
-/* Before main: after a reset by the watchdog it would bite again within 15 ms. */
+/* Before main: after a watchdog reset the watchdog would reset again within 15 ms. */
 void disarm_watchdog(void) __attribute__((naked, used, section(".init3")));
 void disarm_watchdog(void)
 {
@@ -178,8 +178,8 @@ void avr_run(void)
         sei();
         while (device_step())
             ;
-        /* An interrupt just here costs no more than one sampling interval of sleep. */
-        SMCR = 1 << SE; /* idle: all but the processor goes on */
+        /* An interrupt at this point costs at most one sampling interval of sleep. */
+        SMCR = 1 << SE; /* idle: only the processor stops */
         sleep_cpu();
         SMCR = 0;
     }

@@ -1,7 +1,7 @@
-/* Counts the cycles that an Uno's firmware is awake: in all, at a stretch, and from one sampling
- * instant to the next.
+/* Count the cycles that an Uno's firmware is awake: in total, without sleep between, and from one
+ * sampling instant to the next.
  *
- * simavr tells when an interrupt is entered and left. Timer 1's compare is the sampling instant; its
+ * simavr reports when an interrupt begins and ends. Timer 1's compare is the sampling instant; its
  * interrupt and those of the converter take the reading.
  */
 #include "measure.h"
@@ -16,16 +16,16 @@
 #define ADC_VECTOR 21
 #define VECTORS 26
 
-/* The hardware takes four cycles to enter an interrupt and four more when it slept (data sheet,
- * interrupt response time), simavr none. */
+/* The hardware needs four cycles to enter an interrupt, and four more from sleep (data sheet,
+ * interrupt response time); simavr needs none. */
 #define ENTRY_CYCLES 4
 #define WAKE_CYCLES 4
-/* simavr lets every SPI byte last 100 us; at the firmware's 1 MHz it is 8 us. */
+/* An SPI byte takes 100 us in simavr; at the firmware's 1 MHz it takes 8 us. */
 #define SPI_SURPLUS_CYCLES ((100 - 8) * (CLOCK_HZ / 1000000u))
 
 static avr_t *avr;
-static int64_t correction; /* cycles that the hardware needs beyond simavr's count, so far */
-static int64_t entered;    /* when the interrupt that runs began, in the hardware's cycles */
+static int64_t correction; /* cycles so far that the hardware needs and simavr does not count */
+static int64_t entered;    /* when the present interrupt began, in the hardware's cycles */
 static bool counting;
 static int64_t total, interval, worst_interval, reading, worst_reading;
 
@@ -59,7 +59,7 @@ static void interrupt(struct avr_irq_t *irq, uint32_t running, void *vector)
     correction += ENTRY_CYCLES;
     if (number != TIMER1_COMPA_VECTOR)
         return;
-    if (counting) { /* since a whole interval at least */
+    if (counting) { /* for at least one whole interval */
         worst_interval = larger(worst_interval, interval);
         worst_reading = larger(worst_reading, reading);
     }
@@ -89,13 +89,13 @@ void measure(avr_t *of, double seconds)
         stack = avr->data[0x5D] | (unsigned)avr->data[0x5E] << 8;
         if (avr->cycle >= start && stack < lowest_stack)
             lowest_stack = stack;
-        /* The turn in which it falls asleep, and each until it has woken, lasts as long as the
-         * sleep does. */
+        /* The step in which it falls asleep, and each one until it wakes, lasts as long as the
+         * sleep. */
         if (!asleep && avr->state != cpu_Sleeping)
             awake = now() - before;
         if (asleep && avr->state != cpu_Sleeping) {
             correction += WAKE_CYCLES;
-            awake = correction - corrected; /* it enters the interrupt that woke it */
+            awake = correction - corrected; /* it enters the interrupt that ended the sleep */
             awake_since = now() - awake;
         }
         interval += awake;

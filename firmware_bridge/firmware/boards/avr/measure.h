@@ -1,4 +1,4 @@
-/* What a firmware costs on simavr: processor cycles, exactly, and stack. */
+/* Measure a firmware on simavr: exact processor cycles, and stack. */
 #ifndef EQEDGE_MEASURE_H
 #define EQEDGE_MEASURE_H
 
@@ -6,9 +6,9 @@
 
 #define CLOCK_HZ 16000000u
 
-void measure_spi_byte(void); /* to be called with each byte that goes over SPI */
+void measure_spi_byte(void); /* call for each byte on SPI */
 
-/* Runs for so many simulated seconds after the first, which is the boot, and prints. */
+/* Run for the first simulated second, which is the boot, and `seconds` more, and print. */
 void measure(avr_t *avr, double seconds);
 
 #endif

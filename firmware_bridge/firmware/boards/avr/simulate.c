@@ -1,11 +1,11 @@
-/* Runs an Uno's ELF file on simavr: its UART is a TCP port, its converter reads a waveform file.
+/* Run an Uno's ELF file on simavr: its UART is a TCP port, its converter reads a waveform file.
  *
  *   simulate_avr ELF uno|ads1256 WAVEFORM --tcp PORT        in real time until the reader leaves
  *   simulate_avr ELF uno|ads1256 WAVEFORM --measure SECONDS prints cycles and stack (measure.c)
  *
  * `uno`: the waveform's counts are the inputs in steps of a fourteenth bit of 5 V around 2.5 V.
- * `ads1256`: a model of the converter on SPI (ads1256.c) gives the waveform's counts.
- * The waveform's rate is its own; the firmware samples it at its instants.
+ * `ads1256`: a model of the converter on SPI (ads1256.c) returns the waveform's counts.
+ * The waveform keeps its rate; the firmware samples it at its own instants.
  */
 #define _XOPEN_SOURCE 600
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@
 static avr_t *avr;
 static struct waveform *wave;
 static int line = -1;
-static bool line_full; /* the firmware's receiver has no room */
+static bool line_full; /* the firmware's receiver is full */
 
 static int32_t now_count(unsigned channel)
 {
@@ -106,12 +106,12 @@ static void open_line(uint16_t port)
     printf("tcp %u\n", (unsigned)ntohs(address.sin_port));
     fflush(stdout);
     line = accept(listener, NULL, NULL);
-    usleep(50000); /* a reader flushes its input just after it connected */
+    usleep(50000); /* a reader flushes its input just after it has connected */
     fcntl(line, F_SETFL, O_NONBLOCK);
 }
 
-/* While costs are measured the host asks for the time: `time-request` of PROTOCOL.md, at moments that
- * drift through the packets. */
+/* During a measurement the host sends `time-request` of PROTOCOL.md, at moments that drift relative
+ * to the packets. */
 static avr_cycle_count_t host_byte(avr_t *unused, avr_cycle_count_t when, void *param)
 {
     static const uint8_t request[] = {0x0B, 0x01, 0x10, 0xD4, 0xC3, 0xB2,
@@ -128,7 +128,7 @@ static avr_cycle_count_t host_byte(avr_t *unused, avr_cycle_count_t when, void *
 static void no_sleep(avr_t *unused, avr_cycle_count_t cycles)
 {
     (void)unused;
-    (void)cycles; /* the pace is kept in run_in_real_time */
+    (void)cycles; /* run_in_real_time keeps the pace */
 }
 
 static void run_in_real_time(void)

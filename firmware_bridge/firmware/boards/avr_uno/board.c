@@ -1,6 +1,6 @@
 /* Arduino Uno: A0, A1, A2 through the converter on the chip.
  *
- * At each sampling instant 16 conversions of each input are taken in turn and added up. The burst
+ * At each sampling instant 16 conversions of each input are taken in turn and added. The burst
  * lasts 48 conversions of 104 us, 5 ms; the reading's tick is the burst's middle.
  */
 #include "board.h"
@@ -29,7 +29,7 @@ void board_sample(uint32_t tick)
 {
     uint8_t i;
 
-    if (conversions_left != 0) { /* cannot be, unless the converter has stopped */
+    if (conversions_left != 0) { /* only if the converter has stopped */
         conversions_left = 0;
         sampler_miss();
         return;
@@ -62,7 +62,7 @@ void board_identity(struct wire_hello *hello)
 {
     hello->rate_millihertz = avr_rate_millihertz();
     hello->tick_hz = AVR_TICK_HZ;
-    hello->units_per_count = 1.0f; /* whatever is wired to the inputs: not calibrated */
+    hello->units_per_count = 1.0f; /* unknown sensor: not calibrated */
     hello->gain = 1.0f;
     hello->adc_bits = 14;
     hello->unit = WIRE_COUNTS;
@@ -78,7 +78,7 @@ bool board_set_rate(uint32_t millihertz)
     bool set = avr_set_rate(millihertz, HIGHEST_MILLIHERTZ);
 
     if (set)
-        conversions_left = 0; /* a burst of the old rate is no reading of the new stream */
+        conversions_left = 0; /* a burst of the old rate is not a reading of the new stream */
     board_unlock(lock);
     return set;
 }

@@ -1,8 +1,8 @@
-/* A Linux program that is the device: plays a waveform file over a pty or a TCP port.
+/* The device as a Linux program: play a waveform file over a pty or a TCP port.
  *
- * Time is a tick of 1 MHz. Played at --speed N, the tick follows the computer's clock times N and
- * the waveform's crystal error; at --speed max it stands still between samples, and the reader's
- * pace is the limit.
+ * The tick is 1 MHz. At --speed N it follows the computer's clock, multiplied by N and by the
+ * waveform's crystal error; at --speed max it stops between samples, and the reader sets the
+ * pace.
  */
 #define _XOPEN_SOURCE 600
 #include "board.h"
@@ -38,7 +38,7 @@ static struct timespec began;
 static int line = -1, listener = -1;
 static bool reset_wanted;
 
-/* ---- What device.c asks ------------------------------------------------------------------- */
+/* ---- board.h ------------------------------------------------------------------------------ */
 
 void board_identity(struct wire_hello *hello)
 {
@@ -83,7 +83,7 @@ void board_send(const uint8_t *bytes, uint16_t size)
 
             poll(&ready, 1, 1000);
         } else {
-            return; /* nobody listens, which a real device would not know */
+            return; /* no reader, which a real device would not know */
         }
     }
 }
@@ -124,14 +124,14 @@ static void open_pty(void)
     tcsetattr(slave, TCSANOW, &raw);
     printf("pty %s\n", ptsname(line));
     fflush(stdout);
-    close(slave); /* from now on the line hangs up until somebody opens it */
+    close(slave); /* from now on the line is hung up until a reader opens it */
     reader.fd = line;
     reader.events = 0;
     do {
         poll(&reader, 1, 0);
         usleep(2000);
     } while (reader.revents & POLLHUP);
-    usleep(50000); /* a reader flushes its input just after it opened the line */
+    usleep(50000); /* a reader flushes its input just after it has opened the line */
     fcntl(line, F_SETFL, O_NONBLOCK);
 }
 
@@ -183,7 +183,7 @@ static void receive(int patience_milliseconds)
         close(line);
         line = -1;
     } else if (count <= 0 && patience_milliseconds > 0) {
-        usleep(1000); /* a pty that nobody has open is always "ready" */
+        usleep(1000); /* a pty without a reader is always "ready" */
     }
 }
 

@@ -1,10 +1,10 @@
 /* Bare metal on QEMU's mps2-an385 (Cortex-M3 at 25 MHz): UART0 is the line, a timer interrupt
- * samples the waveform that QEMU's loader has put into the PSRAM, UART1 tells a test the ticks at
- * which marked samples were taken.
+ * samples the waveform that QEMU's loader has put into the PSRAM, UART1 sends a test the ticks of
+ * marked samples.
  *
  * Sample n is due at tick n * tick_hz / rate. QEMU may be late with an interrupt when its host is
- * busy; the interrupt then takes all that is due, each with its own instant, so the waveform keeps
- * its pace as a converter with a crystal of its own would.
+ * busy; the interrupt then takes all samples that are due, each with its own instant. The waveform
+ * thus keeps its pace like a converter with its own crystal.
  */
 #include "board.h"
 
@@ -22,7 +22,7 @@
 
 extern uint32_t data_source[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
 
-/* Survives a reset, not the power: what makes one boot differ from the last. */
+/* Kept over a reset, but not without power: the number of the boot. */
 static uint32_t resets __attribute__((section(".noinit")));
 static uint32_t resets_proof __attribute__((section(".noinit")));
 
@@ -101,7 +101,7 @@ void board_send(const uint8_t *bytes, uint16_t size)
 
     sending_at = bytes + 1;
     sending_left = (uint16_t)(size - 1);
-    UART_DATA(0) = bytes[0]; /* its completion brings the first interrupt */
+    UART_DATA(0) = bytes[0]; /* its completion causes the first interrupt */
     board_unlock(lock);
 }
 
@@ -110,7 +110,7 @@ bool board_sending(void)
     return sending_left > 0 || (UART_STATE(0) & UART_TX_FULL);
 }
 
-/* ---- The rest of the seam ----------------------------------------------------------------- */
+/* ---- The rest of board.h ------------------------------------------------------------------ */
 
 void board_identity(struct wire_hello *hello)
 {
@@ -165,7 +165,7 @@ uint16_t board_pps(uint32_t *tick) { (void)tick; return 0; }
 
 /* ---- Start -------------------------------------------------------------------------------- */
 
-/* In true processor cycles; a crystal that runs fast samples too often. */
+/* In true processor cycles; a fast crystal samples too often. */
 static uint32_t interrupt_period(void)
 {
     uint64_t nominal = (uint64_t)CPU_HZ * 1000u * 1000u / WAVE->rate_millihertz; /* thousandths */
@@ -190,7 +190,7 @@ int main(void)
     for (;;) {
         while (device_step())
             ;
-        /* Locked, an interrupt that comes now still ends the sleep, and is served after it. */
+        /* An interrupt that comes while locked still ends the sleep, and runs after it. */
         board_lock();
         measure_sleep(taken);
         __asm__ volatile("wfi");
@@ -212,7 +212,7 @@ void reset(void)
 
 static void stuck(void)
 {
-    board_reset(); /* a fault: begin anew, with a new boot_id */
+    board_reset(); /* a fault: restart with a new boot_id */
 }
 
 static void (*const vectors[16 + 9])(void) __attribute__((section(".vectors"), used)) = {

@@ -1,7 +1,7 @@
-/* What the firmware costs, for `make size`; without BOARD_MEASURE nothing of it is compiled.
+/* Measure the firmware for `make size`; compiled only with BOARD_MEASURE.
  *
- * Times are in ticks of timer 2, which runs at the processor's clock. QEMU, told to let each
- * instruction last so many nanoseconds, makes instructions of them.
+ * Times are in ticks of timer 2, which runs at the processor's clock. With a fixed time for each
+ * instruction in QEMU they count instructions.
  */
 #ifndef EQEDGE_MEASURE_H
 #define EQEDGE_MEASURE_H
@@ -11,7 +11,7 @@
 #include "registers.h"
 
 #ifdef BOARD_MEASURE
-#define SETTLED_SAMPLES 100u /* no longer the boot */
+#define SETTLED_SAMPLES 100u /* after the boot */
 #define MEASURED_SAMPLES 4000u
 
 static struct {

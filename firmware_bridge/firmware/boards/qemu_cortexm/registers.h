@@ -24,7 +24,7 @@
 #define NVIC_ENABLE REGISTER(0xE000E100)
 #define RESET_CONTROL REGISTER(0xE000ED0C)
 
-/* On UART1, where a test listens. */
+/* On UART1, which a test reads. */
 static inline void say_hexadecimal(uint32_t number)
 {
     int shift;

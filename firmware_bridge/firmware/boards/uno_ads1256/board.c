@@ -2,7 +2,7 @@
  *
  * The converter has one modulator behind a multiplexer. At each sampling instant the first input
  * is started; each time data-ready falls, the next input is started and the finished conversion is
- * read, so that a round takes 3 x 2.2 ms at 500 conversions a second. The reading's tick is the
+ * read, so that one round takes 3 x 2.2 ms at 500 conversions a second. The reading's tick is the
  * middle of the round; the outer channels are 2.2 ms before and after it.
  */
 #include "board.h"
@@ -92,13 +92,13 @@ void board_sample(uint32_t tick)
         return;
     }
     if (channel != BOARD_CHANNELS)
-        sampler_miss(); /* the last round has not come to its end: no chip, or no clock */
+        sampler_miss(); /* the last round has not ended: no chip, or no clock */
     middle_tick = tick + HALF_ROUND_TICKS;
     channel = 0;
     select();
     convert(0);
     deselect();
-    EIFR = 1 << INTF0; /* an edge from before is of no interest */
+    EIFR = 1 << INTF0; /* ignore an earlier edge */
 }
 
 /* Data-ready has fallen. */
@@ -107,18 +107,18 @@ ISR(INT0_vect)
     uint8_t finished = channel;
 
     if (finished == BOARD_CHANNELS)
-        return; /* the converter goes on by itself between rounds */
+        return; /* the converter continues by itself between rounds */
     select();
     channel = (uint8_t)(finished + 1);
     if (channel < BOARD_CHANNELS)
-        convert(channel); /* before reading, so that it loses no time */
+        convert(channel); /* before reading, to lose no time */
     counts[finished] = read_conversion();
     deselect();
     if (channel == BOARD_CHANNELS)
         sampler_take(middle_tick, counts);
 }
 
-/* Until what was begun is done. Data-ready rises a moment after the command: no look before then. */
+/* Wait for the end of a command. Data-ready rises a moment after it: do not read it earlier. */
 static void await_data_ready(void)
 {
     uint16_t patience = 500;
@@ -141,7 +141,7 @@ static void configure(void)
     channel = BOARD_CHANNELS;
     calibrating = true;
     board_unlock(lock);
-    await_data_ready(); /* no command may come before */
+    await_data_ready(); /* no command is allowed before */
     calibrating = false;
 }
 
@@ -167,7 +167,7 @@ bool board_set_rate(uint32_t millihertz)
     bool set = avr_set_rate(millihertz, HIGHEST_MILLIHERTZ);
 
     if (set)
-        channel = BOARD_CHANNELS; /* a round of the old rate is no reading of the new stream */
+        channel = BOARD_CHANNELS; /* a round of the old rate is not a reading of the new stream */
     board_unlock(lock);
     return set;
 }
