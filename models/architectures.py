@@ -1,4 +1,4 @@
-"""The report's networks by name, with the figures that need no TensorFlow to be told."""
+"""The report's networks by name, with figures that need no TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -47,10 +47,10 @@ ARCHITECTURES = {
 
 
 def architecture(name: str) -> Architecture:
-    """Look an architecture up.
+    """Return an architecture by name.
 
     Raises:
-        UnknownArchitecture: Names the ones there are.
+        UnknownArchitecture: There is none; the message lists the names.
     """
     try:
         return ARCHITECTURES[name]

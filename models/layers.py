@@ -42,7 +42,7 @@ class SeqSelfAttention(layers.Layer):  # type: ignore[misc]  # keras carries no 
             setattr(self, name, self.add_weight(shape=shape, initializer=init, name=name))
 
     def call(self, x: Tensor) -> Tensor:
-        """Each step becomes the weighted mean of the steps it may look at."""
+        """Replace each step by the weighted mean of the steps in its attention width."""
         query, key = ops.matmul(x, self.Wt) + self.bh, ops.matmul(x, self.Wx)
         if self.attention_width is None:
             hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
@@ -193,4 +193,4 @@ def heads(encoded: Tensor, decoder: Any, cell: str, units: int, drop_rate: float
 CUSTOM_OBJECTS: dict[str, type[keras.layers.Layer]] = {
     cls.__name__: cls for cls in (SeqSelfAttention, LayerNormalization, FeedForward)
 }
-"""What `keras.models.load_model` must be told of."""
+"""Argument `custom_objects` of `keras.models.load_model`."""

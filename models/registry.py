@@ -1,4 +1,4 @@
-"""A model by name or path: the bytes, checked against the card that lies beside them."""
+"""Read models by name or path, and check them against their cards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .spec import ModelSpec
 
 DEFAULT_MODEL = "leqnet_gru_mixed"
 """The model a node uses when none is named: int8 but for encoder and residual stack. Full
-int8 misses a part of `convert.verify`'s lossless limit; its card says which (`agreement.loss`)."""
+int8 misses a part of `convert.verify`'s lossless limit; its card has `agreement.loss`."""
 CARD_SCHEMA = 1
 TFLITE_IDENTIFIER = b"TFL3"
 
@@ -58,7 +58,7 @@ def open_model(name_or_path: str | Path) -> Model:
 
     Raises:
         ModelError: There is no such model, the file is cut short or not TFLite, the card is
-            missing or unreadable, or the card speaks of other bytes.
+            missing or unreadable, or the card belongs to other bytes.
         SpecError: The card's spec is of another version.
     """
     path, data = read_flatbuffer(name_or_path)
@@ -73,10 +73,10 @@ def open_model(name_or_path: str | Path) -> Model:
 
 
 def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
-    """Find a shipped model by name, or any `.tflite` by path; of a card nothing is asked.
+    """Read a shipped model by name, or any `.tflite` by path, without its card.
 
     Returns:
-        Where it lies, and its bytes.
+        Its path and its bytes.
 
     Raises:
         ModelError: There is no such file, or it is not TFLite.

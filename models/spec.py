@@ -1,4 +1,4 @@
-"""What a node must know of a network to feed it and to read it; no TensorFlow here."""
+"""Describe a network's input and output for a node, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Norm = Literal["std", "peak"]
 
 
 class SpecError(EqedgeError):
-    """A model's description is missing something or says something that this version cannot do."""
+    """A model's description is incomplete, or needs what this version does not have."""
 
 
 def _number(value: object) -> float:
-    """Return a finite number as it is, anything else as NaN, which no range has."""
+    """Return a finite number unchanged, anything else as NaN, which is in no range."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and math.isfinite(value) else math.nan  # type: ignore[arg-type]
 
@@ -40,7 +40,7 @@ class BandPass:
         freqmin: Lower corner, Hz.
         freqmax: Upper corner, Hz.
         corners: Filter order.
-        zerophase: Forward and backward, so that no phase is shifted. The only kind done here.
+        zerophase: Forward and backward, so that no phase is shifted. The only kind supported.
     """
 
     freqmin: float
@@ -51,10 +51,10 @@ class BandPass:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a window of counts before the network sees it.
+    """Processing of a window of counts before the network.
 
     Attributes:
-        detrend: `constant` takes the mean away, `linear` a straight line.
+        detrend: `constant` subtracts the mean, `linear` a straight line.
         filter: Band-pass after that, or None.
         norm: Each component is divided by its standard deviation or by its peak.
     """
@@ -64,7 +64,7 @@ class Preparation:
     norm: Norm = "std"
 
     def __post_init__(self) -> None:
-        """Refuse what the device cannot do."""
+        """Reject unsupported values."""
         if self.detrend not in ("constant", "linear"):
             raise SpecError(f"preparation: detrend {self.detrend!r}; use 'constant' or 'linear'")
         if self.norm not in ("std", "peak"):
@@ -75,15 +75,15 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a pick must reach, and for how long, before it is believed: one preset of a model.
+    """Conditions for a pick: one preset of a model.
 
     Attributes:
-        detection_threshold: Probability, as SeisBench names it; so the next two.
-        P_threshold: Of a P pick.
-        S_threshold: Of an S pick.
-        min_duration_seconds: Detection must stay on so long about a pick.
-        confirm_windows: Windows that must have seen a pick before it is announced.
-        confirm_seconds: Signal that must have come after it, whatever the hop.
+        detection_threshold: Probability, as SeisBench names it.
+        P_threshold: Probability of a P pick.
+        S_threshold: Probability of an S pick.
+        min_duration_seconds: Detection must last this long around a pick.
+        confirm_windows: Windows that must contain a pick before it is announced.
+        confirm_seconds: Signal that must have come after a pick, at any hop.
     """
 
     detection_threshold: float = 0.5
@@ -94,7 +94,7 @@ class Thresholds:
     confirm_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be compared with."""
+        """Reject values out of range."""
         for name in ("detection_threshold", "P_threshold", "S_threshold"):
             _require(0.0 < _number(getattr(self, name)) <= 1.0, name, self, "above 0 and up to 1")
         for name in ("min_duration_seconds", "confirm_seconds"):
@@ -114,13 +114,13 @@ PRESETS: Mapping[str, Thresholds] = {
     ),
     "catalogue": Thresholds(P_threshold=0.4, S_threshold=0.3, confirm_seconds=3.0),
 }
-"""What a card says unless a model's own scores ask for something else: announced at once, or only
-what stands; `docs/stream.md` has the trade-offs."""
+"""Presets of a card, unless a model's scores lead to others: `early-warning` announces at once,
+`catalogue` waits for confirmation; `docs/stream.md` has the trade-offs."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One network's contract with the device.
+    """Input, preparation and presets of one network.
 
     Attributes:
         name: The model's own name, e.g. `leqnet_gru`.
@@ -141,7 +141,7 @@ class ModelSpec:
     thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: dict(PRESETS))
 
     def __post_init__(self) -> None:
-        """Refuse what no window can be cut by."""
+        """Reject values from which no window can be made."""
         _require(_number(self.sampling_rate_hz) > 0.0, "sampling_rate_hz", self, "positive, finite")
         whole = isinstance(self.window_samples, int) and self.window_samples > 0
         _require(whole, "window_samples", self, "a whole number from 1 on")

@@ -15,9 +15,9 @@ from typing import Any
 import h5py
 
 SIGNATURE = b"GCOL\x01"
-"""Begins a global heap, where texts of variable length lie, as STEAD's attributes are."""
+"""Start of a global heap, which holds texts of variable length such as STEAD's attributes."""
 LENGTH_BYTES = 8
-"""Of every length in the file; what else HDF5 allows nobody writes."""
+"""Size of every length in the file; HDF5 allows others, but no program writes them."""
 _HEAD = struct.Struct("<8xQ")  # signature, version, reserved; size of the whole heap
 _OBJECT = struct.Struct("<H6xQ")  # index, references, reserved; size of what follows
 _SEARCH_BYTES = len(SIGNATURE) - 1
@@ -37,26 +37,26 @@ UNREADABLE = (
     ArithmeticError,
     LookupError,
 )
-"""What h5py raises on damage, and on things that are no array of numbers."""
+"""Errors that h5py raises on damage and on data that are not arrays of numbers."""
 
 
 class DamagedHeap(OSError):
-    """A heap whose objects do not follow one another to its end."""
+    """A heap whose objects do not fill it exactly."""
 
 
 class GuardedFile(io.FileIO):
-    """A file for `h5py.File`, which fails to read a damaged heap instead of looping over it.
+    """A file for `h5py.File` that raises an error where a heap is damaged.
 
-    HDF5 (1.14.6 and 2.0.0) steps from one object of a heap to the next by the size that stands in
-    the file; where that is zero it never ends, and holds Python's lock meanwhile. So each heap is
-    walked here, when its first bytes are read, before the library can see it.
+    HDF5 (1.14.6 and 2.0.0) steps through the objects of a heap by the sizes in the file; a size
+    of zero makes it loop forever, and it holds Python's lock meanwhile. Each heap is therefore
+    checked when its first bytes are read, before the library uses it.
     """
 
     def readinto(self, buffer: Any, /) -> int:
         """Read as `io.FileIO` does.
 
         Raises:
-            DamagedHeap: Among the bytes a heap begins that cannot be walked.
+            DamagedHeap: The bytes contain the start of a damaged heap.
         """
         begin = self.tell()
         read = super().readinto(buffer) or 0
@@ -65,11 +65,11 @@ class GuardedFile(io.FileIO):
         data = before + bytes(memoryview(buffer)[:read])
         at = data.find(SIGNATURE)
         while at >= 0:
-            self._walk(begin - len(before) + at)
+            self._check_heap(begin - len(before) + at)
             at = data.find(SIGNATURE, at + 1)
         return read
 
-    def _walk(self, address: int) -> None:
+    def _check_heap(self, address: int) -> None:
         head = os.pread(self.fileno(), _HEAD.size, address)
         size = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else 0
         if not _HEAD.size <= size <= os.fstat(self.fileno()).st_size - address:
@@ -78,7 +78,7 @@ class GuardedFile(io.FileIO):
         at = _HEAD.size
         while at + _OBJECT.size <= len(heap):
             index, held = _OBJECT.unpack_from(heap, at)
-            # The free rest, index 0, counts its own head; an object is padded to eight bytes.
+            # The free rest, index 0, includes its own head; an object is padded to eight bytes.
             step = held if index == 0 else _OBJECT.size + (held + 7) // 8 * 8
             if not _OBJECT.size <= step <= len(heap) - at:
                 raise DamagedHeap(f"the heap of texts at byte {address} is damaged")
@@ -86,10 +86,10 @@ class GuardedFile(io.FileIO):
 
 
 class GuardedHdf5(h5py.File):  # type: ignore[misc]  # h5py is untyped
-    """An HDF5 file to read, behind `GuardedFile`; quick also where a group has a million names.
+    """An HDF5 file read through `GuardedFile`; quick also where a group has a million names.
 
     Raises:
-        OSError: It is missing or no HDF5.
+        OSError: It is missing or not HDF5.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -108,10 +108,10 @@ class GuardedHdf5(h5py.File):  # type: ignore[misc]  # h5py is untyped
 
 
 def check_chunks(dataset: Any) -> None:
-    """Refuse chunks shorter than their checksum, over which HDF5 reads beyond its memory.
+    """Reject chunks shorter than their checksum, for which HDF5 reads beyond its memory.
 
     Raises:
-        OSError: There is one.
+        OSError: There is such a chunk.
     """
     if dataset.fletcher32:
         chunks = (dataset.id.get_chunk_info(n) for n in range(dataset.id.get_num_chunks()))

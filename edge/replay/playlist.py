@@ -1,4 +1,4 @@
-"""Which traces of a STEAD file are played, and which cannot be."""
+"""Choose the traces of a STEAD file to play, and leave out those that cannot be played."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def choose(names: Sequence[str], count: int | None, seed: int) -> list[str]:
 
 
 class Playlist:
-    """Reads the chosen traces one by one, and passes over those that cannot be played.
+    """Reads the chosen traces one by one; leaves out those that cannot be played.
 
     Args:
         file: Open.
         names: In order.
-        wanted_hz: The model's rate, to which the node must be able to bring the traces.
+        wanted_hz: The model's rate, to which it must be possible to resample the traces.
 
     Attributes:
-        rate_hz: Of the first trace that could be read, as of all that are played: a sensor does
-            not change its own.
+        rate_hz: Rate of the first trace that could be read and of all that are played: a sensor
+            does not change its rate.
         passed_over: One line for each trace left out.
         remarks: One line for each trace that is odd but played.
     """
@@ -46,8 +46,8 @@ class Playlist:
         """Read one trace.
 
         Raises:
-            TraceError: It cannot be read, has another rate than those before it, or one that does
-                not lead to the model's.
+            TraceError: It cannot be read, has another rate than those before it, or one that
+                cannot be resampled to the model's.
         """
         trace = self._file.read(name)
         if self._begun and trace.rate_hz != self.rate_hz:

@@ -1,4 +1,4 @@
-"""Synthetic records -> a small STEAD-layout HDF5 file, attributes written as STEAD writes them."""
+"""Write synthetic records to a small HDF5 file with STEAD's layout and attributes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_sample(path: Path, *, events: int, noise_traces: int, seed: int) -> li
         path: Written under a temporary name, then renamed.
         events: Local earthquakes of 4 to 100 km, 20 to 50 dB above the noise.
         noise_traces: Records without one, with steps and vehicles in them.
-        seed: Of everything.
+        seed: Of traces and order.
 
     Returns:
         The traces' names, in order of time.

@@ -1,4 +1,4 @@
-"""`eqedge sample`: a file to try things on."""
+"""`eqedge sample`: write a file for trials."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import click
 def sample(file: Path, events: int, noise: int, seed: int) -> None:
     """Write synthetic earthquakes and noise to FILE, in STEAD's HDF5 layout.
 
-    They are made by formula, for trying things out; how well a model picks real earthquakes they
-    do not tell.
+    They are computed, and are for trials: they do not show how well a model picks real
+    earthquakes.
     """
     from .sample import write_sample
 

@@ -1,4 +1,4 @@
-"""A simulation's triggers against the labels of its traces: found, missed, false, residuals."""
+"""Score a simulation's triggers by the labels of its traces: found, missed, false, residuals."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..types import Message
 from .timeline import Placement
 
 TOLERANCE_SECONDS = 0.5
-"""A pick is right within this of its label."""
+"""A pick within this time of its label is right."""
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Picks of one phase against its labels, seconds, later than the label positive."""
+    """Times of picks less those of their labels for one phase, seconds; late picks are positive."""
 
     labelled: int
     found: int
@@ -36,7 +36,7 @@ class Residuals:
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """The account of one run.
+    """The scores of one run.
 
     Attributes:
         traces: Played.
@@ -59,7 +59,7 @@ class Scoreboard:
     s: Residuals
 
     def lines(self, data_seconds: float) -> list[str]:
-        """Say it for people."""
+        """Return lines of text."""
         hours = data_seconds / 3600
         rate = f", {self.false / hours:.2f} an hour" if hours > 0 else ""
         unscored = f", {self.unscored} on traces without labels" if self.unscored else ""
@@ -81,18 +81,18 @@ class Scoreboard:
 def score(
     placements: Sequence[Placement], messages: Iterable[Message], rate_hz: float
 ) -> Scoreboard:
-    """Score each event's last word.
+    """Score the latest message of each event.
 
     Args:
         placements: Of the timeline.
         messages: All messages of the run, in order, with `sim` on their picks.
         rate_hz: Of the timeline.
     """
-    last_words: dict[str, Message] = {}
+    latest: dict[str, Message] = {}
     for message in messages:
-        last_words[message["event_id"]] = message
+        latest[message["event_id"]] = message
     by_trace: dict[str, list[dict[str, int]]] = {}
-    for message in last_words.values():
+    for message in latest.values():
         picks = {pick["phase"]: pick["sim"] for pick in message["picks"]}
         name = message["picks"][0]["sim"]["trace_name"]
         samples = {k: v["sample"] for k, v in picks.items() if v["trace_name"] == name}

@@ -15,13 +15,13 @@ from .stead import SteadError, SteadFile, TraceError, parse_time
 from .timeline import Timeline
 
 DEFAULT_START_NS = parse_time("2000-01-01 00:00:00") or 0
-"""Time of the first trace if it has none."""
+"""Time of the first trace, where it has none."""
 LEAD_SECONDS = 60.0
-"""Noise before the first trace, so that a window is full when it begins."""
+"""Noise before the first trace: a window is full when it begins."""
 
 
 class Simulation:
-    """Owns the open file, the timeline and, as a sink, the messages that are to be scored.
+    """Holds the open file, the timeline and, as a sink, the messages to be scored.
 
     Args:
         path: STEAD-layout HDF5.
@@ -71,7 +71,11 @@ class Simulation:
         self.source = SimSource(self.timeline, own_hz, start_ns, speed, stop)
 
     def _start(self, names: list[str]) -> int:
-        """Time of the first trace that can be played; proves that there is one."""
+        """Return the time of the first trace that can be played.
+
+        Raises:
+            SteadError: There is none.
+        """
         reason = ""
         for name in names:
             try:
@@ -99,10 +103,10 @@ class Simulation:
         self._messages.append(message)
 
     def close(self) -> None:
-        """Nothing is pending."""
+        """Do nothing."""
 
     def scoreboard(self, samples: int) -> Scoreboard:
-        """Score the traces that lie wholly in the samples played: the rest was not missed."""
+        """Score the traces that were played whole; the others are not counted as missed."""
         played = [p for p in self.timeline.placements if p.end_sample <= samples]
         return score(played, self._messages, self._rate_hz)
 

@@ -1,4 +1,4 @@
-"""STEAD-layout HDF5 -> traces with their labels: `data/<trace_name>` (n, 3), components E, N, Z."""
+"""Read traces and labels of STEAD-layout HDF5: `data/<trace_name>`, (n, 3) as E, N, Z."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
 LONGEST_SAMPLES = 10_000_000
-"""More than a day: a damaged header, or a record that should be cut before it fills the memory."""
+"""More than a day: a damaged header, or a record that would fill the memory."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -43,13 +43,13 @@ class Trace:
         name: STEAD's `trace_name`.
         waveform: (n, 3) in the file's own unit, E, N, Z.
         rate_hz: Samples a second.
-        category: `trace_category`; noise is `noise`, whatever else is an event.
+        category: `trace_category`; `noise` is noise, every other value an event.
         start_time_ns: UTC of the first sample, or None.
         p_arrival_sample: Label, or None.
         s_arrival_sample: Label, or None.
         coda_end_sample: Label, or None.
         attributes: All attributes, HDF5's over the CSV's.
-        remark: What is odd about the trace though it can be used, or empty.
+        remark: A peculiarity of a trace that can be used, or empty.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Trace:
 
 
 class SteadFile:
-    """An open file; read trace by trace, so that 85 GB need no more memory than one record.
+    """An open file, read trace by trace: 85 GB need the memory of one record.
 
     Args:
         path: The HDF5 file.
         labels: CSV with a `trace_name` column; by default the one beside the file under the same
-            name, if there is one. Attributes in the HDF5 go first.
+            name, if there is one. Attributes in the HDF5 have precedence.
 
     Raises:
         SteadError: The file is missing, cut short, not HDF5, or has no `data` group; or the CSV
@@ -225,10 +225,10 @@ def _arrival(attributes: Mapping[str, Any], key: str, length: int) -> float | No
 
 
 def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
-    """Samples a second: what the attributes state, else STEAD's.
+    """Return samples a second: what the attributes state, else STEAD's.
 
     Raises:
-        TraceError: What they state is no rate.
+        TraceError: The stated value is not a sampling rate.
     """
     for key in RATE_FIELDS:
         if key in attributes and str(attributes[key]).strip() not in ("", "None", "nan"):
@@ -240,7 +240,7 @@ def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
 
 
 def category_of(name: str, attributes: Mapping[str, Any]) -> str:
-    """`trace_category`; where it is not stated the name tells noise."""
+    """Return `trace_category`; where it is not stated, a name that ends in `_NO` is noise."""
     stated = str(attributes.get("trace_category") or "")
     return stated or ("noise" if name.endswith("_NO") else "earthquake_local")
 

@@ -1,4 +1,4 @@
-"""Station noise by formula: microseism, colour, machinery, and people walking past."""
+"""Compute station noise: microseism, coloured noise, machines, footsteps, vehicles."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 def station_noise(
     rng: np.random.Generator, n_samples: int, rate_hz: float, transients: bool
 ) -> NDArray[np.float64]:
-    """(n_samples, 3) E, N, Z noise of unit root mean square over the record.
+    """Return (n_samples, 3) E, N, Z noise of unit root mean square over the record.
 
     Args:
-        rng: Where every draw comes from.
+        rng: Source of all random numbers.
         n_samples: Length of the record.
         rate_hz: Samples a second.
         transients: Whether footsteps, vehicles, spikes, steps and tones may occur.
@@ -32,7 +32,7 @@ def station_noise(
 
 
 def _coloured(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArray[np.float64]:
-    """Stationary noise of unit power on each component, with a level and hum of its own."""
+    """Return stationary noise of unit power on each component, with random level and humps."""
     frequency = np.fft.rfftfreq(n_samples, 1 / rate_hz)
     safe = np.maximum(frequency, 0.03)
     slope = rng.uniform(0.0, 1.2)
@@ -50,7 +50,7 @@ def _coloured(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArr
     amplitude += 10 ** rng.uniform(-1.5, 0.0)
     amplitude[0] = 0.0
     if rng.random() < 0.5:
-        # A digitiser's anti-alias filter, or a band the operator chose.
+        # A digitiser's anti-alias filter, or an operator's low-pass.
         amplitude = amplitude / (1 + (frequency / rng.uniform(15.0, 45.0)) ** 8)
     if rng.random() < 0.5:
         amplitude = amplitude / (1 + (rng.uniform(0.5, 5.0) / safe) ** 4)
@@ -62,14 +62,14 @@ def _coloured(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArr
 
 
 def _lean(rng: np.random.Generator) -> NDArray[np.float64]:
-    """How strongly a local disturbance shows on E, N, Z."""
+    """Return the amplitudes of a local disturbance on E, N, Z."""
     return np.asarray(rng.standard_normal(3))
 
 
 def _tone(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """A machine that hums, switching on or off in half of the cases."""
+    """Return the hum of a machine, which in half of the cases switches on or off."""
     hum = np.zeros_like(seconds)
     for harmonic in range(1, int(rng.integers(2, 4))):
         hum += np.sin(2 * np.pi * harmonic * rng.uniform(1.0, 20.0) * seconds) / harmonic
@@ -83,7 +83,7 @@ def _tone(
 def _footsteps(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """Somebody walks past: damped thuds, one or two a second, louder and quieter again."""
+    """Return footsteps of a passer-by: damped thuds, one or two a second."""
     gait_s, passes_s = rng.uniform(0.4, 0.8), rng.uniform(3.0, 12.0)
     nearest_s = rng.uniform(0, seconds[-1])
     walk = np.zeros_like(seconds)
@@ -102,7 +102,7 @@ def _footsteps(
 def _vehicle(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """A car or a train: band-limited noise that swells and fades over seconds."""
+    """Return a car or a train: band-limited noise that rises and fades over seconds."""
     frequency = np.fft.rfftfreq(len(seconds), 1 / rate_hz)
     band = np.exp(-0.5 * ((frequency - rng.uniform(4.0, 25.0)) / rng.uniform(1.0, 6.0)) ** 2)
     shape = (len(frequency), 3)
@@ -118,7 +118,7 @@ def _vehicle(
 def _spike(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """Telemetry glitches: a few samples far off."""
+    """Return telemetry glitches: a few samples far off."""
     waveform = np.zeros((len(seconds), 3))
     for _ in range(int(rng.integers(1, 4))):
         start, length = int(rng.integers(0, len(seconds))), int(rng.integers(1, 12))
@@ -129,7 +129,7 @@ def _spike(
 def _step(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """The sensor is moved: an offset that stays, or creeps back as a high-pass lets it."""
+    """Return the step of a moved sensor: an offset that stays, or decays as after a high-pass."""
     since = seconds - rng.uniform(0, seconds[-1])
     creep_s = 10 ** rng.uniform(0.0, 3.0)
     offset = np.where(since >= 0, np.exp(-np.maximum(since, 0) / creep_s), 0.0)
@@ -139,7 +139,7 @@ def _step(
 def _swell(
     rng: np.random.Generator, seconds: NDArray[np.float64], rate_hz: float
 ) -> NDArray[np.float64]:
-    """A distant earthquake's long waves: below 1.5 Hz, rising over seconds; no local event."""
+    """Return long waves of a distant earthquake: below 1.5 Hz, rising over seconds."""
     frequency = np.fft.rfftfreq(len(seconds), 1 / rate_hz)
     centre_hz = np.exp(rng.uniform(np.log(0.05), np.log(1.0)))
     band = np.exp(-0.5 * (np.log(np.maximum(frequency, 0.01) / centre_hz) / 0.4) ** 2)

@@ -1,7 +1,7 @@
-"""Traces -> one unbroken stretch of counts, as a station would have delivered them.
+"""Join traces to one continuous stretch of counts, as of one station.
 
-Every trace is brought to the same level of noise, component by component; the stretches between
-are noise of the neighbours' own colour, into which a coda dies away: no step, no sudden rise.
+Every trace is scaled to the same level of noise, component by component. Between traces there is
+noise with the spectra of the neighbours, in which a coda decays without a step.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from .stead import Trace
 
 NOISE_COUNTS = 200.0
-"""Root mean square of every component's noise above LEVEL_FROM_HZ, everywhere on the timeline."""
+"""Root mean square of the noise above LEVEL_FROM_HZ, on every component and everywhere."""
 LEVEL_FROM_HZ = 1.0
-"""Below it stations differ by the sea and their instruments; a pick is made of what is above."""
+"""Below it, noise depends on the sea and the instrument; picks depend on what is above."""
 MAX_COUNTS = 2**31 - 1
-"""What the wire carries."""
+"""Limit of the wire."""
 JOIN_SECONDS = 4.0
-"""Over this long a trace, mirrored at its end, gives way to the noise between traces."""
+"""Over this time the mirrored end of a trace blends into the noise between traces."""
 SWELL_SECONDS = 0.25
-"""Half the width of the running mean that tells the swell from what is quicker."""
+"""Half the width of the running mean that separates the swell from higher frequencies."""
 CODA_SECONDS = 5.0
-"""Time constant with which the end of a trace sinks into the noise."""
+"""Time constant with which the end of a trace decays into the noise."""
 LONGEST_NOISE_SECONDS = 10.0
 SHORTEST_NOISE_SECONDS = 1.0
 BEFORE_P_SECONDS = 0.2
-"""Of the noise before a labelled P this last part is not trusted."""
+"""This last part of the noise before a labelled P is not used."""
 
 Counts = NDArray[np.int32]
 
@@ -61,7 +61,7 @@ class Placement:
 
 
 class Timeline:
-    """Lays traces one after another; iterate once over `stretches`, then ask where they went.
+    """Places traces one after another; `placements` fills while `stretches` is iterated, once.
 
     Args:
         traces: At one rate, in order.
@@ -115,10 +115,10 @@ class Timeline:
     def _between(
         self, before: _Levelled | None, after: _Levelled | None, length: int
     ) -> NDArray[np.float64]:
-        """Noise that goes on from the end of `before` and runs into the beginning of `after`.
+        """Return noise that continues the end of `before` and blends into the start of `after`.
 
-        Next to a trace it is the trace itself, mirrored at its end: that continues its value and
-        its slope, the swell of the sea included. Further off it is noise of the same colour.
+        Next to a trace it is the trace itself, mirrored at its end: value and slope continue, the
+        swell of the sea included. Further off it is noise with the same spectrum.
         """
         turn = np.linspace(0, np.pi / 2, length)[:, None]
         noise = np.zeros((length, 3))
@@ -142,10 +142,10 @@ class Timeline:
     def _run_into(
         self, noise: NDArray[np.float64], signal: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Let the end of `noise` turn into `signal` mirrored at its beginning.
+        """Blend the end of `noise` into `signal` mirrored at its beginning.
 
-        The swell is mirrored at a point, which continues its slope; what is quicker is mirrored
-        in time alone, which makes the join a step between neighbours of the signal itself.
+        The swell is mirrored in time and value, which continues its slope; higher frequencies are
+        mirrored in time only, so that the step at the join is one between neighbours in the signal.
         """
         length = min(round(JOIN_SECONDS * self._rate_hz), len(signal) - 1, len(noise))
         if length <= 0:
@@ -163,7 +163,7 @@ class Timeline:
     def _like(
         self, sample: NDArray[np.float64], length: int, rms: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Gaussian noise with the spectrum of `sample` and a level above LEVEL_FROM_HZ of `rms`."""
+        """Return Gaussian noise: spectrum of `sample`, level `rms` above LEVEL_FROM_HZ."""
         if length < 2:
             return np.zeros((length, 3))
         taper = np.hanning(len(sample) + 2)[1:-1, None]
@@ -207,12 +207,12 @@ def _levelled(trace: Trace, rate_hz: float) -> _Levelled:
 
 
 def _noise_before_p(trace: Trace, rate_hz: float) -> int:
-    """Samples at the beginning that a labelled P leaves to the noise."""
+    """Return the number of samples of noise before a labelled P."""
     return max(0, int(trace.p_arrival_sample or 0) - round(BEFORE_P_SECONDS * rate_hz))
 
 
 def _quiet_part(trace: Trace, x: NDArray[np.float64], rate_hz: float) -> slice:
-    """The noise before P if that is long enough, or else the quietest second."""
+    """Return the noise before P if that is long enough, or else the quietest second."""
     longest = round(LONGEST_NOISE_SECONDS * rate_hz)
     shortest = round(SHORTEST_NOISE_SECONDS * rate_hz)
     if trace.is_noise:

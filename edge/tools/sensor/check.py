@@ -1,4 +1,4 @@
-"""A minute with a sensor becomes findings on wiring, rate, clock and losses, with remedies."""
+"""Check wiring, rate, clock and losses of a sensor, with a remedy for each finding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from ..finding import Check
 from .monitor import Monitor
 
 RATE_TOLERANCE_PPM = 1000.0
-"""A crystal is within 100 ppm, a ceramic resonator within 5000; beyond this it is worth a word."""
+"""A crystal is within 100 ppm, a ceramic resonator within 5000; a larger error is reported."""
 
 
 def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list[Check]:
-    """Looks at everything once the sensor has been listened to for ten seconds or more."""
+    """Return all findings, after the monitor has received the sensor for ten seconds or more.
+
+    Args:
+        decoder: Counted what was lost on the line.
+        monitor: Has the figures.
+        baud: Speed of the port, for the remedy.
+    """
     trouble = diagnose(decoder, baud)
     report = monitor.report()
     if report.hello is None:
@@ -61,8 +67,8 @@ def _rate(monitor: Monitor) -> Check:
     assert report.hello is not None
     nominal = report.hello.rate_hz
     if report.rate_hz is None:
-        words = f"nominally {nominal:g} Hz, but too few samples came: was it stopped?"
-        return Check("rate", False, words)
+        finding = f"nominally {nominal:g} Hz, but too few samples came: was it stopped?"
+        return Check("rate", False, finding)
     off = (report.rate_hz / nominal - 1.0) * 1e6
     return Check(
         "rate",
@@ -75,10 +81,10 @@ def _clock(monitor: Monitor) -> Check:
     report = monitor.report()
     if report.round_trip_seconds is None:
         return Check("clock", False, "no answer to time requests: is RX wired to TX?")
-    words = f"round trip {report.round_trip_seconds * 1e3:.1f} ms"
+    finding = f"round trip {report.round_trip_seconds * 1e3:.1f} ms"
     if report.tick_ppm is not None and report.tick_ppm_error is not None:
-        words += f", crystal {report.tick_ppm:+.0f} ppm (within {report.tick_ppm_error:.0f})"
-    return Check("clock", report.round_trip_seconds < 0.5, words)
+        finding += f", crystal {report.tick_ppm:+.0f} ppm (within {report.tick_ppm_error:.0f})"
+    return Check("clock", report.round_trip_seconds < 0.5, finding)
 
 
 def _channels(monitor: Monitor) -> list[Check]:
@@ -91,11 +97,11 @@ def _channels(monitor: Monitor) -> list[Check]:
         bits = report.hello.adc_bits if report.hello else 32
         full = 2 ** (bits - 1) - 1
         clipped = float(np.mean(np.abs(column.astype(np.int64)) >= full))
-        words = f"mean {report.mean_counts[index]:.0f}, rms {report.rms_counts[index]:.1f} counts"
+        text = f"mean {report.mean_counts[index]:.0f}, rms {report.rms_counts[index]:.1f} counts"
         good = True
         if clipped > 0.01:
-            good, words = False, words + f", {100 * clipped:.0f} % at full scale: gain or wiring"
+            good, text = False, text + f", {100 * clipped:.0f} % at full scale: gain or wiring"
         elif column.min() == column.max():
-            good, words = False, words + ": it does not move at all: not connected?"
-        findings.append(Check(code, good, words))
+            good, text = False, text + ": it does not move at all: not connected?"
+        findings.append(Check(code, good, text))
     return findings

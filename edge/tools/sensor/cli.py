@@ -1,4 +1,4 @@
-"""`eqedge sensor`: look at a sensor, record it, check it, or be one."""
+"""`eqedge sensor`: watch, record, check or simulate a sensor."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ...options import speed, within
 if TYPE_CHECKING:
     from .listener import Listener
 
-_BAUDS = (115_200, 57_600, 230_400, 921_600, 9_600)
+BAUDS = (115_200, 57_600, 230_400, 921_600, 9_600)
 
 
 @click.group()
 def sensor() -> None:
-    """Look at a sensor, record it, check it, or play one."""
+    """Watch, record, check or simulate a sensor."""
 
 
-_LONGEST_SECONDS = 366 * 86_400.0
-_LARGEST_PPM = 100_000.0
+LONGEST_SECONDS = 366 * 86_400.0
+LARGEST_PPM = 100_000.0
 
 _port = click.argument("port")
 _baud = click.option("--baud", default=115_200, show_default=True, help="Speed of a serial port.")
 _seconds = click.option(
     "--seconds",
     default=0.0,
-    callback=within(0, _LONGEST_SECONDS),
-    help="Stop after so long.  [default: until Ctrl-C]",
+    callback=within(0, LONGEST_SECONDS),
+    help="Stop after this time.  [default: until Ctrl-C]",
 )
 
 
@@ -77,8 +77,8 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
     """Record the sensor on PORT to FILE: .hdf5 in STEAD's layout, or .mseed.
 
-    A gap or a restart begins a new trace; each is dated by the sensor's tick. A file that exists
-    is not overwritten.
+    A gap or a restart begins a new trace. Samples are dated as `eqedge run` dates them. An
+    existing file is not overwritten.
     """
     from .listener import Listener
     from .recording import Recorder
@@ -98,18 +98,18 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
 
 @sensor.command()
 @_port
-@click.option("--baud", type=int, help="Speed of a serial port.  [default: tries the usual ones]")
+@click.option("--baud", type=int, help="Speed of a serial port.  [default: found by trial]")
 @click.option(
     "--seconds",
     default=15.0,
     show_default=True,
-    callback=within(0, _LONGEST_SECONDS),
-    help="How long to listen.",
+    callback=within(0, LONGEST_SECONDS),
+    help="Duration of the check.",
 )
 def check(port: str, baud: int | None, seconds: float) -> None:
-    """Tell whether wiring, rate and clock of the sensor on PORT are right.
+    """Check wiring, rate and clock of the sensor on PORT.
 
-    Says what is wrong and what to do about it; exits with 1 if anything is.
+    Prints each fault with its remedy; the exit status is 1 if there is one.
     """
     from .check import examine
     from .monitor import Monitor
@@ -129,30 +129,36 @@ def check(port: str, baud: int | None, seconds: float) -> None:
 
 @sensor.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--pty", is_flag=True, help="Offer a pseudo-terminal (its name is printed).")
+@click.option("--pty", is_flag=True, help="Open a pseudo-terminal and print its name.")
 @click.option(
-    "--tcp", type=click.IntRange(0, 65_535), help="Offer this TCP port of this computer; 0: any."
+    "--tcp", type=click.IntRange(0, 65_535), help="Open this TCP port of this computer; 0: any."
 )
 @click.option("--trace", help="Name of the trace.  [default: the first]")
-@click.option("--speed", default="1", show_default=True, callback=speed, help="Pace, or `max`.")
-@click.option("--drop", default=0.0, callback=within(0, 1), help="Share of frames that are lost.")
 @click.option(
-    "--corrupt", default=0.0, callback=within(0, 1), help="Share of bytes with a wrong bit."
+    "--speed",
+    default="1",
+    show_default=True,
+    callback=speed,
+    help="Multiple of real time, or `max`.",
 )
-@click.option("--stall", metavar="EVERY:FOR", help="Silent FOR seconds EVERY so many.")
-@click.option("--jump", metavar="EVERY:FOR", help="Miss FOR seconds of data EVERY so many.")
+@click.option("--drop", default=0.0, callback=within(0, 1), help="Fraction of frames lost.")
+@click.option(
+    "--corrupt", default=0.0, callback=within(0, 1), help="Fraction of bytes with a wrong bit."
+)
+@click.option("--stall", metavar="EVERY:FOR", help="Silence of FOR seconds, once in EVERY seconds.")
+@click.option("--jump", metavar="EVERY:FOR", help="Data of FOR seconds missing, once in EVERY.")
 @click.option(
     "--drift",
     default=0.0,
-    callback=within(-_LARGEST_PPM, _LARGEST_PPM),
-    help="Crystal too fast by so many ppm.",
+    callback=within(-LARGEST_PPM, LARGEST_PPM),
+    help="Error of the crystal in ppm; positive is too fast.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the faults.")
-@click.option("--boot-id", type=int, help="Of the Hello.  [default: random]")
+@click.option("--seed", default=0, show_default=True, help="Seed of the faults.")
+@click.option("--boot-id", type=int, help="Boot number in the Hello.  [default: random]")
 def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags: Any) -> None:
-    """Be a sensor that measures a trace of FILE (HDF5 in STEAD's layout).
+    """Simulate a sensor that measures a trace of FILE (HDF5 in STEAD's layout).
 
-    Waits for a reader, plays the trace once and ends. The faults are for testing what reads it.
+    Waits for a reader, plays the trace once and ends. The faults are for testing the reader.
     """
     import random
 
@@ -188,11 +194,11 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 @click.option(
     "--crystal-ppm",
     default=0.0,
-    callback=within(-_LARGEST_PPM, _LARGEST_PPM),
-    help="Crystal of the board too fast by so many ppm.",
+    callback=within(-LARGEST_PPM, LARGEST_PPM),
+    help="Error of the board's crystal in ppm; positive is too fast.",
 )
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
-    """Write a trace of FILE as the waveform that firmware without a converter plays."""
+    """Write a trace of FILE to OUTPUT as a waveform file, for firmware without a converter."""
     from ....firmware_bridge.packets import Hello
     from .record import read_record
     from .recording_files import RecordingError
@@ -227,18 +233,18 @@ def _end(seconds: float) -> float:
 
 
 def _find_baud(port: str) -> int:
-    """The first usual speed at which a packet arrives; the usual one where none does."""
+    """Return the first usual speed at which a packet arrives, or else the most usual one."""
     if "://" in port:
-        return _BAUDS[0]
-    for baud in _BAUDS:
+        return BAUDS[0]
+    for baud in BAUDS:
         with _opened(port, baud) as open_port:
             until = time.monotonic() + 3.0  # an Uno resets when opened, and boots for a second
             for portion in _listener(open_port).packets(until):
                 if portion:
-                    if baud != _BAUDS[0]:
-                        click.echo(f"the sensor speaks at {baud} baud: give --baud {baud}")
+                    if baud != BAUDS[0]:
+                        click.echo(f"the sensor sends at {baud} baud: give --baud {baud}")
                     return baud
-    return _BAUDS[0]
+    return BAUDS[0]
 
 
 def _explain_silence(listener: Listener, baud: int) -> None:
@@ -259,8 +265,8 @@ def _faults(flags: dict[str, Any]) -> Any:
             pairs[name] = float(every), float(length)
         except ValueError:
             pairs[name] = -1.0, -1.0
-        if not all(0 <= seconds <= _LONGEST_SECONDS for seconds in pairs[name]):
-            raise click.BadParameter(f"--{name} wants EVERY:FOR in seconds, such as 60:5")
+        if not all(0 <= seconds <= LONGEST_SECONDS for seconds in pairs[name]):
+            raise click.BadParameter(f"--{name}: use EVERY:FOR in seconds, such as 60:5")
     return Faults(
         drop=flags["drop"],
         corrupt=flags["corrupt"],

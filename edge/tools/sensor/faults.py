@@ -1,4 +1,4 @@
-"""A sensor's bytes pass through a bad line: frames lost, bytes damaged, seeded."""
+"""Simulate a bad line: lose frames and damage bytes, reproducibly."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from random import Random
 
 @dataclass(frozen=True)
 class Faults:
-    """What is wrong with a simulated sensor; nothing by default."""
+    """Faults of a simulated sensor; none by default."""
 
     drop: float = 0.0
-    """Share of frames that are lost, 0 to 1."""
+    """Fraction of frames that are lost, 0 to 1."""
     corrupt: float = 0.0
-    """Share of bytes of which one bit is wrong, 0 to 1."""
+    """Fraction of bytes with one wrong bit, 0 to 1."""
     stall_every_seconds: float = 0.0
-    """After so much data the line is silent ..."""
+    """After each of these periods of data the line sends nothing for `stall_seconds`."""
     stall_seconds: float = 0.0
-    """... for so long; what was taken meanwhile then comes at once."""
+    """Samples taken in this time are sent together at its end."""
     drift_ppm: float = 0.0
-    """How much too fast the sensor's crystal runs."""
+    """Error of the sensor's crystal; positive is too fast."""
     jump_every_seconds: float = 0.0
-    """After so much data the sensor misses ..."""
+    """After each of these periods of data the sensor leaves out `jump_seconds`."""
     jump_seconds: float = 0.0
-    """... so much of it: sample numbers and tick go on as if it had been taken."""
+    """Data left out; sample numbers and tick go on as if it had been sampled."""
     seed: int = 0
 
 
 class FaultyLine:
-    """Loses frames and damages bytes as told, the same ones for the same seed."""
+    """Loses frames and damages bytes, the same ones for the same seed."""
 
     def __init__(self, faults: Faults) -> None:
-        """Only `drop`, `corrupt` and `seed` matter here."""
+        """Use `drop`, `corrupt` and `seed`; the other faults are the player's."""
         self._faults = faults
         self._random = Random(faults.seed)
 
     def carry(self, data: bytes) -> bytes:
-        """Returns what arrives of whole frames sent."""
+        """Take whole frames; return the bytes that arrive."""
         if not (self._faults.drop or self._faults.corrupt):
             return data
         frames = data.split(b"\0")[:-1]

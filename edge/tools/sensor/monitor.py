@@ -1,4 +1,4 @@
-"""Heard packets become the figures a person asks a sensor for: rate, gaps, clock, level, noise."""
+"""Compute a sensor's figures from its packets: rate, gaps, clock, level, noise."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from ....firmware_bridge.tickclock import TickClock
 from ...types import NANOSECONDS
 from .listener import Received
 
-_FURTHEST = 100.0  # a stated tick rate may be that much off: finding it out is what this is for
+FURTHEST = 100.0
+"""Factor by which the true tick rate may differ from the stated one: it is to be found out."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """How the sensor is doing."""
+class Figures:
+    """State of a sensor."""
 
     hello: Hello | None
     status: Status | None
     samples: int
     """Samples received since the last boot."""
     missing: int
-    """Samples numbered but not received, between the first and the last."""
+    """Samples missing by number between the first and the last."""
     gaps: int
     boots: int
-    """Restarts seen."""
+    """Restarts of the sensor."""
     rate_hz: float | None
-    """Samples a second by the host's clock, or None before there is enough to say."""
+    """Samples a second by the host's clock, or None until it is measured."""
     tick_ppm: float | None
-    """How much too fast the device's crystal runs by the host's clock, parts per million."""
+    """Error of the device's crystal by the host's clock; positive is too fast."""
     tick_ppm_error: float | None
-    """What the round trips leave uncertain of it."""
+    """Error bound of `tick_ppm`."""
     round_trip_seconds: float | None
-    """The line's share of the quickest of the latest time requests."""
+    """Time on the line of the quickest of the latest time requests."""
     latency_seconds: float | None
-    """Age of the youngest sample when its packet had arrived."""
+    """Age of the newest sample when its packet had arrived."""
     mean_counts: tuple[float, ...]
     rms_counts: tuple[float, ...]
     """Root mean square about the mean over the latest seconds."""
 
 
 class Monitor:
-    """Keeps the latest seconds of one sensor and the round trips of its clock."""
+    """Keeps the latest samples of one sensor and the round trips of its clock."""
 
     def __init__(self, window_seconds: float = 10.0) -> None:
-        """Figures of level and noise are over `window_seconds`."""
+        """Begin without figures; level and noise are over `window_seconds`."""
         self._window_seconds = window_seconds
         self._hello: Hello | None = None
         self._boots = 0
@@ -81,7 +82,7 @@ class Monitor:
         if isinstance(packet, Status):
             self._status = packet
         elif isinstance(packet, TimeReply) and requested_ns is not None and self._hello:
-            self._clock = self._clock or TickClock(self._hello.tick_hz, 600, _FURTHEST)
+            self._clock = self._clock or TickClock(self._hello.tick_hz, 600, FURTHEST)
             self._clock.note(packet, requested_ns / NANOSECONDS, seconds)
         elif isinstance(packet, Samples):
             self._count(packet, seconds)
@@ -90,7 +91,7 @@ class Monitor:
         first = self._sample(packet.first_sample)
         if self._next_sample is not None and first != self._next_sample:
             if first < self._next_sample:
-                return  # late: its place in the figures is past
+                return  # late: already counted as missing
             self._missing += first - self._next_sample
             self._gaps += 1
         self._next_sample = first + len(packet.counts)
@@ -105,11 +106,11 @@ class Monitor:
             self._held -= len(self._blocks.popleft())
 
     def recent(self) -> NDArray[np.int32]:
-        """The counts of the latest seconds, shape (samples, channels)."""
+        """Return the latest counts, shape (samples, channels)."""
         return np.concatenate(self._blocks) if self._blocks else np.empty((0, 0), np.int32)
 
-    def report(self) -> Report:
-        """The figures as they are now."""
+    def report(self) -> Figures:
+        """Return the present figures."""
         recent = self.recent().astype(np.float64)
         clock, hello = self._clock, self._hello
         rate = latency = None
@@ -120,7 +121,7 @@ class Monitor:
             taken = clock.host_seconds(self._last_tick & 0xFFFF_FFFF)
             if taken is not None:
                 latency = self._last_seconds - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
-        return Report(
+        return Figures(
             hello=hello,
             status=self._status,
             samples=self._received,

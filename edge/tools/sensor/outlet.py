@@ -1,4 +1,4 @@
-"""The device's end of a line: a pseudo-terminal or a TCP port that one reader opens."""
+"""The device's end of a line: a pseudo-terminal or a TCP port for one reader."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ import tty
 
 from .... import EqedgeError
 
-_LAST_WORDS_MILLISECONDS = 500
-_SETTLE_SECONDS = 0.05  # a reader flushes its input just after it opened the line
+LAST_READ_MILLISECONDS = 500
+"""A reader has this time for the last bytes before the line closes."""
+SETTLE_SECONDS = 0.05
+"""A reader flushes its input just after it has opened the line."""
 
 
 class OutletError(EqedgeError):
-    """The line cannot be offered.
+    """The line cannot be opened.
 
     Attributes:
         where: The TCP port or pseudo-terminal.
     """
 
     def __init__(self, where: str, why: str) -> None:
-        """Names the line and the reason."""
+        """Name the line and the reason."""
         super().__init__(f"cannot offer {where}: {why}")
         self.where = where
 
 
 class Outlet:
-    """One line; bytes sent while nobody reads are lost, as on a real one."""
+    """One line; bytes sent without a reader are lost, as on a real line."""
 
     def __init__(self, tcp_port: int | None = None) -> None:
-        """Offers a pseudo-terminal, or a TCP port on this computer (0: any free one)."""
+        """Open a pseudo-terminal, or a TCP port on this computer (0: any free one)."""
         self._listener: socket.socket | None = None
         self._descriptor: int | None = None
         self._connection: socket.socket | None = None
@@ -41,7 +43,7 @@ class Outlet:
             self._descriptor, slave = os.openpty()
             tty.setraw(slave)
             self.url = os.ttyname(slave)
-            os.close(slave)  # from now on the line hangs up until somebody opens it
+            os.close(slave)  # from now on the line is hung up until a reader opens it
             os.set_blocking(self._descriptor, False)
             return
         try:
@@ -51,7 +53,7 @@ class Outlet:
         self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def wait_for_reader(self) -> None:
-        """Returns when somebody has opened the line."""
+        """Return when a reader has opened the line."""
         if self._listener is not None:
             self._accept()
             return
@@ -59,10 +61,10 @@ class Outlet:
         poll.register(self._file(), 0)
         while any(event & select.POLLHUP for _, event in poll.poll(0)):
             time.sleep(0.005)
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)
 
     def send(self, data: bytes, patient: bool = False) -> None:
-        """Sends bytes; if the reader is slow, waits (patient) or loses what does not fit."""
+        """Send bytes; if the reader is slow, wait (patient) or drop what does not fit."""
         view = memoryview(data)
         while view and self._open():
             try:
@@ -78,7 +80,7 @@ class Outlet:
             view = view[sent:]
 
     def receive(self, timeout_seconds: float) -> bytes:
-        """Returns what the reader sent, perhaps nothing; takes a new reader if the last left."""
+        """Return what the reader sent, perhaps nothing; accept a new reader if the last left."""
         began = time.monotonic()
         data = b""
         if self._open() or self._listener is not None:
@@ -88,17 +90,17 @@ class Outlet:
                     self._accept()
                 else:
                     data = self._read()
-        if not data:  # a pty that nobody has open is always "ready"
+        if not data:  # a pty without a reader is always "ready"
             left = timeout_seconds - (time.monotonic() - began)
             time.sleep(max(0.0, min(left, timeout_seconds)))
         return data
 
     def close(self) -> None:
-        """Takes the line away; a pty's reader first gets half a second for what is on its way."""
+        """Close the line; a pty's reader first gets half a second to read the last bytes."""
         if self._descriptor is not None:
             poll = select.poll()
             poll.register(self._descriptor, 0)
-            poll.poll(_LAST_WORDS_MILLISECONDS)  # returns at once when the reader hangs up
+            poll.poll(LAST_READ_MILLISECONDS)  # returns at once when the reader hangs up
         self._hang_up()
         if self._listener is not None:
             self._listener.close()
@@ -121,7 +123,7 @@ class Outlet:
         return self._descriptor is not None or self._connection is not None
 
     def _file(self) -> int:
-        """The open line's descriptor; with nobody connected, the listener's."""
+        """Return the open line's descriptor; without a connection, the listener's."""
         if self._connection is not None:
             return self._connection.fileno()
         if self._listener is not None:
@@ -132,7 +134,7 @@ class Outlet:
         if self._listener is not None:
             self._connection, _ = self._listener.accept()
             self._connection.setblocking(False)
-            time.sleep(_SETTLE_SECONDS)
+            time.sleep(SETTLE_SECONDS)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -1,4 +1,4 @@
-"""A STEAD record becomes a live sensor on a line, in its own time or faster, with faults."""
+"""Play counts as a live sensor on a line, in real time or faster, with faults."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Player:
     """Plays counts over an outlet.
 
     Args:
-        hello: Who the sensor says it is.
-        counts: What it measures, shape (samples, channels).
-        speed: 1 for the pace of life; infinite for the reader's pace.
-        faults: What goes wrong.
-        monotonic: The clock; a test may put its own here.
+        hello: The sensor's description of itself.
+        counts: Its samples, shape (samples, channels).
+        speed: Multiple of real time; infinite for the reader's pace.
+        faults: Faults to simulate.
+        monotonic: The clock; a test may pass its own.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Player:
         samples_per_packet: int = 25,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sent before `play`."""
+        """Send nothing before `play`."""
         self._faults = faults or Faults()
         self._line = FaultyLine(self._faults)
         self._counts = counts
@@ -51,7 +51,7 @@ class Player:
         self._tick_hz = hello.tick_hz * (1.0 + self._faults.drift_ppm * 1e-6)
 
     def play(self, outlet: Outlet) -> None:
-        """Greets, plays to the end, answers meanwhile."""
+        """Send Hello and all samples, and reply to requests meanwhile."""
         self._began = self._monotonic()
         outlet.send(self._line.carry(self._sensor.greet()), self._patient)
         stall_until, held = 0.0, b""

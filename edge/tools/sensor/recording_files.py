@@ -40,7 +40,7 @@ class RecordingError(EqedgeError):
     """
 
     def __init__(self, path: Path, why: str) -> None:
-        """Names the file and the reason."""
+        """Name the file and the reason."""
         super().__init__(f"cannot record to {path}: {why}")
         self.path = path
 
@@ -59,12 +59,12 @@ def _disk_errors(path: Path) -> Iterator[None]:
 class Hdf5Writer:
     """`data/<name>` (samples, channels) of int32, E N Z where there are these three.
 
-    HDF5 survives no failed write: the file cannot be read again, and the program crashes. So there
-    is always room behind the file's end, and a disk without is noticed before HDF5 needs it.
+    After a failed write HDF5 leaves a file that cannot be read, and crashes. Therefore there is
+    always free space behind the file's end, and a full disk is noticed before HDF5 needs space.
     """
 
     def __init__(self, path: Path, network: str, station: str) -> None:
-        """Opens a new file; one that exists is not overwritten."""
+        """Open a new file; an existing one is not overwritten."""
         import h5py
 
         self._path = path
@@ -154,7 +154,7 @@ class MiniSeedWriter:
     """miniSEED 2 records of 512 bytes, 32-bit integers; each is written when it is full."""
 
     def __init__(self, path: Path, network: str, station: str) -> None:
-        """Open a new file; one that exists is not overwritten."""
+        """Open a new file; an existing one is not overwritten."""
         try:
             require_library()
         except MiniSeedError as error:
@@ -200,7 +200,7 @@ class MiniSeedWriter:
             self._put(record)
 
     def _put(self, record: bytes) -> None:
-        """Writes a record; where the disk does not take all of it, nothing."""
+        """Write a record whole; if the disk is full, nothing of it."""
         begin, left = self._file.tell(), memoryview(record)
         with _disk_errors(self._path):
             try:
@@ -221,16 +221,16 @@ def _text(moment: datetime) -> str:
 
 
 def _fill(descriptor: int, begin: int, end: int) -> None:
-    """Writes zeros from one place in a file to another, so that the disk has room there."""
+    """Write zeros from one place in a file to another, to reserve disk space."""
     while begin < end:
         begin += os.pwrite(descriptor, bytes(end - begin), begin)
 
 
 def open_writer(path: Path, network: str, station: str) -> Writer:
-    """The writer for a file's ending.
+    """Return the writer for a file's suffix.
 
     Raises:
-        RecordingError: The file cannot be written, or a code is none.
+        RecordingError: The file cannot be written, or a code is not valid.
     """
     for name, code in (("network", network), ("station", station)):
         if not CODE.fullmatch(code):

@@ -1,4 +1,4 @@
-"""A monitor's figures become the lines that `eqedge sensor watch` prints."""
+"""Format a monitor's figures as the lines that `eqedge sensor watch` prints."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from ....firmware_bridge.diagnosis import diagnose
 from ....firmware_bridge.port import Port, PortState
 from .monitor import Monitor
 
-_MARKS = " .:-=+*#%@"
-_PLOT_WIDTH = 60
+MARKS = " .:-=+*#%@"
+"""From no signal to the strongest."""
+PLOT_WIDTH = 60
 
 
 def report_lines(decoder: Decoder, monitor: Monitor, port: Port, baud: int) -> list[str]:
-    """What to print now: one line on the stream, one a channel."""
+    """Return the present lines: one for the stream, one for each channel."""
     if port.state is PortState.LOST:
         return [f"port lost ({port.last_fault}): looking for it"]
     report = monitor.report()
@@ -44,7 +45,7 @@ def report_lines(decoder: Decoder, monitor: Monitor, port: Port, baud: int) -> l
     recent = monitor.recent().astype(np.float64)
     for index, code in enumerate(hello.channels):
         if index < len(report.rms_counts):
-            plot = sparkline(recent[:, index], _PLOT_WIDTH)
+            plot = sparkline(recent[:, index], PLOT_WIDTH)
             lines.append(
                 f"  {code} mean {report.mean_counts[index]:12.1f} "
                 f"rms {report.rms_counts[index]:10.1f} |{plot}|"
@@ -53,12 +54,12 @@ def report_lines(decoder: Decoder, monitor: Monitor, port: Port, baud: int) -> l
 
 
 def sparkline(values: NDArray[np.float64], width: int) -> str:
-    """One line of text that is darker where the signal is stronger."""
+    """Return one line of text, darker where the signal is stronger."""
     if len(values) == 0:
         return ""
     pieces = np.array_split(np.abs(values - np.median(values)), min(width, len(values)))
     heights = [float(piece.max()) for piece in pieces]
     top = max(heights)
     if not math.isfinite(top) or top == 0.0:
-        return _MARKS[0] * len(heights)
-    return "".join(_MARKS[round(h / top * (len(_MARKS) - 1))] for h in heights)
+        return MARKS[0] * len(heights)
+    return "".join(MARKS[round(h / top * (len(MARKS) - 1))] for h in heights)

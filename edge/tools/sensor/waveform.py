@@ -1,4 +1,4 @@
-"""Counts and a Hello become the waveform file that firmware without a converter plays."""
+"""Make the waveform file that firmware without a converter plays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ....firmware_bridge.packets import UNITS, Hello
 
-_HEADER = struct.Struct("<4sIIIfBBxxiII18s42s")
+HEADER = struct.Struct("<4sIIIfBBxxiII18s42s")
 
 
 def waveform_bytes(
@@ -18,19 +18,19 @@ def waveform_bytes(
     crystal_ppm: float = 0.0,
     mark_sample: int | None = None,
 ) -> bytes:
-    """The file's contents; `firmware/waveform.h` has its layout.
+    """Return the file's contents; `firmware/waveform.h` has the layout.
 
     Args:
-        hello: Who the device will say it is; boot_id is the one of its first boot. The tick,
-            the gain and the firmware's name are the board's own.
+        hello: The device's description of itself; boot_id is that of its first boot. The board
+            has its own tick, gain and firmware name.
         counts: Shape (samples, channels).
-        crystal_ppm: How much too fast the device's crystal runs, in parts per million.
-        mark_sample: At this sample's instant, and each time as many more have been taken, the
-            board gives a mark, so that a test can compare time stamps with a clock of its own.
+        crystal_ppm: Error of the device's crystal, parts per million; positive is too fast.
+        mark_sample: The board sends a mark at this sample's instant and at each multiple of it,
+            for a test that compares time stamps with its own clock.
     """
     if counts.ndim != 2 or counts.shape[1] != len(hello.channels):
         raise ValueError(f"counts of shape {counts.shape} for channels {hello.channels}")
-    header = _HEADER.pack(
+    header = HEADER.pack(
         b"EQW1",
         len(counts),
         counts.shape[1],
