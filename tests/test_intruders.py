@@ -1,4 +1,4 @@
-"""`eqedge run` and who must not get in: bytes on the port, listeners, secrets in what it tells."""
+"""`eqedge run` and intruders: any bytes on the port, listeners, secrets in what it publishes."""
 
 import os
 import random
@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import PATIENCE_SECONDS, Broker, find, free_port, wait_until
-from tests.support.node import health, live_config, said
+from tests.support.node import health, live_config, log_of
 from tests.support.sensor import Sensor
 
 pytestmark = pytest.mark.slow  # nodes that run for seconds
 
-SECRET = "Xq7-nobody-may-read-this"
+SECRET = "Xq7-no-one-may-read-this"
 
 
 def hostile_opening(greeting):
-    """Yield whatever it likes, in all sizes, then greetings that are not quite one."""
+    """Yield noise in all sizes, then greetings with one wrong bit."""
     rng = random.Random(5)
     for _ in range(300):
         noise = rng.randbytes(rng.choice([1, 7, 300, 5000]))
@@ -33,7 +33,7 @@ def hostile_opening(greeting):
 
 
 def among_noise(rng):
-    """Return what puts before some packets a copy with one bit wrong, and noise."""
+    """Return a function that puts a copy with one wrong bit, and noise, before some packets."""
 
     def spoil(packet):
         if rng.random() >= 0.1:
@@ -54,12 +54,12 @@ def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):
         assert record["frames_crc_errors_total"] > 0 and record["state"] == "healthy"
         assert record["resident_memory_bytes"] < 90e6
         process.terminate()
-        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
-    assert "Traceback" not in said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)
+    assert "Traceback" not in log_of(tmp_path)
 
 
 def listening(process_id):
-    """Return the local addresses, in hex, on which a process takes TCP calls or datagrams."""
+    """Return the local addresses, in hex, at which a process accepts connections or datagrams."""
     inodes = set()
     for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
         with suppress(OSError):
@@ -69,13 +69,13 @@ def listening(process_id):
     found = set()
     for kind, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
         for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
-            words = line.split()
-            if words[3] == state and words[9] in inodes:
-                found.add(words[1])
+            columns = line.split()
+            if columns[3] == state and columns[9] in inodes:
+                found.add(columns[1])
     return found
 
 
-def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):
+def test_nothing_listens_by_default_and_else_on_loopback(node, tmp_path):
     """By default no port at all; with http_port one, on 127.0.0.1."""
     port = free_port()
     for more, expected in (({}, set()), ({"http_port": port}, {f"0100007F:{port:04X}"})):
@@ -85,11 +85,11 @@ def test_nothing_listens_unless_told_and_then_on_loopback(node, tmp_path):
             wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
             assert listening(process.pid) == expected
             process.terminate()
-            assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
+            assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)
 
 
-def test_a_password_is_nowhere_in_what_the_node_tells_or_keeps(node, tmp_path):
-    """Not in log, output, spool, health, process list, nor in any message, refused or not."""
+def test_a_password_is_neither_published_nor_stored(node, tmp_path):
+    """It is not in log, output, spool, health, process list or any message, accepted or not."""
     folder = tmp_path / "broker"
     folder.mkdir()
     passwords = folder / "passwords"
@@ -98,10 +98,10 @@ def test_a_password_is_nowhere_in_what_the_node_tells_or_keeps(node, tmp_path):
         check=True,
         capture_output=True,
     )
-    refusing = f"allow_anonymous false\npassword_file {passwords}"
-    broker = Broker(folder, config=refusing, receive_port=free_port())
+    restricted = f"allow_anonymous false\npassword_file {passwords}"
+    broker = Broker(folder, config=restricted, receive_port=free_port())
     environment = {"EQEDGE_MQTT_USERNAME": "hill", "EQEDGE_MQTT_PASSWORD": SECRET}
-    with broker, Sensor() as sensor, broker.listen("#") as heard:
+    with broker, Sensor() as sensor, broker.listen("#") as received:
         config = f"""{live_config(tmp_path, sensor)}
 [mqtt]
 host = "127.0.0.1"
@@ -110,17 +110,17 @@ allow_insecure = true
 retry_max_seconds = 1.0
 """
         process = node(config, environment=environment)
-        wait_until(lambda: "Not authorized" in said(tmp_path), "the refusal")
+        wait_until(lambda: "Not authorized" in log_of(tmp_path), "the rejected login")
         broker.stop()
         broker.configure("")
         broker.start()
         wait_until(lambda: health(tmp_path).get("mqtt_connected"), "the connection")
-        heard.wait_for(lambda got: got.json("info") and got.json("health"))
-        told = "".join(text for _, _, text in heard.messages)
+        received.wait_for(lambda got: got.json("info") and got.json("health"))
+        published = "".join(text for _, _, text in received.messages)
         command = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0
         files = [path for path in tmp_path.iterdir() if path.is_file()]
-        assert {path.name for path in files} >= {"o.jsonl", "health.json", "said"}
-        kept = "".join(path.read_bytes().decode("latin-1") for path in files)
-    assert SECRET not in told + command + kept
+        assert {path.name for path in files} >= {"o.jsonl", "health.json", "log"}
+        stored = "".join(path.read_bytes().decode("latin-1") for path in files)
+    assert SECRET not in published + command + stored

@@ -13,7 +13,7 @@ from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.support.broker import PATIENCE_SECONDS, wait_until
-from tests.support.node import Manager, health, live_config, said
+from tests.support.node import Manager, health, live_config, log_of
 from tests.support.sensor import Sensor
 
 pytestmark = pytest.mark.slow  # nodes that run for seconds
@@ -29,7 +29,7 @@ def cpu_seconds(process_id):
 
 @pytest.fixture
 def endless(tmp_path):
-    """A config's first line: the model whose network loops for ever, with a card of its own."""
+    """A config's first line: the model whose network loops for ever, with its own card."""
     path = tmp_path / "endless.tflite"
     shutil.copyfile(ENDLESS, path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -39,38 +39,38 @@ def endless(tmp_path):
 
 
 def test_a_network_that_never_returns_ends_the_program(node, tmp_path, endless):
-    """Without systemd the program ends itself, though no line of its Python runs; it says where."""
+    """Without systemd the program ends itself, though no Python runs; the stack shows where."""
     manager = Manager(tmp_path)
     with Sensor() as sensor:
         config = endless + live_config(tmp_path, sensor, hang_seconds=3)
         process = node(config, environment=manager.environment)
         assert process.wait(PATIENCE_SECONDS) == 1
-    assert "Timeout (0:00:03)!" in said(tmp_path) and "detector.py" in said(tmp_path)
-    assert manager.times("WATCHDOG=1"), "fed until the first window"
+    assert "Timeout (0:00:03)!" in log_of(tmp_path) and "detector.py" in log_of(tmp_path)
+    assert manager.times("WATCHDOG=1"), "pinged until the first window"
     assert health(tmp_path)["windows_total"] == 0
 
 
-def test_a_network_that_never_returns_starves_the_watchdog(node, tmp_path, endless):
-    """No food any more; systemd's SIGABRT then leaves the stack in the journal."""
+def test_a_network_that_never_returns_ends_the_pings(node, tmp_path, endless):
+    """The watchdog gets no ping; systemd's SIGABRT then leaves the stack in the journal."""
     manager = Manager(tmp_path, watchdog_seconds=0.6)
     with Sensor() as sensor:
         process = node(endless + live_config(tmp_path, sensor), environment=manager.environment)
-        wait_until(lambda: manager.times("WATCHDOG=1"), "it is fed at first")
+        wait_until(lambda: manager.times("WATCHDOG=1"), "it is pinged at first")
 
-        def starving():
-            meals, before = len(manager.times("WATCHDOG=1")), cpu_seconds(process.pid)
+        def is_silent():
+            pings, before = len(manager.times("WATCHDOG=1")), cpu_seconds(process.pid)
             wait_until(lambda: cpu_seconds(process.pid) > before + 3, "the network runs on")
-            return len(manager.times("WATCHDOG=1")) == meals
+            return len(manager.times("WATCHDOG=1")) == pings
 
-        wait_until(starving, "no ping while the program ran for five times the watchdog's time")
+        wait_until(is_silent, "no ping while the program ran for five times the watchdog's time")
         process.send_signal(signal.SIGABRT)
         assert process.wait(PATIENCE_SECONDS) == -signal.SIGABRT
-    assert "Fatal Python error: Aborted" in said(tmp_path)
-    assert "detector.py" in said(tmp_path)
+    assert "Fatal Python error: Aborted" in log_of(tmp_path)
+    assert "detector.py" in log_of(tmp_path)
 
 
-def test_a_broker_that_accepts_and_says_nothing(node, tmp_path):
-    """It is given up and tried again, told once, and the node stays healthy and fed."""
+def test_a_broker_that_accepts_and_never_answers(node, tmp_path):
+    """The connection is closed and tried again, logged once; the node stays healthy, with pings."""
     manager = Manager(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent, Sensor() as sensor:
         host, port = silent.getsockname()
@@ -83,17 +83,17 @@ retry_max_seconds = 1.0
 """
         process = node(config, environment=manager.environment)
         wait_until(lambda: health(tmp_path).get("mqtt_failures_total", 0) > 1, "two attempts")
-        meals = len(manager.times("WATCHDOG=1"))
-        wait_until(lambda: len(manager.times("WATCHDOG=1")) > meals + 2, "it is fed")
+        pings = len(manager.times("WATCHDOG=1"))
+        wait_until(lambda: len(manager.times("WATCHDOG=1")) > pings + 2, "the watchdog is pinged")
         record = health(tmp_path)
         assert record["state"] == "healthy" and record["mqtt_connected"] is False
         process.terminate()
-        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
-    assert said(tmp_path).count("no answer to CONNECT; is it an MQTT broker?") == 1
+        assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)
+    assert log_of(tmp_path).count("no answer to CONNECT; is it an MQTT broker?") == 1
 
 
 def test_a_broker_that_freezes_gets_everything_later(node, tmp_path, broker):
-    """Stopped by SIGSTOP with the connection open: it is left, and has each line when it wakes."""
+    """Stopped by SIGSTOP with the connection open: it is left, and receives each line later."""
     config = f"""output = "{tmp_path}/o.jsonl"
 [mqtt]
 host = "127.0.0.1"
@@ -105,17 +105,17 @@ drain_seconds = 60.0
 interval_seconds = 1
 json_file = "{tmp_path}/health.json"
 """
-    with broker.listen("eqedge/#") as heard:
+    with broker.listen("eqedge/#") as received:
         process = node(config, "--sim", DEMO_FILE, "--speed", "80")  # for 14 s
         wait_until(lambda: health(tmp_path).get("mqtt_connected"), "the connection")
         broker.signal(signal.SIGSTOP)
-        wait_until(lambda: health(tmp_path)["mqtt_failures_total"] > 0, "it is given up")
+        wait_until(lambda: health(tmp_path)["mqtt_failures_total"] > 0, "the connection is closed")
         wait_until(lambda: health(tmp_path)["spool_messages"] > 3, "events are kept")
         assert health(tmp_path)["state"] == "healthy"
         broker.signal(signal.SIGCONT)
-        assert process.wait(PATIENCE_SECONDS) == 0, said(tmp_path)
+        assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)
         lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
-        heard.wait_for(lambda got: len(got.json("event")) >= len(lines))
+        received.wait_for(lambda got: len(got.json("event")) >= len(lines))
         wanted = [(line["event_id"], line["sequence"]) for line in lines]
-        arrived = [(event["event_id"], event["sequence"]) for event in heard.json("event")]
+        arrived = [(event["event_id"], event["sequence"]) for event in received.json("event")]
         assert list(dict.fromkeys(arrived)) == wanted and len(wanted) > 10

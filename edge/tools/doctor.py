@@ -133,12 +133,12 @@ def _count_samples(port: Port, decoder: Decoder, assembler: Assembler) -> int:
     """Wait for a Hello, then count samples; return how many arrived."""
     source = SerialSource(port, Event())
     deadline = time.monotonic() + SENSOR_SECONDS
-    asked = -10.0
+    last_request = -10.0
     received = 0
     counting_until: float | None = None
     while time.monotonic() < (counting_until or deadline):
-        if assembler.hello is None and time.monotonic() - asked > 2.0:
-            asked = time.monotonic()
+        if assembler.hello is None and time.monotonic() - last_request > 2.0:
+            last_request = time.monotonic()
             source.identify()
         for packet in decoder.feed(port.read(0.2)):
             assembler.push(packet, now())

@@ -14,10 +14,10 @@ from .broker import wait_until
 
 
 class Manager:
-    """What systemd is to a service: receives its notifications, in the order they were sent."""
+    """Receives a service's notifications as systemd does, in the order they were sent."""
 
     def __init__(self, folder, watchdog_seconds=1.0):
-        self.words = []
+        self.received = []
         self._path = path = str(folder / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(path)
@@ -25,32 +25,32 @@ class Manager:
             "NOTIFY_SOCKET": path,
             "WATCHDOG_USEC": str(round(watchdog_seconds * 1e6)),
         }
-        threading.Thread(target=self._hear, daemon=True).start()
+        threading.Thread(target=self._receive, daemon=True).start()
 
-    def _hear(self):
+    def _receive(self):
         while True:
             text = self._socket.recv(4096).decode()
-            self.words.append((time.monotonic(), text))
+            self.received.append((time.monotonic(), text))
 
-    def times(self, word):
-        """When a word was said."""
-        return [when for when, text in self.words if word in text]
+    def times(self, part):
+        """Return when notifications that contain this text arrived."""
+        return [when for when, text in self.received if part in text]
 
-    def after(self, word):
-        """All texts received after the first with this word in it."""
-        texts = [text for _, text in self.words]
-        return texts[next(at for at, text in enumerate(texts) if word in text) + 1 :]
+    def after(self, part):
+        """Return all notifications after the first that contains this text."""
+        texts = [text for _, text in self.received]
+        return texts[next(at for at, text in enumerate(texts) if part in text) + 1 :]
 
-    def mark(self, word):
-        """Put a word among the notifications: what comes before it was sent before."""
+    def mark(self, text):
+        """Put a text among the notifications: those before it were sent before."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
-            own.sendto(word.encode(), self._path)
-        wait_until(lambda: self.times(word), f"{word} arrives")
+            own.sendto(text.encode(), self._path)
+        wait_until(lambda: self.times(text), f"{text} arrives")
 
 
 @pytest.fixture
 def node(tmp_path):
-    """Start `eqedge run --config` with these lines and flags; killed at the end."""
+    """Start `eqedge run --config` with these lines and options; killed at the end."""
     running = []
 
     def start(config, *flags, environment=None):
@@ -60,7 +60,7 @@ def node(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "eqedge", "run", "--config", path, *map(str, flags)],
             stdout=subprocess.PIPE,
-            stderr=(tmp_path / "said").open("w"),
+            stderr=(tmp_path / "log").open("w"),
             env={**os.environ, **(environment or {})},
         )
         running.append(process)
@@ -72,13 +72,13 @@ def node(tmp_path):
         process.communicate()
 
 
-def said(tmp_path):
+def log_of(tmp_path):
     """Return what the node wrote on standard error so far."""
-    return (tmp_path / "said").read_text()
+    return (tmp_path / "log").read_text()
 
 
 def health(tmp_path):
-    """Return the newest health record, or nothing yet."""
+    """Return the newest health record; empty before the first."""
     path = tmp_path / "health.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
@@ -103,4 +103,4 @@ IMPATIENT = {
     "retries": 2,
     "give_up_seconds": 1,
 }
-"""Settings of a node that soon calls a sensor silent."""
+"""Settings with which a sensor soon counts as silent."""

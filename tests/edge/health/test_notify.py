@@ -1,4 +1,4 @@
-"""What arrives at a service manager's socket, and that a deaf one costs nothing."""
+"""Notifications at systemd's socket, and that one which does not read costs nothing."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ def manager(request, tmp_path):
 
 
 def test_ready_status_watchdog_stopping(manager):
-    """Each word arrives as one datagram, in systemd's form."""
+    """Each notification arrives as one datagram, in systemd's form."""
     receiver, name = manager
     notifier = Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000"})
     assert notifier.watchdog_seconds == 60
@@ -43,7 +43,7 @@ def test_ready_status_watchdog_stopping(manager):
     assert notifier.counts.unsent == 0
 
 
-def test_a_status_cannot_smuggle_another_word(manager):
+def test_a_status_cannot_contain_another_assignment(manager):
     """A line break in a text that quotes a device or broker stays within the status."""
     receiver, name = manager
     Notifier({"NOTIFY_SOCKET": name}).status("broken\nWATCHDOG=trigger\n" + "x" * 500)
@@ -53,7 +53,7 @@ def test_a_status_cannot_smuggle_another_word(manager):
 
 
 def test_without_a_manager_nothing_happens():
-    """Started by hand, all is silent."""
+    """For a node that is started by hand."""
     notifier = Notifier({})
     notifier.ready("x")
     notifier.watchdog()
@@ -62,21 +62,21 @@ def test_without_a_manager_nothing_happens():
     assert notifier.counts.unsent == 0 and notifier.watchdog_seconds is None
 
 
-def test_a_manager_that_is_gone_or_deaf_is_counted(tmp_path):
+def test_a_manager_that_is_gone_or_does_not_read_is_counted(tmp_path):
     """No socket there, or one whose queue is full: no error, no waiting."""
     gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")})
     gone.ready()
     assert gone.counts.unsent == 1
-    path = str(tmp_path / "deaf")
+    path = str(tmp_path / "full")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as receiver:
         receiver.bind(path)
-        deaf = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"})
-        assert deaf.ready() and deaf.watchdog()
+        full = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "60000000"})
+        assert full.ready() and full.watchdog()
         begin = time.monotonic()
         for _ in range(2000):
-            deaf.status("x")
-        assert not deaf.ready() and not deaf.watchdog()
-        assert deaf.counts.unsent > 2
+            full.status("x")
+        assert not full.ready() and not full.watchdog()
+        assert full.counts.unsent > 2
         assert time.monotonic() - begin < 60, "a wait of 30 ms for each would take longer"
 
 
@@ -114,8 +114,8 @@ def test_stopping_waits_a_little_for_a_full_queue(tmp_path):
         ({}, None),
     ],
 )
-def test_the_watch_is_over_this_process_or_none(environ, expected):
-    """A watch over another process is not ours to feed."""
+def test_only_a_watchdog_of_this_process_counts(environ, expected):
+    """The watchdog of another process gets no pings from here."""
     assert Notifier(environ).watchdog_seconds == expected
 
 

@@ -76,7 +76,7 @@ def get(server, path):
 
 
 def test_endpoint(server):
-    """Metrics and health are served as last published; unhealthy is 503, the rest 404."""
+    """The newest metrics and health are served; unhealthy is 503, other paths are 404."""
     assert get(server, "/health")[0] == 503
     server.publish(health_record(LABELS, "", metrics_of(()), WELL), "eqedge_x 1\n")
     assert get(server, "/metrics") == (200, "eqedge_x 1\n")
@@ -89,7 +89,7 @@ def test_endpoint(server):
 
 
 def test_slow_clients_do_not_block_the_endpoint(server):
-    """Twice as many as may be at a time, each silent or slow; the oldest go, one is answered."""
+    """With twice the allowed number, each silent or slow, the oldest are disconnected."""
     with ExitStack() as slow:
         for number in range(2 * health_outlets.MOST_CLIENTS):
             client = slow.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -99,23 +99,23 @@ def test_slow_clients_do_not_block_the_endpoint(server):
         assert 0 < len(server._server._deadlines) <= health_outlets.MOST_CLIENTS
 
 
-def test_a_client_has_a_time_for_its_whole_request(server, monkeypatch):
-    """A byte now and then keeps no thread for ever."""
+def test_a_client_has_a_limit_for_its_whole_request(server, monkeypatch):
+    """A client that sends a byte now and then is disconnected."""
     monkeypatch.setattr(health_outlets, "REQUEST_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.settimeout(0.05)
 
-        def cut_off():
+        def disconnected():
             client.sendall(b"G")
             with suppress(TimeoutError):
                 return client.recv(100) == b""
             return False
 
-        with suppress(ConnectionError):  # which is to be cut off, too
-            wait_until(cut_off, "a slow client is cut off")
+        with suppress(ConnectionError):  # which is to be disconnected, too
+            wait_until(disconnected, "a slow client is disconnected")
 
 
-def test_the_end_waits_for_no_client():
+def test_the_end_does_not_wait_for_clients():
     """A client in the middle of its request does not hold up the end of the node."""
     made = HealthServer("127.0.0.1", 0)
     with socket.create_connection(("127.0.0.1", made.port)) as client:
@@ -127,7 +127,7 @@ def test_the_end_waits_for_no_client():
             client.recv(1)
 
 
-def test_a_client_that_goes_away_is_no_news(server, capfd):
+def test_a_client_that_disconnects_early_is_not_logged(server, capfd):
     """Reset in the middle of an answer: nothing on standard error."""
     server.publish({"state": "healthy"}, "eqedge_x 1\n" * 500_000)
     for _ in range(3):
@@ -135,7 +135,7 @@ def test_a_client_that_goes_away_is_no_news(server, capfd):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
             client.recv(1)
-    wait_until(lambda: not server._server._deadlines, "all clients are let go")
+    wait_until(lambda: not server._server._deadlines, "all clients are forgotten")
     assert capfd.readouterr().err == ""
 
 

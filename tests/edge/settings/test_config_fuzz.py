@@ -1,4 +1,4 @@
-"""The settings parser on anything: settings, or one line that says what is wrong.
+"""The settings parser on any bytes: it returns settings, or raises one line of error.
 
 More with EQEDGE_FUZZ=100 in the environment.
 """
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 TIMES = int(os.environ.get("EQEDGE_FUZZ", "1"))
 LINES = re.sub(r"(?m)^#(\w+ = |\[)", r"\1", reference()).splitlines()
-"""The whole reference, what is commented in it too."""
+"""The whole reference, with its commented lines too."""
 KEYS = sorted({line.split(" = ")[0] for line in LINES if " = " in line})
 VALUES = st.one_of(
     st.sampled_from(["nan", "inf", "-inf", "0x10", "1979-05-27", "[]", "{}", "[[]]", "''", "true"]),
@@ -52,14 +52,14 @@ fuzz = settings(
     data=st.binary(max_size=300) | st.text(max_size=300).map(lambda s: s.encode("utf-8", "ignore"))
 )
 def test_any_bytes(tmp_path_factory, data):
-    """No bytes get through as anything but settings or an error."""
+    """Any bytes give settings or an error."""
     outcome(tmp_path_factory, data)
 
 
 @fuzz
 @given(st.lists(st.tuples(st.sampled_from(range(len(LINES))), VALUES), min_size=1, max_size=4))
 def test_a_reference_with_spoilt_values(tmp_path_factory, spoilt):
-    """Any value in place of any default is taken as it is, or refused by a line."""
+    """Any value in place of any default is read, or rejected with a line."""
     lines = list(LINES)
     for number, value in spoilt:
         key, given_, _ = lines[number].partition(" = ")
@@ -79,7 +79,7 @@ def test_a_reference_with_spoilt_values(tmp_path_factory, spoilt):
     st.sampled_from(["", *(f.name for f in dataclasses.fields(Settings)), "no.such", "mqtt.tls"]),
 )
 def test_keys_in_any_table(tmp_path_factory, pairs, table):
-    """A key in the wrong place, or of no table, is named, with the nearest one."""
+    """A key in a wrong place is named, with the most similar setting."""
     lines = [f"[{table}]"] if table else []
     lines += [f"{key} = {value}" for key, value in pairs.items()]
     outcome(tmp_path_factory, "\n".join(lines).encode())

@@ -1,4 +1,4 @@
-"""What the command line says goes before the file, and only what it says."""
+"""Options on the command line override the file; their defaults do not."""
 
 import pytest
 from eqedge.edge.settings.flags import settings_of, warnings
@@ -30,13 +30,13 @@ keepalive_seconds = 60
     return path
 
 
-def test_without_both_there_are_the_defaults():
-    """A node that is told nothing."""
+def test_without_both_the_defaults_hold():
+    """Without a file and options."""
     assert settings_of(None, {}) == Settings()
 
 
-def test_each_flag_lands_in_its_place(config):
-    """Beside it the file's settings stay."""
+def test_each_option_overrides_one_setting(config):
+    """The other settings of the file stay."""
     given = {"station": "DALE", "hop": 0.5, "P_threshold": 0.2, "serial": "/dev/x", "output": "a"}
     settings = settings_of(config, given)
     assert (settings.station.network, settings.station.station) == ("AM", "DALE")
@@ -45,8 +45,8 @@ def test_each_flag_lands_in_its_place(config):
     assert (settings.sensor.port, settings.output) == ("/dev/x", "a")
 
 
-def test_another_broker_keeps_how_to_log_in(config):
-    """The address comes from the flag, credentials and limits from the file."""
+def test_another_broker_keeps_the_login(config):
+    """The address comes from the option, credentials and limits from the file."""
     mqtt = settings_of(config, {"mqtt": "mqtts://other:8884"}).mqtt
     assert (mqtt.host, mqtt.port, mqtt.tls) == ("other", 8884, True)
     assert (mqtt.topic_prefix, mqtt.keepalive_seconds) == ("mountains", 60)
@@ -54,14 +54,14 @@ def test_another_broker_keeps_how_to_log_in(config):
     assert settings_of(config, {"mqtt": "mqtts://other/hills"}).mqtt.topic_prefix == "hills"
 
 
-def test_a_wrong_flag_is_refused_as_in_the_file(config):
+def test_a_wrong_option_is_rejected_as_in_the_file(config):
     """By the setting's own check."""
     with pytest.raises(SettingsError, match="station code"):
         settings_of(config, {"station": "../x"})
 
 
 def test_files_that_others_may_write_are_named(config, tmp_path):
-    """Config, model and card: each decides what the node does."""
+    """Config, model and card: with each, another user could change what the node does."""
     model = tmp_path / "m.tflite"
     for path in (model, model.with_suffix(".json")):
         path.touch()
