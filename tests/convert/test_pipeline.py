@@ -49,6 +49,7 @@ def forced(weights, records, tmp_path_factory):
     return output, convert(settings)
 
 
+@pytest.mark.timeout(3600)
 def test_model_card_and_report_are_written(forced):
     """Each precision has its three files; the training card that they name goes with them."""
     output, _ = forced
@@ -219,6 +220,7 @@ def test_help_does_not_import_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.timeout(3600)
 def test_the_command_as_a_process(weights, records, tmp_path, eqedge):
     """Forced, it writes and says what it wrote; its progress goes to standard error."""
     done = eqedge(

@@ -211,6 +211,7 @@ def stations(cortexm_for_module, tmp_path_factory):
     return {"calm": (calm, truths[0], words[0]), "rough": (rough, truths[1], words[1])}
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_the_earthquake_is_found_at_its_time(stations, name):
     """One event, its P within 0.5 s of the moment at which the board sampled it."""

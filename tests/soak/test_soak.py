@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.soak.plan import KINDS
 from tests.support.broker import find
 
 HOURS, SPEED, SEED, EVERY = 0.9, 90, 4, 100
 
 
+@pytest.mark.timeout(3600)
 def test_an_hour_of_everything_loses_nothing(tmp_path):
     """Every line reaches the broker, every undisturbed earthquake the file or the broker.
 

@@ -69,3 +69,9 @@ def mark_slow(items):
         fixtures = set(getattr(item, "fixturenames", ()))
         if folder in SLOW_FOLDERS or fixtures & SLOW_FIXTURES or names & SLOW_NAMES:
             item.add_marker(pytest.mark.slow)
+
+
+def put_long_files_first(items):
+    """Begin with the files that have a test with a time limit of its own: those take longest."""
+    long = {item.path for item in items if item.get_closest_marker("timeout")}
+    items.sort(key=lambda item: item.path not in long)

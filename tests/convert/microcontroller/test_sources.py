@@ -203,6 +203,7 @@ def test_the_target_needs_int8(tmp_path):
         convert(settings)
 
 
+@pytest.mark.timeout(3600)
 def test_the_whole_conversion_with_float_input_and_outputs(built, records, tmp_path):
     """Sources of a network of LSTMs lie beside its int8 file; forced: random weights may differ."""
     weights = tmp_path / "tiny.weights.h5"

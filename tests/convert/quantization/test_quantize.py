@@ -47,6 +47,7 @@ def keras_answers(network, windows):
     return np.concatenate([np.asarray(y) for y in network(windows, training=False)], axis=2)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_int8_is_int8_throughout(built, converted, windows, name):
     """Not one activation is left in float, no operation is custom, and the answer is near."""

@@ -9,6 +9,7 @@ import pytest
 from eqedge.convert.training.devices import DeterminismError, Device
 
 
+@pytest.mark.timeout(3600)
 def test_a_run_taken_up_ends_in_the_same_bits(tmp_path, request):
     """Weights, average and optimizer, by new objects; without the optimizer's state they differ."""
     done = subprocess.run(

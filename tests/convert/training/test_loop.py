@@ -181,6 +181,7 @@ def test_weights_to_begin_with_are_of_the_network(
     assert not (tmp_path / "out" / "labels").exists()
 
 
+@pytest.mark.timeout(3600)
 def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     """SIGINT: 1. a checkpoint is written, 2. exit 0; --resume: 3. on from there, 4. to a card.
 
