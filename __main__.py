@@ -6,7 +6,7 @@ import click
 
 from .convert.cli import convert
 from .convert.comparison.cli import compare
-from .convert.console import plainly
+from .convert.console import run_with_one_line_errors
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
 from .convert.training.cli import train
@@ -47,7 +47,7 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
-    plainly(cli, "eqedge")
+    run_with_one_line_errors(cli, "eqedge")
 
 
 if __name__ == "__main__":

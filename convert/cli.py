@@ -1,4 +1,4 @@
-"""`eqedge convert`: weights in, a model that a node can run out, with what it lost on the way."""
+"""`eqedge convert`: turn weights into a model that a node can run, and measure the loss."""
 
 from __future__ import annotations
 
@@ -8,15 +8,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..models.architectures import ARCHITECTURES
-from .console import Progress, quiet, stoppable
+from .console import Progress, tensorflow_silenced, tidy_on_signals
 from .options import SEED
 
 if TYPE_CHECKING:
     from .conversion import Report
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed", "int16x8")
+PRECISIONS = ("float32", "float16", "int8", "mixed")
+REMOVED = {"int16x8": "mixed", "dynamic": "float16"}
+"""Precisions of before 0.1.0, and what serves in their place."""
 IO_TYPES = ("int8", "float32")
 TARGETS = ("litert", "tflm")
+
+
+def _still_made(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Name the successor of a precision that is made no more."""
+    for value in values:
+        if value in REMOVED:
+            raise click.BadParameter(f"{value} is no longer made; use {REMOVED[value]}")
+        if value not in PRECISIONS:
+            raise click.BadParameter(f"{value!r}; use one of {', '.join(PRECISIONS)}")
+    return values
 
 
 @click.command(context_settings={"show_default": True})
@@ -30,7 +44,7 @@ TARGETS = ("litert", "tflm")
 @click.option(
     "--arch",
     type=click.Choice(list(ARCHITECTURES)),
-    help="Insist on an architecture; by default the weights tell.",
+    help="Insist on an architecture; by default that of the weights.",
 )
 @click.option(
     "--calibration",
@@ -50,7 +64,8 @@ TARGETS = ("litert", "tflm")
 @click.option(
     "--precision",
     "precisions",
-    type=click.Choice(PRECISIONS),
+    metavar=f"[{'|'.join(PRECISIONS)}]",
+    callback=_still_made,
     multiple=True,
     default=("int8",),
     help="Can be repeated; all files are written or none.",
@@ -109,7 +124,7 @@ def convert(
     Float and converted model are compared with the node's own detector on records that calibration
     did not see. A model that loses too many picks is not written (exit 1).
     """
-    with stoppable():
+    with tidy_on_signals():
         report = _run(
             weights=weights,
             calibration=calibration,
@@ -143,7 +158,7 @@ def convert(
 
 
 def _run(**asked: Any) -> Report:
-    with quiet():
+    with tensorflow_silenced():
         from .conversion import ConvertSettings
         from .pipeline import convert as run
 

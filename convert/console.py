@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import click
 
 from .. import EqedgeError, first_line
-from ..edge.runtime import hushed
+from ..edge.runtime import stderr_silenced
 
 QUIET_S = 20.0
 """No longer is nothing said where standard error is no terminal."""
@@ -31,7 +31,7 @@ class OutOfMemory(EqedgeError):
     """There is no memory left."""
 
 
-def plainly(command: click.Command, name: str) -> None:
+def run_with_one_line_errors(command: click.Command, name: str) -> None:
     """Run a command line under a name; what a user can put right comes out as one line."""
     try:
         command(prog_name=name)
@@ -41,7 +41,7 @@ def plainly(command: click.Command, name: str) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def tidy_on_signals() -> Iterator[None]:
     """End on Ctrl-C and SIGTERM as on any other error: tidied up, with one line.
 
     Raises:
@@ -69,7 +69,7 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_deferred() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until what may not be left half done is done."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled in the main thread alone
@@ -89,7 +89,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def quiet(gpus: bool = False) -> Iterator[None]:
+def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
     """Keep away what TensorFlow's C++ says on standard error while it is imported.
 
     Args:
@@ -99,7 +99,7 @@ def quiet(gpus: bool = False) -> Iterator[None]:
     if not gpus:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
-        with hushed():
+        with stderr_silenced():
             yield
     except ImportError as error:
         if "annot allocate memory" in str(error) or "failed to map segment" in str(error):

@@ -72,7 +72,7 @@ class Converted:
 
     Attributes:
         name: Of the model.
-        precision: One of quantize.PRECISIONS.
+        precision: One of quantization.request.PRECISIONS.
         data: The flatbuffer.
         contents: Its operations and float tensors.
         kept_float: Stages that were kept in float32 on purpose.

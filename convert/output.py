@@ -11,7 +11,7 @@ from .. import EqedgeError
 from ..edge.files import written_whole
 from .card import card
 from .card_text import card_text
-from .console import undisturbed
+from .console import signals_deferred
 from .conversion import Report
 from .microcontroller.sources import sources
 from .report import render
@@ -44,7 +44,7 @@ def write_all(report: Report) -> None:
         with ExitStack() as waiting:
             for name, content in reversed(list(_contents(report))):  # the last is renamed first
                 waiting.enter_context(written_whole(folder / name)).write_bytes(content)
-            with undisturbed():
+            with signals_deferred():
                 waiting.close()
     except OSError as error:
         raise OutputError(

@@ -25,8 +25,8 @@ from .microcontroller.proof import MicroModel, prove
 from .origin import describe_weights
 from .output import check_writable, write_all
 from .quantization.flatbuffer import contents
-from .quantization.precisions import Forms
-from .quantization.quantize import QuantizeError
+from .quantization.precisions import PrecisionBuilder
+from .quantization.request import QuantizeError
 from .quantization.sensitivity import Step, Verdict, groups_of, most_steps, search
 from .quantization.stage_error import stage_errors, stages
 from .verify import compare
@@ -68,8 +68,10 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
         seed=settings.seed,
         progress=progress,
     )
-    forms = Forms(loaded, windows.calibrate.windows, settings.tuning_steps, settings.io, progress)
-    reference = _model(f"{spec.name}_float32", forms.make("float32"), spec)
+    builder = PrecisionBuilder(
+        loaded, windows.calibrate.windows, settings.tuning_steps, settings.io, progress
+    )
+    reference = _model(f"{spec.name}_float32", builder.make("float32"), spec)
     graph_error = _graph_error(loaded, reference, windows)
     if graph_error > EQUIVALENCE_LIMIT:
         raise QuantizeError(
@@ -78,7 +80,7 @@ def convert(settings: ConvertSettings, progress: Progress | None = None) -> Repo
         )
     _check_stages(settings.float_stages, reference.data)
     converted = tuple(
-        _converted(precision, settings, forms, reference, windows, progress)
+        _converted(precision, settings, builder, reference, windows, progress)
         for precision in settings.precisions
     )
     for result in converted:
@@ -161,7 +163,7 @@ def _micro(
 def _converted(
     precision: str,
     settings: ConvertSettings,
-    forms: Forms,
+    builder: PrecisionBuilder,
     reference: Model,
     windows: CalibrationData,
     progress: Progress | None,
@@ -170,15 +172,15 @@ def _converted(
     kept = settings.float_stages if precision == "mixed" else ()
     steps: list[Step] = []
     if kept == (AUTO,):
-        steps = _searched(settings, forms, reference, windows.calibrate, progress)
+        steps = _searched(settings, builder, reference, windows.calibrate, progress)
         kept = steps[-1].kept
     if precision == "float32":
         data = reference.data
     elif precision == "mixed" and not kept:
         # the search found that nothing has to stay in float
-        data = forms.make("int8", io="float32")
+        data = builder.make("int8", io="float32")
     else:
-        data = forms.make(precision, kept)
+        data = builder.make(precision, kept)
     name = f"{reference.spec.name}_{precision}"
     agreement = compare(reference, _model(name, data, reference.spec), windows.verify, progress)
     return Converted(
@@ -196,7 +198,7 @@ def _converted(
 
 def _searched(
     settings: ConvertSettings,
-    forms: Forms,
+    builder: PrecisionBuilder,
     reference: Model,
     windows: WindowSet,
     progress: Progress | None,
@@ -208,7 +210,7 @@ def _searched(
 
     def judge(kept: tuple[str, ...]) -> Verdict:
         nonlocal done
-        data = forms.make("mixed" if kept else "int8", kept, progress=lambda *_: None)
+        data = builder.make("mixed" if kept else "int8", kept, progress=lambda *_: None)
         agreement = compare(reference, _model("trial", data, reference.spec), some)
         done += 1
         if progress is not None:
@@ -223,13 +225,11 @@ def _searched(
 
 
 def _refused(result: Converted, settings: ConvertSettings) -> str:
-    """Say what was missed and what helps."""
+    """Return what was missed and the remedy."""
     searched = AUTO in settings.float_stages
     remedies = {
         "int8": f"--precision mixed --float-stage {AUTO}",
-        "int16x8": f"--precision mixed --float-stage {AUTO}",
         "mixed": "--precision float16" if searched else f"--float-stage {AUTO}",
-        "dynamic": "--precision float16",
     }
     remedy = "give calibration records with more events"
     if comparable(result.agreement, settings.limit):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import first_line
 from ..models.registry import Model, ModelError
 from ..models.spec import HEADS
-from .runtime import find_runtime, hushed
+from .runtime import find_runtime, stderr_silenced
 
 
 class Detector:
@@ -30,7 +30,7 @@ class Detector:
         runtime = find_runtime()
         self.model = model
         try:
-            with hushed():
+            with stderr_silenced():
                 self._interpreter = runtime.interpreter(
                     model_content=model.data, num_threads=threads
                 )

@@ -40,7 +40,7 @@ class Runtime:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def stderr_silenced() -> Iterator[None]:
     """Suppress what a runtime's C++ code writes to standard error: it has no log level.
 
     What goes wrong inside still comes out, as an exception.

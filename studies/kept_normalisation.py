@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from eqedge.convert.console import plainly
+from eqedge.convert.console import run_with_one_line_errors
 from eqedge.convert.data.records import DataError, index_continuous
 from eqedge.convert.data.waveforms import Waveforms
 from eqedge.edge.detector import Detector
@@ -157,4 +157,4 @@ def main(file: Path, model: str, records: int | None) -> None:
 
 
 if __name__ == "__main__":
-    plainly(main, "python -m studies.kept_normalisation")
+    run_with_one_line_errors(main, "python -m studies.kept_normalisation")

@@ -16,8 +16,8 @@ from typing import Any
 import click
 import numpy as np
 from eqedge import first_line
-from eqedge.convert.console import plainly, quiet
-from eqedge.edge.runtime import find_runtime, hushed
+from eqedge.convert.console import run_with_one_line_errors, tensorflow_silenced
+from eqedge.edge.runtime import find_runtime, stderr_silenced
 from eqedge.models.registry import ModelError, read_flatbuffer
 from numpy.typing import NDArray
 
@@ -112,7 +112,7 @@ def cut(data: bytes, chosen: set[int]) -> bytes:
         data: Flatbuffer.
         chosen: Numbers of the operations to keep.
     """
-    with quiet():
+    with tensorflow_silenced():
         from eqedge.convert.quantization.flatbuffer import (
             is_constant,
             open_flatbuffer,
@@ -136,7 +136,7 @@ def cut(data: bytes, chosen: set[int]) -> bytes:
 
 
 def _stages(data: bytes) -> dict[str, set[int]]:
-    with quiet():
+    with tensorflow_silenced():
         from eqedge.convert.quantization.flatbuffer import open_flatbuffer, stage_of
 
     graph = open_flatbuffer(data).subgraphs[0]
@@ -165,7 +165,7 @@ def _ready(name: str, data: bytes) -> Any:
     """Return an interpreter that has run once, on zeros."""
     runtime = find_runtime()
     try:
-        with hushed():
+        with stderr_silenced():
             interpreter = runtime.interpreter(model_content=data, num_threads=1)
             interpreter.allocate_tensors()
             for detail in interpreter.get_input_details():
@@ -205,4 +205,4 @@ def main(models: tuple[str, ...], rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    plainly(main, "python -m studies.stage_times")
+    run_with_one_line_errors(main, "python -m studies.stage_times")

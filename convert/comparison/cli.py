@@ -10,7 +10,7 @@ import click
 
 from ... import EqedgeError
 from ...edge.files import written_whole
-from ..console import Progress, quiet, stoppable
+from ..console import Progress, tensorflow_silenced, tidy_on_signals
 from ..pictures.canvas import SUFFIXES
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def compare(
     """
     if chart is not None and chart.suffix not in SUFFIXES:
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    with stoppable():
-        with quiet():
+    with tidy_on_signals():
+        with tensorflow_silenced():
             from .continuous import agree, draw
             from .costs import costs_of
             from .pickers import open_pickers

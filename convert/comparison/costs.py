@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.picker import Picker
-from ..quantization.quantize import QuantizeError
+from ..quantization.request import QuantizeError
 
 ROUNDS = 60
 RUNS_A_TURN = 3

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...edge.runtime import find_runtime, hushed
+from ...edge.runtime import find_runtime, stderr_silenced
 
 
 def main(path: Path) -> None:
     """Load the file, run it once on zeros."""
-    with hushed():
+    with stderr_silenced():
         interpreter = find_runtime().interpreter(model_content=path.read_bytes(), num_threads=1)
         interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():

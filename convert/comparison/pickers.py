@@ -14,7 +14,7 @@ from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
 from ..graph.macs import count_macs
 from ..graph.weights import load_network
 from ..origin import describe_weights
-from ..quantization.precisions import Forms
+from ..quantization.precisions import PrecisionBuilder
 
 
 def open_pickers(
@@ -55,11 +55,11 @@ def _converted(
         stations = origin.held_out_stations
         found = load_windows(calibration, spec, held_out=stations, progress=progress)
         windows = found.calibrate.windows
-    forms = Forms(loaded, windows, settings.tuning_steps, settings.io, progress)
+    builder = PrecisionBuilder(loaded, windows, settings.tuning_steps, settings.io, progress)
     parameters, macs = loaded.network.count_params(), count_macs(loaded.network)
     pickers = []
     for precision in ("float32", "int8") if calibration else ("float32",):
-        data = forms.make(precision)
+        data = builder.make(precision)
         card = {"precision": precision, "parameters": parameters, "macs": macs}
         pickers.append(of_model(Model(f"{spec.name}_{precision}", data, "", spec, card)))
     return pickers

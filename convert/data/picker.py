@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ... import EqedgeError, first_line
 from ...edge.detector import Detector
 from ...edge.prepare import prepare
-from ...edge.runtime import find_runtime, hushed
+from ...edge.runtime import find_runtime, stderr_silenced
 from ...models.architectures import ARCHITECTURES
 from ...models.registry import Model, open_model, shipped
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation, Thresholds
@@ -197,10 +197,10 @@ class RedPan:
 
 def _of_weights(path: Path) -> Picker:
     """Build the network that the file holds, and run it by Keras."""
-    from ..console import quiet
+    from ..console import tensorflow_silenced
     from ..graph.weights import load_network
 
-    with quiet(gpus=True):
+    with tensorflow_silenced(gpus=True):
         loaded = load_network(path)
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -220,7 +220,7 @@ def _views(name: str, *preparations: Preparation) -> tuple[ModelSpec, ...]:
 def _interpreter(path: Path) -> Any:
     runtime = find_runtime()
     try:
-        with hushed():
+        with stderr_silenced():
             interpreter = runtime.interpreter(model_path=str(path), num_threads=2)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:

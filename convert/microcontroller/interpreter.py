@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...edge.detector import dequantized, quantized
-from ...edge.runtime import hushed
+from ...edge.runtime import stderr_silenced
 from ...models.spec import HEADS
 from ..quantization.flatbuffer import open_flatbuffer
 
@@ -40,7 +40,7 @@ class MicroDetector:
     def __init__(self, data: bytes, arena_bytes: int = LARGEST_ARENA) -> None:
         runtime = find_micro()
         try:
-            with hushed():
+            with stderr_silenced():
                 self._interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes)
         except RuntimeError as error:
             raise MicroError(

@@ -1,4 +1,4 @@
-"""One network in, its files of every precision out; what they have in common is done once."""
+"""Make the files of one network in every precision; what they share is computed once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from ..conversion import Progress
 from ..graph.weights import LoadedNetwork
-from .quantize import find_ranges, quantize
+from .quantize import quantize
+from .request import RANGED_PRECISIONS, RANGES, Request
 from .sensitivity import is_tuned
 
 
-class Forms:
-    """A network that can be had in every precision.
+class PrecisionBuilder:
+    """Makes one network's files.
 
     Args:
         loaded: The network.
@@ -38,7 +39,7 @@ class Forms:
         self._tuning_steps = tuning_steps
         self._io = io
         self._progress = progress
-        self.ranged = cache(self._ranged)
+        self._ranges = cache(self._find_ranges)
 
     def make(
         self,
@@ -50,7 +51,7 @@ class Forms:
         """Convert to one precision.
 
         Args:
-            precision: One of quantize.PRECISIONS.
+            precision: One of request.PRECISIONS.
             float_stages: Beginnings of the names of stages that `mixed` keeps in float32.
             io: In place of the one that int8 files share.
             progress: In place of the one that all files share.
@@ -58,20 +59,26 @@ class Forms:
         Raises:
             QuantizeError: The converter refused or died.
         """
-        by_ranges = precision in ("int8", "mixed")
+        needs_ranges = precision in RANGED_PRECISIONS
         return quantize(
-            self._loaded.architecture,
-            self._loaded.variant,
-            self._layers,
-            precision=precision,
-            windows=self._windows if precision == "int16x8" else None,
-            ranged=self.ranged(is_tuned(float_stages)) if by_ranges else None,
-            float_stages=float_stages,
-            io=io or self._io,
+            self._request(precision, float_stages, io=io or self._io),
+            ranged=self._ranges(is_tuned(float_stages)) if needs_ranges else None,
             progress=progress or self._progress,
         )
 
-    def _ranged(self, tuned: bool) -> bytes:
-        steps = self._tuning_steps if tuned else 0
-        arch, variant = self._loaded.architecture, self._loaded.variant
-        return find_ranges(arch, variant, self._layers, self._windows, steps, self._progress)
+    def _find_ranges(self, tuned: bool) -> bytes:
+        request = self._request(RANGES, tuning_steps=self._tuning_steps if tuned else 0)
+        return quantize(request, windows=self._windows, progress=self._progress)
+
+    def _request(
+        self,
+        precision: str,
+        float_stages: tuple[str, ...] = (),
+        tuning_steps: int = 0,
+        io: str = "float32",
+    ) -> Request:
+        loaded = self._loaded
+        return Request(
+            loaded.architecture, loaded.variant, self._layers, precision, float_stages,
+            tuning_steps, io,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.detector import dequantized, quantized
-from ...edge.runtime import find_runtime, hushed
+from ...edge.runtime import find_runtime, stderr_silenced
 from .flatbuffer import open_flatbuffer, stage_of
 
 _STAGE = re.compile(r"[a-z]\w*")
@@ -63,7 +63,7 @@ def _outputs(
     data: bytes, indices: dict[str, int], windows: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
     """Run every window; return the output tensors of the stages, given by name and index."""
-    with hushed():
+    with stderr_silenced():
         interpreter = find_runtime().interpreter(
             model_content=data, num_threads=1, experimental_preserve_all_tensors=True
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...models.architectures import ARCHITECTURES
-from ..console import quiet
+from ..console import tensorflow_silenced
 from ..options import SEED, FiniteRange
 from .options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
 
@@ -177,7 +177,7 @@ def train(
         raise click.UsageError("give one of --steps and --minutes")
     if deterministic and steps is None:
         raise click.UsageError("--deterministic: give --steps; with --minutes the clock has a say")
-    with quiet(gpus=True):
+    with tensorflow_silenced(gpus=True):
         from .dataset import DataFiles
         from .loop import LoopSettings
         from .request import TrainRequest

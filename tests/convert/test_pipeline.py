@@ -20,7 +20,7 @@ from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.origin import describe_weights
 from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
-from eqedge.convert.quantization.quantize import PRECISIONS, QuantizeError
+from eqedge.convert.quantization.request import PRECISIONS, QuantizeError
 from eqedge.edge.detector import Detector
 from eqedge.models.registry import open_model
 from eqedge.models.spec import ModelSpec, Thresholds
@@ -211,7 +211,16 @@ def test_the_command_offers_every_precision():
     """The command line lists them without importing TensorFlow to ask."""
     assert OFFERED == PRECISIONS
     text = CliRunner().invoke(command, ["--help"]).output
-    assert all(option in text for option in ("--weights", "--calibration", "--force", "int16x8"))
+    assert all(option in text for option in ("--weights", "--calibration", "--force", "mixed"))
+
+
+@pytest.mark.parametrize(("name", "successor"), [("int16x8", "mixed"), ("dynamic", "float16")])
+def test_a_precision_of_before_names_its_successor(tmp_path, name, successor):
+    """Exit 2 and one line, before anything is read."""
+    arguments = ["--weights", "w.h5", "--calibration", "c.hdf5", "--output", str(tmp_path)]
+    result = CliRunner().invoke(command, [*arguments, "--precision", name])
+    assert result.exit_code == 2
+    assert f"{name} is no longer made; use {successor}" in result.output
 
 
 def test_help_does_not_import_tensorflow():

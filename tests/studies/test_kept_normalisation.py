@@ -5,7 +5,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.console import plainly
+from eqedge.convert.console import run_with_one_line_errors
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake
@@ -52,7 +52,7 @@ def run(monkeypatch, *arguments):
     """Run the command line in this process; its exit code, 0 where it just ends."""
     monkeypatch.setattr(sys, "argv", ["streaming", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
-        plainly(main, "streaming")
+        run_with_one_line_errors(main, "streaming")
     return ended.value.code
 
 

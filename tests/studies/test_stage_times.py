@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eqedge.convert.console import plainly
+from eqedge.convert.console import run_with_one_line_errors
 from eqedge.models.registry import open_model
 
 from studies.stage_times import WHOLE, cut, main, profile, side_by_side
@@ -52,7 +52,7 @@ def run(monkeypatch, *arguments):
     """Run the command line in this process; its exit code, 0 where it just ends."""
     monkeypatch.setattr(sys, "argv", ["profile", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
-        plainly(main, "profile")
+        run_with_one_line_errors(main, "profile")
     return ended.value.code
 
 

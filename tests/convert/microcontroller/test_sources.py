@@ -27,7 +27,7 @@ from eqedge.convert.microcontroller.report import resolver_calls
 from eqedge.convert.microcontroller.sources import arena_bytes, sources
 from eqedge.convert.pipeline import convert
 from eqedge.convert.quantization.flatbuffer import compact, open_flatbuffer, pack_flatbuffer
-from eqedge.convert.quantization.quantize import QuantizeError
+from eqedge.convert.quantization.request import QuantizeError
 from eqedge.edge.detector import Detector
 from eqedge.models.registry import open_model
 from eqedge.models.spec import HEADS, BandPass, Preparation
