@@ -16,18 +16,18 @@ from tests.support.broker import free_port
 
 @pytest.fixture
 def tick_rate_bounds():
-    """Bounds a device's tick rate by time requests, rigorously, however late any of them were.
+    """Bound a device's tick rate by time requests, rigorously, however late any of them were.
 
-    The function takes (asked, heard, tick received, tick sent) of each, in seconds and ticks, and
-    returns the lowest and the highest rate in hertz that agree with all.
+    The function takes (requested, replied, tick received, tick sent) of each, in seconds and
+    ticks, and returns the lowest and the highest rate in hertz that agree with all.
     """
 
     def bound(exchanges):
         low, high = 0.0, math.inf
-        for (asked, heard, received, sent), later in combinations(exchanges, 2):
-            low = max(low, (later[3] - received) / (later[1] - asked))
-            if later[0] > heard:
-                high = min(high, (later[2] - sent) / (later[0] - heard))
+        for (requested, replied, received, sent), later in combinations(exchanges, 2):
+            low = max(low, (later[3] - received) / (later[1] - requested))
+            if later[0] > replied:
+                high = min(high, (later[2] - sent) / (later[0] - replied))
         return low, high
 
     return bound
@@ -37,7 +37,7 @@ class Board:
     """The firmware running on QEMU's Cortex-M3: its line, its marks, its reset button."""
 
     def __init__(self, elf, waveform, folder):
-        """Starts QEMU; the firmware begins when somebody connects to ``url``."""
+        """Start QEMU; the firmware begins when a reader connects to `url`."""
         wave = folder / "wave.bin"
         wave.write_bytes(waveform)
         port = free_port()
@@ -72,16 +72,16 @@ class Board:
                     self._first_mark.set()
 
     def mark(self, seconds):
-        """Waits for the first mark; returns (monotonic time it came, tick it was given at)."""
+        """Wait for the first mark; return (monotonic time it came, tick it was given at)."""
         assert self._first_mark.wait(seconds), "no mark came"
         return self._marked[0]
 
     def marks(self):
-        """All marks that came so far, each as ``mark`` gives it."""
+        """All marks that came so far, each as `mark` gives it."""
         return list(self._marked)
 
     def press_reset(self):
-        """Resets the board as its button would."""
+        """Reset the board as its button would."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self._monitor))
             monitor.settimeout(120)
@@ -94,14 +94,14 @@ class Board:
                 pass
 
     def stop(self):
-        """Ends QEMU."""
+        """End QEMU."""
         self._process.kill()
         self._process.wait()
         self._marks.close()
 
 
 def boards(make_firmware, folder):
-    """Builds the Cortex-M3 firmware; gives a function that runs it on QEMU with a waveform."""
+    """Build the Cortex-M3 firmware; return a function that runs it on QEMU with a waveform."""
     if not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")):
         pytest.skip("needs Debian's gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm")
     running = []
@@ -120,11 +120,11 @@ def boards(make_firmware, folder):
 
 @pytest.fixture
 def cortexm(make_firmware, tmp_path):
-    """Runs the Cortex-M3 firmware for one test."""
+    """Run the Cortex-M3 firmware for one test."""
     yield from boards(make_firmware, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def cortexm_for_module(make_firmware, tmp_path_factory):
-    """Runs the Cortex-M3 firmware for all tests of a file."""
+    """Run the Cortex-M3 firmware for all tests of a file."""
     yield from boards(make_firmware, tmp_path_factory.mktemp("boards"))

@@ -20,7 +20,7 @@ def sealed(sequence, boot=0, first_sample=0):
 
 
 def feed_sequences(decoder, sequences):
-    """Feeds Samples packets with these sequence numbers and returns those delivered."""
+    """Feed Samples packets with these sequence numbers and return those delivered."""
     packets = [packet for s in sequences for packet in decoder.feed(sealed(s))]
     return [packet.sequence for packet in packets]
 
@@ -107,7 +107,7 @@ def test_a_jump_far_back_begins_anew():
 
 
 def test_a_reset_is_seen_even_when_its_hello_is_lost(hello):
-    """The boot mark in Samples tells a restarted sequence from duplicates."""
+    """The boot number in Samples distinguishes a restarted sequence from duplicates."""
     decoder = Decoder()
     decoder.feed(b"".join(sealed(s, boot=1) for s in range(50)))
     packets = decoder.feed(b"".join(sealed(s, boot=2) for s in range(50)))

@@ -28,7 +28,7 @@ P_SAMPLE = 4500
 """Sample of the P wave in the board's waveform."""
 MODEL = DEFAULT_MODEL
 MARK_SAMPLES = 250
-"""The board tells on another line when it takes every so many-th sample; P_SAMPLE is one."""
+"""The board sends a mark on another line at each multiple of this sample; P_SAMPLE is one."""
 RATES_HZ = {"calm": 100.0, "rough": 100.02}
 
 
@@ -44,7 +44,7 @@ class Cable(threading.Thread):
     """The line between board and daemon: can be cut, can damage bytes; listens with a clock."""
 
     def __init__(self, board_url):
-        """Waits for the daemon, then for the board."""
+        """Wait for the daemon, then for the board."""
         super().__init__(daemon=True)
         self._board_at = ("127.0.0.1", int(board_url.rsplit(":", 1)[1]))
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -60,17 +60,17 @@ class Cable(threading.Thread):
         """(sample number of this boot, boot mark, number the daemon gives it, arrival's date)."""
 
     def cut(self):
-        """Hangs up on both sides; they find each other again after a second."""
+        """Hang up on both sides; they find each other again after a second."""
         self._cut.set()
 
     def end(self):
-        """Stops forwarding."""
+        """Stop forwarding."""
         self._ended = True
         self.join(120)
         self._server.close()
 
     def run(self):
-        """Forwards bytes both ways until ended."""
+        """Forward bytes both ways until ended."""
         while not self._ended:
             if not select.select([self._server], [], [], 0.2)[0]:
                 continue
@@ -120,7 +120,7 @@ class Station:
     """A board, its cable, and a daemon that writes what it finds."""
 
     def __init__(self, cortexm, folder, boot_id, crystal_ppm):
-        """Starts all three."""
+        """Start all three."""
         self.rate_hz = 100.0 * (1 + crystal_ppm * 1e-6)
         hello = Hello(
             f"station-{boot_id}", "", 100.0, ("HHE", "HHN", "HHZ"), adc_bits=32, boot_id=boot_id
@@ -147,7 +147,7 @@ class Station:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def p_times(self):
-        """Seconds of UTC of each P pick announced, the latest word on each event."""
+        """Seconds of UTC of each announced P pick, by the latest message of each event."""
         latest = {message["event_id"]: message for message in self.events()}
         return [
             pick["time_ns"] / 1e9
@@ -157,34 +157,34 @@ class Station:
         ]
 
     def p_sampled(self):
-        """UTC at which the board took P_SAMPLE in its last boot; of all marks the least late says.
+        """UTC at which the board took P_SAMPLE in its last boot, by the mark that came least late.
 
-        Marks can only be heard late, never early.
+        Marks can come late, never early.
         """
         marks = self.board.marks()
         boots = [k for k in range(len(marks)) if k == 0 or marks[k][1] < marks[k - 1][1]]
-        heard = [came for came, _ in marks[boots[-1] :]]
+        arrivals = [came for came, _ in marks[boots[-1] :]]
         taken = [
             came - (n * MARK_SAMPLES - P_SAMPLE) / self.rate_hz
-            for n, came in enumerate(heard, start=1)
+            for n, came in enumerate(arrivals, start=1)
         ]
         return min(taken) + time.time() - time.monotonic()
 
     def stop(self):
-        """Ends daemon and cable; returns the daemon's words."""
+        """End daemon and cable; return the daemon's log."""
         self.daemon.terminate()
         try:
-            _, words = self.daemon.communicate(timeout=120)
+            _, log = self.daemon.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             self.daemon.kill()
-            _, words = self.daemon.communicate()
+            _, log = self.daemon.communicate()
         self.cable.end()
-        return words
+        return log
 
 
 @pytest.fixture(scope="module")
 def stations(cortexm_for_module, tmp_path_factory):
-    """Runs both stations until each has announced a P, or for five minutes."""
+    """Run both stations until each has announced a P, or for five minutes."""
     folder = tmp_path_factory.mktemp("stations")
     calm = Station(cortexm_for_module, folder, boot_id=100, crystal_ppm=0.0)
     rough = Station(cortexm_for_module, folder, boot_id=200, crystal_ppm=200.0)
@@ -207,17 +207,17 @@ def stations(cortexm_for_module, tmp_path_factory):
         time.sleep(0.1)
     time.sleep(0.1)
     truths = [station.p_sampled() for station in (calm, rough)]
-    words = [station.stop() for station in (calm, rough)]
-    return {"calm": (calm, truths[0], words[0]), "rough": (rough, truths[1], words[1])}
+    logs = [station.stop() for station in (calm, rough)]
+    return {"calm": (calm, truths[0], logs[0]), "rough": (rough, truths[1], logs[1])}
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_the_earthquake_is_found_at_its_time(stations, name):
     """One event, its P within 0.5 s of the moment at which the board sampled it."""
-    station, truth, words = stations[name]
+    station, truth, log = stations[name]
     times = station.p_times()
-    assert len(times) == 1, (times, words)
+    assert len(times) == 1, (times, log)
     assert times[0] == pytest.approx(truth, abs=0.5)
     first = station.events()[0]
     assert first["type"] == "new" and first["channels"] == ["HHE", "HHN", "HHZ"]
@@ -225,7 +225,7 @@ def test_the_earthquake_is_found_at_its_time(stations, name):
 
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_samples_are_dated_within_20_ms(stations, name):
-    """Arrivals alone, without asking the sensor, date the P sample to where the mark was."""
+    """Arrivals alone, without time requests, date the P sample to where the mark was."""
     station, truth, _ = stations[name]
     boot = station.cable.assembler.hello.boot
     at, when = next(
@@ -236,9 +236,9 @@ def test_samples_are_dated_within_20_ms(stations, name):
 
 @pytest.mark.parametrize("name", ["calm", "rough"])
 def test_the_event_is_stamped_within_20_ms(stations, name):
-    """By its ticks the daemon's own event says when the sample of the P was taken.
+    """The event is dated by the sensor's ticks: at the instant of the sample of the P.
 
-    A busy machine is late to hear the board, and the event says by how much it may be off for it.
+    A busy machine receives the board's marks late; the event's error bound allows for it.
     """
     station, truth, _ = stations[name]
     boot = station.cable.assembler.hello.boot
@@ -258,7 +258,7 @@ def test_the_event_is_stamped_within_20_ms(stations, name):
 
 def test_the_rough_station_had_a_rough_time(stations):
     """Bytes were damaged, the line was cut, the board was reset; the daemon noticed the cut."""
-    station, _, words = stations["rough"]
+    station, _, log = stations["rough"]
     assert station.cable.damaged > 0 and station.cable.cuts == 1
     assert station.cable.assembler.hello.boot_id == 201
-    assert "port lost" in words and "is back" in words
+    assert "port lost" in log and "is back" in log

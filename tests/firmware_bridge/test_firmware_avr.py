@@ -33,7 +33,7 @@ TICK_HZ = 250_000
 
 @pytest.fixture
 def start(make_firmware, tmp_path):
-    """Runs a board on simavr with these inputs and returns its open port and a decoder."""
+    """Run a board on simavr with these inputs and return its open port and a decoder."""
     processes, ports = [], []
 
     def begin(board, inputs):
@@ -62,7 +62,7 @@ def start(make_firmware, tmp_path):
 
 
 def read_until(port, decoder, enough, seconds=120.0):
-    """Collects packets until ``enough(packets)``."""
+    """Collect packets until `enough(packets)`."""
     packets, until = [], time.monotonic() + seconds
     while not enough(packets) and time.monotonic() < until:
         packets += decoder.feed(port.read(0.05))
@@ -76,7 +76,7 @@ def runs_of(packets):
 
 
 def commander(port, decoder):
-    """Returns a function that sends a command, repeats it as the protocol says, gives the Ack."""
+    """Return a function that sends a command, repeats it by the protocol, returns the Ack."""
     identifiers = count(1)
 
     def command(verb, argument=0):
@@ -113,7 +113,7 @@ def test_the_uno_measures_its_inputs(start):
 
 
 def test_the_uno_obeys(start):
-    """Rate changes begin a new stream, odd rates are refused, time is told, the watchdog resets."""
+    """A new rate begins a new stream, odd rates are rejected, requests answered, REBOOT resets."""
     port, decoder = start("avr_uno", np.zeros((20_000, 3), np.int32))
     first = next(p for p in read_until(port, decoder, runs_of) if isinstance(p, Hello))
     command = commander(port, decoder)
@@ -140,7 +140,7 @@ def test_the_uno_obeys(start):
 
 
 def test_the_pulse_per_second_is_caught_by_the_timer(start):
-    """Edges one second apart have ticks exactly one second apart, told in each time reply."""
+    """Edges one second apart have ticks exactly one second apart, in each time reply."""
     port, decoder = start("avr_uno", np.zeros((20_000, 3), np.int32))
     edges, until = {}, time.monotonic() + 120
     while len(edges) < 3 and time.monotonic() < until:
@@ -149,7 +149,7 @@ def test_the_pulse_per_second_is_caught_by_the_timer(start):
             if isinstance(packet, TimeReply) and packet.pps_count:
                 edges[packet.pps_count] = packet.pps_tick
         time.sleep(0.05)
-    numbers = sorted(edges)  # on a busy machine not each of them is told
+    numbers = sorted(edges)  # on a busy machine some of them are missing
     assert len(numbers) >= 3
     assert {(edges[n] - edges[m]) / (n - m) for m, n in pairwise(numbers)} == {TICK_HZ}
 

@@ -28,7 +28,7 @@ def test_fuzzing_for_eight_seconds_finds_nothing(make_firmware):
 def test_every_board_fits_with_room_to_spare(make_firmware, root):
     """An Uno keeps half its flash, a third of its RAM, a third of a sampling interval.
 
-    The table in the README is of today, and each board's README says the same of the worst case.
+    The README's table has the present figures, and each board's README the same worst case.
     """
     out = make_firmware("qemu_cortexm", "avr_uno", "uno_ads1256")
     folder = root / "firmware_bridge/firmware"
@@ -42,21 +42,21 @@ def test_every_board_fits_with_room_to_spare(make_firmware, root):
         flash, ram = map(int, re.search(r"flash (\d+) B, static RAM (\d+) B", block).groups())
         if name != "qemu_cortexm":
             assert flash < 32_256 / 2 and ram < 2048 * 2 / 3
-        said = re.search(
+        stated = re.search(
             rf"^\| {name} \| (\d+) B \| (\d+) B \| [^|]+"
             r"\| (\d+) \w+ \| (\d+) \w+ \| (\d+) \w+ \| (\d+)",
             table,
             re.M,
         )
-        assert (flash, ram) == pytest.approx([int(n) for n in said.groups()[:2]], rel=0.1)
+        assert (flash, ram) == pytest.approx([int(n) for n in stated.groups()[:2]], rel=0.1)
         emulator = "qemu-system-arm" if name == "qemu_cortexm" else out / "simulate_avr"
         if not shutil.which(emulator):
             continue
         kinds = ("a sample, ", "at most between", "at most in", "the longest")
         costs = [int(re.search(rf"(\d+) \w+ {kind}", block)[1]) for kind in kinds]
-        assert costs == pytest.approx([int(n) for n in said.groups()[2:]], rel=0.1)
+        assert costs == pytest.approx([int(n) for n in stated.groups()[2:]], rel=0.1)
         own = (folder / "boards" / name / "README.md").read_text()
-        words = re.search(r"(\d+) \w+ at most between.*; (\d+)(?: of them)? at most in", own, re.S)
-        assert [int(n) for n in words.groups()] == pytest.approx(costs[1:3], rel=0.1)
+        worst = re.search(r"(\d+) \w+ at most between.*; (\d+)(?: of them)? at most in", own, re.S)
+        assert [int(n) for n in worst.groups()] == pytest.approx(costs[1:3], rel=0.1)
         if name != "qemu_cortexm":
             assert costs[1] < 16_000_000 / 100 * 2 / 3

@@ -25,7 +25,7 @@ TICK_HZ = 1_562_500
 
 @pytest.fixture
 def board_hello():
-    """What the board says of itself, as far as the waveform does not."""
+    """What the board's Hello has that the waveform does not."""
     return Hello(
         device_id="quake-q",
         firmware="eqedge mps2-an385 1.0",
@@ -39,7 +39,7 @@ def board_hello():
 
 
 def identified(port, decoder, hello, seconds=120.0):
-    """Asks who is there until the Hello comes; returns all packets read."""
+    """Send IDENTIFY until the Hello comes; return all packets read."""
     packets, until = [], time.monotonic() + seconds
     while not any(isinstance(p, Hello) for p in packets) and time.monotonic() < until:
         port.write(frame(Command(1, Verb.IDENTIFY).to_bytes()))
@@ -49,17 +49,17 @@ def identified(port, decoder, hello, seconds=120.0):
 
 
 def ask_time(port, decoder, packets):
-    """Asks until answered; returns (asked, heard, tick received, tick sent)."""
+    """Return (requested, replied, tick received, tick sent) of the first answered request."""
     for request in range(100, 120):
-        asked = time.monotonic()
+        requested = time.monotonic()
         port.write(frame(TimeRequest(request).to_bytes()))
-        while time.monotonic() < asked + 5.0:
+        while time.monotonic() < requested + 5.0:
             came = decoder.feed(port.read(0.1))
             packets += came
-            heard = time.monotonic()
+            replied = time.monotonic()
             replies = [p for p in came if isinstance(p, TimeReply) and p.request_id == request]
             for reply in replies:
-                return asked, heard, reply.tick_received, reply.tick_sent
+                return requested, replied, reply.tick_received, reply.tick_sent
     raise AssertionError(f"no answer: {decoder.losses}")
 
 
@@ -76,7 +76,7 @@ def test_samples_match_the_waveform_and_the_clock(cortexm, board_hello, waves):
         decoder = Decoder()
         packets = identified(port, decoder, board_hello)
         until, trips = time.monotonic() + 120, []
-        while len(trips) < 15 or min(heard - asked for asked, heard, *_ in trips) > 0.030:
+        while len(trips) < 15 or min(trip[1] - trip[0] for trip in trips) > 0.030:
             assert time.monotonic() < until, trips
             trips.append(ask_time(port, decoder, packets))
         while max((p.first_sample for p in packets if isinstance(p, Samples)), default=0) < 375:
@@ -89,18 +89,18 @@ def test_samples_match_the_waveform_and_the_clock(cortexm, board_hello, waves):
         n = packet.first_sample
         assert n >= 400 or (packet.counts == counts[n : n + 25]).all()
         assert packet.tick == n * TICK_HZ // 100
-    asked, heard, tick_received, tick_sent = min(trips, key=lambda trip: trip[1] - trip[0])
-    middle, tick = (asked + heard) / 2, (tick_received + tick_sent) / 2
+    requested, replied, tick_received, tick_sent = min(trips, key=lambda trip: trip[1] - trip[0])
+    middle, tick = (requested + replied) / 2, (tick_received + tick_sent) / 2
     assert len(marks) >= 14
     assert all(at >= 25 * n * TICK_HZ // 100 for n, (_, at) in enumerate(marks, start=1))
     late = min(came - (middle + (at - tick) / TICK_HZ) for came, at in marks)
-    assert -(heard - asked) / 2 <= late < 0.020
+    assert -(replied - requested) / 2 <= late < 0.020
 
 
 def test_a_crystal_2_percent_off_is_seen_in_the_ticks(
     cortexm, board_hello, waves, tick_rate_bounds
 ):
-    """The board's crystal runs 2 % fast, and its tick says so.
+    """The board's crystal runs 2 % fast, and so does its tick.
 
     Requests are sent until they bound the tick's rate to 0.6 %, however slow the machine is.
     """

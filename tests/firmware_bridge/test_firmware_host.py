@@ -37,7 +37,7 @@ def sensor_program(make_firmware):
 
 @pytest.fixture
 def start(sensor_program, tmp_path):
-    """Starts the program on a waveform and returns (process, port URL)."""
+    """Start the program on a waveform and return (process, port URL)."""
     running = []
 
     def begin(hello, counts, *arguments, **extras):
@@ -54,12 +54,12 @@ def start(sensor_program, tmp_path):
     for process in running:
         process.kill()
         _, errors = process.communicate()
-        assert errors == b"", errors.decode()  # a sanitizer's words
+        assert errors == b"", errors.decode()  # a sanitizer's report
 
 
 @pytest.fixture
 def host_hello():
-    """What the host board says of itself, as far as the waveform does not."""
+    """What the host board's Hello has that the waveform does not."""
     return Hello(
         device_id="quake-7",
         firmware="eqedge host 1.0",
@@ -73,7 +73,7 @@ def host_hello():
 
 
 def read_until(port, decoder, enough, seconds=120.0):
-    """Collects packets until ``enough(packets)``."""
+    """Collect packets until `enough(packets)`."""
     packets, until = [], time.monotonic() + seconds
     while not enough(packets) and time.monotonic() < until:
         packets += decoder.feed(port.read(0.05))
@@ -127,7 +127,7 @@ def test_other_rates(start, waves, rate_hz):
 
 
 def test_in_real_time_ticks_follow_the_crystal(start, host_hello, waves, tick_rate_bounds):
-    """With a crystal 5 % fast, at twice the pace of life, ticks run 5 % above 2 MHz.
+    """With a crystal 5 % fast, at twice real time, ticks run 5 % above 2 MHz.
 
     Requests are sent until they bound the rate to 2 %, however slow the machine is.
     """
@@ -137,12 +137,12 @@ def test_in_real_time_ticks_follow_the_crystal(start, host_hello, waves, tick_ra
         read_until(port, decoder, has(Samples))
         until = time.monotonic() + 100
         while not 2.06e6 < low <= high < 2.14e6 and time.monotonic() < until:
-            asked = time.monotonic()
+            requested = time.monotonic()
             port.write(frame(TimeRequest(len(trips)).to_bytes()))
             packets = read_until(port, decoder, has(TimeReply))
             reply = next(p for p in packets if isinstance(p, TimeReply))
             assert reply.request_id == len(trips) and reply.tick_sent >= reply.tick_received
-            trips.append((asked, time.monotonic(), reply.tick_received, reply.tick_sent))
+            trips.append((requested, time.monotonic(), reply.tick_received, reply.tick_sent))
             low, high = tick_rate_bounds(trips)
             time.sleep(0.03)
     assert 2.06e6 < low <= 2.1e6 <= high < 2.14e6
@@ -189,17 +189,17 @@ def test_commands_are_obeyed(start, host_hello, waves):
 
 
 def missing_before(packets, number):
-    """Samples numbered below ``number`` that are in none of the packets."""
+    """Samples numbered below `number` that are in none of the packets."""
     runs = [p for p in packets if isinstance(p, Samples)]
     return number - sum(max(0, min(len(p.counts), number - p.first_sample)) for p in runs)
 
 
 def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
-    """Samples that found no room are missing by number, and each Status says how many."""
+    """Samples lost to a full ring are missing by number, and each Status has their count."""
     counts = waves(600_000)
     _, url = start(host_hello, counts, "--pty", "--speed", "100")
 
-    def told(packets):
+    def all_of(packets):
         """Those Statuses up to which all samples that came are among the packets."""
         reach = max((p.first_sample for p in packets if isinstance(p, Samples)), default=0)
         return [p for p in packets if isinstance(p, Status) and p.next_sample <= reach]
@@ -209,9 +209,9 @@ def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
         packets = read_until(port, decoder, has(Samples))
         for _ in range(3):
             time.sleep(0.09)  # about 900 samples are taken and nobody reads
-        packets += read_until(port, decoder, lambda ps: any(s.samples_dropped for s in told(ps)))
+        packets += read_until(port, decoder, lambda ps: any(s.samples_dropped for s in all_of(ps)))
     assert decoder.losses.sequence_lost == 0 and decoder.losses.frames_bad == 0
-    statuses = told(packets)
+    statuses = all_of(packets)
     assert [missing_before(packets, s.next_sample) for s in statuses] == [
         s.samples_dropped for s in statuses
     ]
@@ -223,7 +223,7 @@ def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
 
 
 def test_a_cut_tcp_line_is_taken_up_again(start, host_hello, waves):
-    """After the reader hung up, the next one hears the stream go on, without a new boot."""
+    """After the reader hung up, the next one receives the stream, without a new boot."""
     _, url = start(host_hello, waves(60_000), "--tcp", "0", "--speed", "5")
     with Port(url) as port:
         first = read_until(port, Decoder(), has(Samples))
@@ -235,7 +235,7 @@ def test_a_cut_tcp_line_is_taken_up_again(start, host_hello, waves):
 
 
 @pytest.mark.parametrize(
-    "content, word",
+    "content, part",
     [
         (b"not a waveform", "no waveform"),
         (b"EQW1" + bytes(200), "no waveform"),
@@ -244,7 +244,7 @@ def test_a_cut_tcp_line_is_taken_up_again(start, host_hello, waves):
         ("cut", "shorter"),
     ],
 )
-def test_a_wrong_waveform_is_one_clear_line(sensor_program, tmp_path, content, word, waves):
+def test_a_wrong_waveform_is_one_clear_line(sensor_program, tmp_path, content, part, waves):
     """The program names the file and what is wrong, and ends with 2."""
     path = tmp_path / "wave.bin"
     if content == "one channel":
@@ -256,4 +256,4 @@ def test_a_wrong_waveform_is_one_clear_line(sensor_program, tmp_path, content, w
         path.write_bytes(content)
     done = subprocess.run([sensor_program, path, "--pty"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
-    assert word in done.stderr and str(path) in done.stderr and done.stderr.count("\n") == 1
+    assert part in done.stderr and str(path) in done.stderr and done.stderr.count("\n") == 1

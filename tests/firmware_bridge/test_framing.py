@@ -73,7 +73,7 @@ def around_the_block_limit():
 
 @pytest.mark.parametrize("payload", list(around_the_block_limit()))
 def test_block_limits_match_the_slow_reference(payload):
-    """Runs that just fill a block of 254, or just do not, give the reference's bytes."""
+    """Run that just fill a block of 254, or just do not, give the reference's bytes."""
     sealed = frame(payload)
     assert sealed == slow_cobs(payload + slow_crc(payload).to_bytes(4, "little")) + b"\0"
     assert unframe(sealed) == payload
@@ -81,7 +81,7 @@ def test_block_limits_match_the_slow_reference(payload):
 
 @given(st.lists(st.sampled_from([b"\0", b"\1", b"\xff", b"ab", b"x" * 127]), min_size=1))
 def test_round_trip_matches_the_slow_reference(parts):
-    """Any payload comes back, has no zero inside its frame, and is framed as the document says."""
+    """Any payload comes back, has no zero inside its frame, and is framed as in the document."""
     payload = b"".join(parts)[:MAX_PAYLOAD_BYTES]
     sealed = frame(payload)
     assert sealed.count(0) == 1 and sealed[-1] == 0
@@ -121,7 +121,7 @@ def test_every_flipped_bit_is_noticed(payload, data):
     ],
 )
 def test_reasons(damaged, reason):
-    """A refused frame says why."""
+    """The error of a rejected frame has the reason."""
     with pytest.raises(FrameError) as caught:
         unframe(damaged)
     assert caught.value.reason == reason

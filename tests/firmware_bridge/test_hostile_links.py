@@ -52,7 +52,7 @@ def uart(data, sent_baud, read_baud):
 
 
 def damage(stream, rng, share, kinds=("flip", "drop", "insert")):
-    """Damages a share of the bytes, each in a way drawn from ``kinds``."""
+    """Damage a share of the bytes, each in a way drawn from `kinds`."""
     out = bytearray()
     hit = rng.random(len(stream)) < share
     for byte, bad in zip(stream, hit, strict=True):
@@ -103,7 +103,7 @@ def test_one_frame_at_most_is_lost_after_garbage(garbage):
 
 
 def test_a_greeting_after_bootloader_noise_loses_nothing(hello):
-    """The zero before the first Hello keeps it apart from the bootloader's last words."""
+    """The zero before the first Hello separates it from the bootloader's last output."""
     decoder = Decoder()
     assert decoder.feed(BOOTLOADER + VirtualSensor(hello).greet()) == [hello]
     assert decoder.losses.framing_errors + decoder.losses.crc_errors == 1
@@ -130,7 +130,7 @@ def test_duplicated_and_shuffled_frames(hello, waves, seed):
 
 
 def test_a_run_without_an_end_costs_no_memory(hello):
-    """50 MB of bytes without a zero are thrown away as they come; then a frame is read."""
+    """50 MB of bytes without a zero are dropped as they come; then a frame is read."""
     decoder = Decoder()
     noise = bytes(range(1, 256)) * 400
     decoder.feed(noise)
@@ -167,7 +167,7 @@ def test_one_percent_damage_for_long_leaves_memory_flat(hello, waves):
 
 
 def pour(master, block, size):
-    """Writes so many bytes to a pty, at 1 Mbaud (100 kB a second) or slower."""
+    """Write so many bytes to a pty, at 1 Mbaud (100 kB a second) or slower."""
     sent, began = 0, time.monotonic()
     while sent < size:
         due = min(int((time.monotonic() - began) * 100_000), size) - sent
@@ -225,7 +225,7 @@ def test_a_gps_receiver_is_named():
 
 
 def test_another_talkative_device_is_named():
-    """An Arduino that prints its readings is told from noise, and the line is quoted."""
+    """An Arduino that prints its readings is distinguished from noise, and the line is quoted."""
     decoder = Decoder()
     decoder.feed(b"x=12 y=-3 z=981\r\n" * 30 + b"x=12 y=-3")
     assert "sends text" in diagnose(decoder) and "x=12" in diagnose(decoder)
@@ -233,7 +233,7 @@ def test_another_talkative_device_is_named():
 
 @pytest.mark.parametrize("sent", [9_600, 57_600, 230_400, 921_600])
 def test_a_wrong_speed_is_found_and_said(hello, waves, sent):
-    """A sensor at another speed gives no packet, and the speed is what the user is told."""
+    """A sensor at another speed gives no packet, and the message names the speed."""
     sensor, decoder = VirtualSensor(hello), Decoder()
     noise = uart(sensor.greet() + sensor.push(waves(600)), sent, 115_200)
     assert len(noise) > 500
@@ -242,7 +242,7 @@ def test_a_wrong_speed_is_found_and_said(hello, waves, sent):
 
 
 def test_a_dead_line_is_no_sensor():
-    """Zeros only (a break, or a line held low) hold no frame, and that is said."""
+    """Zeros only (a break, or a line held low) hold no frame, and the message is of that."""
     decoder = Decoder()
     assert decoder.feed(bytes(100_000)) == []
     assert decoder.losses.frames_bad == 0
@@ -250,7 +250,7 @@ def test_a_dead_line_is_no_sensor():
 
 
 def test_a_device_of_the_future_is_named(hello):
-    """A stream of version 2 says which side must be updated."""
+    """The message on a stream of version 2 names the side to update."""
     decoder = Decoder()
     decoder.feed(frame(b"\x02\x01 anything") * 20)
     assert "version 2" in diagnose(decoder) and "update eqedge" in diagnose(decoder)
@@ -266,7 +266,7 @@ def test_an_absurd_rate_is_named(vectors):
 
 
 def test_a_good_stream_needs_no_diagnosis(hello, waves):
-    """Neither a clean stream nor one with a few damaged frames is complained about."""
+    """Neither a clean stream nor one with a few damaged frames gives a message."""
     sensor, decoder = VirtualSensor(hello), Decoder()
     stream = sensor.greet() + sensor.push(waves(2000))
     decoder.feed(damage(stream, np.random.default_rng(3), 1e-4))

@@ -142,7 +142,7 @@ GOOD = dict(device_id="d", firmware="f", rate_hz=100.0, channels=("HNZ",))
 
 
 @pytest.mark.parametrize(
-    "wrong, word",
+    "wrong, part",
     [
         (dict(rate_hz=0.0), "0 Hz"),
         (dict(rate_hz=-1.0), "-1 Hz"),
@@ -167,9 +167,9 @@ GOOD = dict(device_id="d", firmware="f", rate_hz=100.0, channels=("HNZ",))
         (dict(boot_id=2**32), "boot_id"),
     ],
 )
-def test_a_hello_that_cannot_be(wrong, word):
+def test_a_hello_that_cannot_be(wrong, part):
     """Absurd identities are refused with a line that names what is absurd."""
-    with pytest.raises(MalformedPacket, match=word) as caught:
+    with pytest.raises(MalformedPacket, match=part) as caught:
         Hello(**{**GOOD, **wrong})
     assert isinstance(caught.value, EqedgeError) and caught.value.packet == "Hello"
 
@@ -213,7 +213,7 @@ def test_samples_that_no_packet_holds(shape):
 
 
 def test_versions_and_types_of_the_future():
-    """Both keep the number found, and the version's message says which side to update."""
+    """Both keep the number found, and the version's message names the side to update."""
     with pytest.raises(UnknownVersion, match="update eqedge") as newer:
         parse(b"\x02\x01")
     with pytest.raises(UnknownVersion, match="flash current firmware") as older:

@@ -16,7 +16,7 @@ from eqedge.firmware_bridge.port import Port, PortError, PortState
 
 @pytest.fixture
 def make_pty():
-    """Makes pseudo-terminals: (master descriptor, path of the slave)."""
+    """Make pseudo-terminals: (master descriptor, path of the slave)."""
     masters = []
 
     def make():
@@ -34,7 +34,7 @@ def make_pty():
 
 
 def read_until_open(port, seconds=120.0):
-    """Reads until a lost port is found again; returns what came meanwhile."""
+    """Read until a lost port is found again; return what came meanwhile."""
     data, until = b"", time.monotonic() + seconds
     while port.state is not PortState.OPEN and time.monotonic() < until:
         data += port.read(0.02)
@@ -43,7 +43,7 @@ def read_until_open(port, seconds=120.0):
 
 
 def read_all(port, size, seconds=120.0):
-    """Reads until so many bytes are there or the time is up."""
+    """Read until so many bytes are there or the time is up."""
     data, until = b"", time.monotonic() + seconds
     while len(data) < size and time.monotonic() < until:
         data += port.read(0.02)
@@ -73,7 +73,7 @@ def test_loop_url():
 
 
 def test_two_daemons_on_one_port(make_pty):
-    """The second to open is told that somebody has it, and the first reads on."""
+    """The second to open gets an error that the port is in use, and the first reads on."""
     master, path = make_pty()
     with Port(path) as first:
         with pytest.raises(PortError, match="another program") as caught:
@@ -114,7 +114,7 @@ def test_permission_denied_says_dialout(make_pty):
 
 @pytest.mark.parametrize("url", ["nonsense://x", "socket://127.0.0.1:1", "socket://bad"])
 def test_urls_that_cannot_be_opened(url):
-    """A URL of no known kind, or nobody listening, is one clear line."""
+    """A URL of no known kind, or no server, is one clear line."""
     with pytest.raises(PortError, match=url) as caught:
         Port(url).open()
     assert "\n" not in str(caught.value)
@@ -146,7 +146,7 @@ def test_unplugged_and_back_under_another_name(make_pty):
     plugged.clear()
     os.close(master)
     assert port.read(0.05) == b"" and port.state is PortState.LOST
-    assert not port.write(b"nobody hears")
+    assert not port.write(b"no reader")
     other_master, other_path = make_pty()
     stranger_master, stranger_path = make_pty()
     plugged += [
@@ -187,15 +187,15 @@ class Flaky:
         return self
 
     def fileno(self):
-        """Has none."""
+        """Have none."""
         raise OSError("no descriptor")
 
     def read(self, size):
-        """Fails as a pulled-out device does."""
+        """Fail as a pulled-out device does."""
         raise serial.SerialException("device reports readiness but returned no data")
 
     def close(self):
-        """Has nothing to close."""
+        """Have nothing to close."""
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])

@@ -1,4 +1,4 @@
-"""PROTOCOL.md's hex dumps, tests/vectors/frames.json and the code say the same."""
+"""PROTOCOL.md's hex dumps, tests/vectors/frames.json and the code agree."""
 
 import re
 
@@ -7,12 +7,12 @@ from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame, unframe
 from eqedge.firmware_bridge.packets import parse
 
-BLOCK = re.compile(r"```hex (\S+) (payload|frame)\n(.*?)```", re.S)
+BLOCK = re.compile(r"``hex (\S+) (payload|frame)\n(.*?)``", re.S)
 
 
 @pytest.fixture(scope="module")
 def document(root):
-    """The dumps of PROTOCOL.md by name and kind; a line is hex pairs, then two spaces and words."""
+    """The dumps of PROTOCOL.md by name and kind; a line is hex pairs, two spaces, a comment."""
     text = (root / "firmware_bridge/PROTOCOL.md").read_text()
     dumps = {}
     for name, kind, body in BLOCK.findall(text):

@@ -1,4 +1,4 @@
-"""Ticks to host time: drift, wraps, slow answers, outages."""
+"""Ticks to host time: drift, wraps, slow replies, outages."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ MINUTE = 22
 
 
 class Device:
-    """A tick that runs ``ppm`` fast and stood at ``start`` at host time 1000 s."""
+    """A tick that runs `ppm` fast and stood at `start` at host time 1000 s."""
 
     def __init__(self, ppm=0.0, start=0, seed=1):
         self.rate = TICK_HZ * (1 + ppm * 1e-6)
@@ -25,7 +25,7 @@ class Device:
         return round(self.start + (host - 1000.0) * self.rate) % 2**32
 
     def answer(self, clock, host, slowest=0.004, held=0.0):
-        """One round trip: there and back take 1 ms to ``slowest`` each, on their own."""
+        """One round trip: there and back take 1 ms to `slowest` each, on their own."""
         there, back = self.rng.uniform(0.001, slowest, 2)
         received = host + there
         reply = TimeReply(1, self.tick(received), self.tick(received + held))
@@ -44,7 +44,7 @@ def test_nothing_is_known_before_the_first_answer():
 
 
 def test_one_answer_dates_within_half_a_round_trip():
-    """The offset's error is bounded by the line's share, whatever the device held the answer."""
+    """The time on the line bounds the error, however long the device holds the reply."""
     clock, device = TickClock(TICK_HZ), Device()
     device.answer(clock, 1000.0, held=0.5)
     assert abs(device.error(clock, 1000.2)) <= clock.quickest_seconds / 2 + 1e-6
@@ -53,7 +53,7 @@ def test_one_answer_dates_within_half_a_round_trip():
 
 @pytest.mark.parametrize("ppm", [-200.0, 0.0, 200.0])
 def test_drift_is_measured_and_followed(ppm):
-    """Two minutes tell the crystal within its stated error; dates stay within 2 ms."""
+    """Two minutes give the crystal's rate within its stated error; dates stay within 2 ms."""
     clock, device = TickClock(TICK_HZ, trips=600), Device(ppm)
     for second in range(120):
         device.answer(clock, 1000.0 + second)
@@ -63,7 +63,7 @@ def test_drift_is_measured_and_followed(ppm):
 
 
 def test_slow_answers_are_not_believed():
-    """Most answers half a second late, always on the way back: the few quick ones decide."""
+    """Most replies half a second late, always on the way back: the few quick ones decide."""
     clock, device = TickClock(TICK_HZ), Device(50.0)
     for second in range(200):
         host = 1000.0 + second
@@ -77,7 +77,7 @@ def test_slow_answers_are_not_believed():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_lopsided_line_does_not_draw_the_date(seed):
-    """Answers that always take long on one way only: off by about half the quickest trip."""
+    """Replies that always take long on one way only: off by about half the quickest trip."""
     clock, device = TickClock(TICK_HZ), Device(30.0)
     rng = np.random.default_rng(seed)
     for second in range(60):
@@ -104,7 +104,7 @@ def test_the_tick_wraps_unnoticed():
 
 
 def test_memory_is_bounded():
-    """Only the latest answers are kept."""
+    """Only the latest replies are kept."""
     clock, device = TickClock(TICK_HZ, trips=50), Device()
     for second in range(500):
         device.answer(clock, 1000.0 + second)
@@ -112,7 +112,7 @@ def test_memory_is_bounded():
 
 
 class Wandering(Device):
-    """A tick whose rate changes steadily, by ``ramp`` ppm an hour."""
+    """A tick whose rate changes steadily, by `ramp` ppm an hour."""
 
     def __init__(self, ramp, ppm=0.0, seed=1):
         super().__init__(ppm, start=2**32 - 600_000_000, seed=seed)
@@ -125,7 +125,7 @@ class Wandering(Device):
 
 
 def followed(device, quickest, slowest, hours, outage=0):
-    """Ask as a node does, six times soon, then each 10 s; return (error, claimed) before each."""
+    """Request as a node does, six times soon, then each 10 s; return (error, bound) before each."""
     clock, host, found = TickClock(TICK_HZ), 1000.0, []
     number = 0
     while host < 1000.0 + 3600 * hours:

@@ -1,4 +1,4 @@
-"""The sensor in software: what it sends, how it answers."""
+"""The sensor in software: what it sends, how it replies."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def ask(sensor, packet):
-    """Sends one packet to the sensor and returns its answers."""
+def exchange(sensor, packet):
+    """Send one packet to the sensor and return its answers."""
     return Decoder().feed(sensor.receive(frame(packet.to_bytes())))
 
 
@@ -88,25 +88,25 @@ def test_time_is_told(hello, waves):
     """By default the tick of the last sample; with a clock of its own, that clock's."""
     sensor = VirtualSensor(hello)
     sensor.push(waves(101))
-    assert ask(sensor, TimeRequest(9)) == [TimeReply(9, 1_000_000, 1_000_000, boot=0x41)]
+    assert exchange(sensor, TimeRequest(9)) == [TimeReply(9, 1_000_000, 1_000_000, boot=0x41)]
     clocked = VirtualSensor(hello, now_tick=lambda: 2**32 + 5)
-    assert ask(clocked, TimeRequest(1)) == [TimeReply(1, 5, 5, boot=0x41)]
+    assert exchange(clocked, TimeRequest(1)) == [TimeReply(1, 5, 5, boot=0x41)]
 
 
 def test_stop_and_start_keep_numbering(hello, waves):
     """Samples taken while stopped are numbered but not sent."""
     sensor, decoder = VirtualSensor(hello, 10), Decoder()
     decoder.feed(sensor.push(waves(25)))
-    assert ask(sensor, Command(1, Verb.STOP)) == [Ack(1, Verb.STOP, 0, boot=0x41)]
+    assert exchange(sensor, Command(1, Verb.STOP)) == [Ack(1, Verb.STOP, 0, boot=0x41)]
     assert sensor.push(waves(100)) == b"" and sensor.flush() == b""
-    assert ask(sensor, Command(2, Verb.START)) == [Ack(2, Verb.START, 0, boot=0x41)]
+    assert exchange(sensor, Command(2, Verb.START)) == [Ack(2, Verb.START, 0, boot=0x41)]
     packets = decoder.feed(sensor.push(waves(10)))
     assert [(p.sequence, p.first_sample, p.tick) for p in packets] == [(2, 125, 1_250_000)]
 
 
 def test_identify_is_followed_by_a_hello(hello):
-    """A host that joined late asks and is told."""
-    assert ask(VirtualSensor(hello), Command(7, Verb.IDENTIFY, 3)) == [
+    """A host that joined late sends IDENTIFY and gets a Hello."""
+    assert exchange(VirtualSensor(hello), Command(7, Verb.IDENTIFY, 3)) == [
         Ack(7, Verb.IDENTIFY, Result.DONE, boot=0x41),
         hello,
     ]
@@ -117,9 +117,9 @@ def test_reboot_happens_once(hello, waves):
     sensor = VirtualSensor(hello)
     sensor.push(waves(60))
     command = Command(3, Verb.REBOOT, hello.boot_id)
-    ack, greeting = ask(sensor, command)
+    ack, greeting = exchange(sensor, command)
     assert ack.result == Result.DONE and greeting.boot_id == hello.boot_id + 1
-    assert [p.result for p in ask(sensor, command)] == [Result.BAD_ARGUMENT]
+    assert [p.result for p in exchange(sensor, command)] == [Result.BAD_ARGUMENT]
     first = Decoder().feed(sensor.push(waves(25)))[0]
     assert (first.sequence, first.first_sample, first.boot) == (0, 0, 0x42)
 
@@ -138,8 +138,8 @@ def test_reboot_happens_once(hello, waves):
     ],
 )
 def test_what_cannot_be_done_is_said(hello, command, result, value):
-    """A recording keeps its rate and gain, and says which; unknown verbs are refused."""
-    ack = ask(VirtualSensor(hello), command)[0]
+    """A recording keeps its rate and gain, and the Ack has them; unknown verbs are refused."""
+    ack = exchange(VirtualSensor(hello), command)[0]
     assert (ack.result, ack.value) == (result, value)
 
 
@@ -152,6 +152,6 @@ def test_noise_from_the_host_is_reported(hello, waves):
 
 
 def test_counts_of_another_shape_are_refused(hello):
-    """Two columns for three channels is a programming error, and said so."""
+    """Two columns for three channels is a programming error with a message."""
     with pytest.raises(ValueError, match="wanted"):
         VirtualSensor(hello).push(np.zeros((5, 2), np.int32))

@@ -24,7 +24,7 @@ def window():
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_parameters_and_macs_are_those_stated(networks, name):
-    """What `eqedge models` tells without TensorFlow is what Keras counts."""
+    """The figures of `eqedge models` are those that Keras counts."""
     entry = ARCHITECTURES[name]
     assert networks[name].count_params() == entry.parameters
     assert count_macs(networks[name]) == entry.macs

@@ -1,4 +1,4 @@
-"""What a card may say of a model, and what it may not."""
+"""Valid and invalid specs of a card."""
 
 import json
 import math

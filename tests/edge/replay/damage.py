@@ -18,7 +18,7 @@ from .test_stead import QUAKE
 
 FILE_SECONDS = 60
 MEMORY_BYTES = 2 << 30
-"""Of address space: a damaged length of a text must not be believed."""
+"""Of address space: a damaged length of a text must not fill the memory."""
 
 
 def write(path: Path, rng: np.random.Generator) -> bytes:

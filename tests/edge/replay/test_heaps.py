@@ -1,4 +1,4 @@
-"""Damaged heaps of texts are refused before the HDF5 library loops over them."""
+"""Damaged heaps of texts are errors before the HDF5 library loops over them."""
 
 import struct
 
@@ -33,7 +33,7 @@ def heaps(content):
 
 
 def free_rest(content, heap):
-    """Where the free rest of a heap begins, walked as the format says."""
+    """Where the free rest of a heap begins, by the format's rules."""
     at = heap + 16
     while struct.unpack_from("<H", content, at)[0]:
         at += 16 + (struct.unpack_from("<Q", content, at + 8)[0] + 7) // 8 * 8
@@ -69,7 +69,7 @@ def test_a_heap_larger_than_the_file_is_an_error(path):
 
 @pytest.mark.parametrize("portion", [1, 2, 3, 4, 5, 7, 64])
 def test_a_signature_cut_in_two_is_seen(path, portion):
-    """However the bytes are asked for."""
+    """For any size of reads."""
     content = bytearray(path.read_bytes())
     heap = heaps(content)[0]
     struct.pack_into("<Q", content, free_rest(content, heap) + 8, 0)

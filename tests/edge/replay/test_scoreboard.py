@@ -1,4 +1,4 @@
-"""The account of a simulation is right."""
+"""The scores of a simulation."""
 
 import math
 
@@ -17,7 +17,7 @@ def placed(name, p=None, s=None, noise=False):
     return Placement(name, 9000, first, 16_000, noise, label(p), label(s), None)
 
 
-def told(event, trace, kind="new", **picks):
+def sent(event, trace, kind="new", **picks):
     """Return a message with picks such as P=700, or S=("other", 5)."""
     listed = []
     for phase, place in picks.items():
@@ -44,15 +44,15 @@ QUAKE = placed("a_EV", p=700, s=1200)
 )
 def test_one_event(picks, found, false, p, s):
     """Right within half a second; an event with one right pick is found."""
-    board = score([QUAKE], [told("1", "a_EV", **picks)], 100.0)
+    board = score([QUAKE], [sent("1", "a_EV", **picks)], 100.0)
     assert (board.found, board.missed, board.false) == (found, 1 - found, false)
     assert (board.p.found, board.s.found) == (p, s)
     assert (board.p.labelled, board.s.labelled) == (1, 1)
 
 
 def test_the_last_word_counts():
-    """An update that moves a pick replaces what was said before."""
-    messages = [told("1", "a_EV", P=900), told("1", "a_EV", "update", P=705, S=1190)]
+    """An update that moves a pick replaces the earlier message."""
+    messages = [sent("1", "a_EV", P=900), sent("1", "a_EV", "update", P=705, S=1190)]
     board = score([QUAKE], messages, 100.0)
     assert (board.found, board.false) == (1, 0)
     assert board.p.mean == pytest.approx(0.05)
@@ -61,8 +61,12 @@ def test_the_last_word_counts():
 
 
 def test_a_second_trigger_for_an_event_is_false():
-    """One event, one trigger; its pick is right all the same."""
-    messages = [told("1", "a_EV", P=700), told("2", "a_EV", S=1200), told("3", "a_EV", S=1210)]
+    """One event, one trigger; its pick is right nevertheless."""
+    messages = [
+        sent("1", "a_EV", P=700),
+        sent("2", "a_EV", S=1200),
+        sent("3", "a_EV", S=1210),
+    ]
     board = score([QUAKE], messages, 100.0)
     assert (board.found, board.false, board.p.found, board.s.found) == (1, 2, 1, 1)
     assert board.s.mae == 0.0
@@ -70,21 +74,21 @@ def test_a_second_trigger_for_an_event_is_false():
 
 def test_a_pick_on_another_trace_is_not_this_ones():
     """An S in the noise that leads to the next trace is not scored here."""
-    board = score([QUAKE], [told("1", "a_EV", P=700, S=("b_EV", 1200))], 100.0)
+    board = score([QUAKE], [sent("1", "a_EV", P=700, S=("b_EV", 1200))], 100.0)
     assert (board.found, board.s.found) == (1, 0)
 
 
 def test_triggers_on_noise_are_false_and_on_unlabelled_events_unscored():
     """Noise holds none by its label; of the others nothing is known."""
     placements = [placed("n_NO", noise=True), placed("u_EV"), QUAKE]
-    messages = [told("1", "n_NO", P=5), told("2", "u_EV", P=5), told("3", "u_EV", P=900)]
+    messages = [sent("1", "n_NO", P=5), sent("2", "u_EV", P=5), sent("3", "u_EV", P=900)]
     board = score(placements, messages, 100.0)
     assert (board.traces, board.events, board.missed) == (3, 1, 1)
     assert (board.false, board.unscored) == (1, 2)
 
 
 def test_lines_for_people():
-    """They say everything, and nothing that is not a number."""
+    """They have all figures, and no NaN."""
     lines = score([QUAKE], [], 100.0).lines(3600.0)
     assert "0 of 1 found, 1 missed; 0 false, 0.00 an hour" in lines[0]
     assert not any("nan" in line for line in lines)

@@ -89,7 +89,7 @@ def test_the_report_names_what_was_odd(write_stead, wave):
 
 
 def test_a_file_of_another_rate_is_located_in_its_own_samples(write_stead, wave):
-    """Picks come at the model's rate; the place they are told is the trace's own sample."""
+    """Picks come at the model's rate; their place is a sample of the trace."""
     path = write_stead({"a_EV": (wave, {"sampling_rate_hz": 250.0})})
     with simulation(path) as opened:
         for _ in opened.timeline.stretches():

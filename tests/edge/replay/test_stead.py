@@ -75,7 +75,7 @@ def test_other_forms_of_the_same_attributes(write_stead, wave):
 
 @pytest.mark.parametrize("empty", ["", "None", "nan", float("nan")])
 def test_a_trace_without_labels(write_stead, wave, empty):
-    """What STEAD leaves empty is None; the category is told by the name."""
+    """What STEAD leaves empty is None; the category comes from the name."""
     keys = ("p_arrival_sample", "s_arrival_sample", "coda_end_sample", "trace_start_time")
     attributes = dict.fromkeys(keys, empty)
     path = write_stead({"A_NO": (wave, attributes), "A_EV": (wave, {})})
@@ -125,7 +125,7 @@ def spoilt(wave, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "text"),
     [
         ("NaN", "holds NaN or infinite samples; interpolate or drop it"),
         ("infinite", "holds NaN or infinite samples; interpolate or drop it"),
@@ -136,9 +136,9 @@ def spoilt(wave, kind):
         ("empty", r"shape \(0, 3\), expected"),
     ],
 )
-def test_a_spoilt_trace_is_named(write_stead, wave, kind, words):
-    """The error says which trace and what is wrong with it."""
-    with pytest.raises(TraceError, match=f"trace {NAME}: {words}"):
+def test_a_spoilt_trace_is_named(write_stead, wave, kind, text):
+    """The error names the trace and the fault."""
+    with pytest.raises(TraceError, match=f"trace {NAME}: {text}"):
         read_one(write_stead({NAME: (spoilt(wave, kind), QUAKE)}))
 
 
@@ -152,14 +152,14 @@ def test_a_trace_longer_than_memory(tmp_path):
 
 
 def test_one_constant_component_is_remarked(write_stead, wave):
-    """The trace can be played; its reader hears of it."""
+    """The trace can be played, with a remark."""
     wave[:, 2] = 5
     assert read_one(write_stead({NAME: (wave, QUAKE)})).remark == "constant component Z"
 
 
 @pytest.mark.parametrize("value", [50, "50.0", np.float32(50)])
 def test_a_stated_rate_is_read(write_stead, wave, value):
-    """The companion sets of other networks say it."""
+    """The companion sets of other networks state it."""
     trace = read_one(write_stead({NAME: (wave, {**QUAKE, "sampling_rate_hz": value})}))
     assert trace.rate_hz == 50.0
 
@@ -228,7 +228,7 @@ def absent(path):
 
 
 @pytest.mark.parametrize(
-    ("write", "words"),
+    ("write", "text"),
     [
         (absent, "no such file; name a STEAD-layout HDF5 file"),
         (not_hdf5, "not a readable HDF5 file .*; copy it again"),
@@ -238,11 +238,11 @@ def absent(path):
         (empty_group, "no traces under 'data'"),
     ],
 )
-def test_a_file_that_is_none(tmp_path, write, words):
+def test_a_file_that_is_none(tmp_path, write, text):
     """One line names the file and the remedy."""
     path = tmp_path / "bad.hdf5"
     write(path)
-    with pytest.raises(SteadError, match=f"bad.hdf5: {words}") as caught:
+    with pytest.raises(SteadError, match=f"bad.hdf5: {text}") as caught:
         SteadFile(path)
     assert "\n" not in str(caught.value)
 
@@ -284,7 +284,7 @@ def test_a_chunk_shorter_than_its_checksum(tmp_path, wave):
 
 
 def test_labels_come_from_the_csv_beside_it(write_stead, wave, tmp_path):
-    """HDF5's attributes go first, and a trace without a row has those only."""
+    """HDF5's attributes have precedence, and a trace without a row has those only."""
     path = write_stead({NAME: (wave, {"p_arrival_sample": 700.0}), "other_EV": (wave, {})})
     row = {"trace_name": NAME, "p_arrival_sample": "1.0", "s_arrival_sample": "1894.0"}
     write_csv(path.with_suffix(".csv"), [row])
@@ -311,7 +311,7 @@ def test_short_and_long_rows(write_stead, wave, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         (None, "cannot be read"),
         (b"a,b\n1,2\n", "no trace_name column; it is not STEAD's CSV"),
@@ -320,13 +320,13 @@ def test_short_and_long_rows(write_stead, wave, tmp_path):
         (b"trace_name\n" + b"x" * 200_000 + b"\n", "cannot be read"),
     ],
 )
-def test_a_csv_that_is_none(write_stead, wave, tmp_path, content, words):
+def test_a_csv_that_is_none(write_stead, wave, tmp_path, content, text):
     """One line names it."""
     path = write_stead({NAME: (wave, QUAKE)})
     labels = tmp_path / "bad.csv"
     if content is not None:
         labels.write_bytes(content)
-    with pytest.raises(SteadError, match=f"bad.csv: {words}"):
+    with pytest.raises(SteadError, match=f"bad.csv: {text}"):
         read_one(path, labels=labels)
 
 
@@ -346,7 +346,7 @@ def test_number_reads_what_python_writes(value):
 
 @given(st.text())
 def test_parse_time_never_raises(text):
-    """What is no time is None."""
+    """Text that is not a time is None."""
     parse_time(text)
 
 
@@ -364,5 +364,5 @@ def test_parse_time_never_raises(text):
     ],
 )
 def test_times(text, nanoseconds):
-    """With and without fraction and zone; a year no seismogram has is no time."""
+    """With and without fraction and zone; a year without seismograms gives None."""
     assert parse_time(text) == nanoseconds

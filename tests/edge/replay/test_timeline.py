@@ -105,7 +105,7 @@ def test_noise_is_equally_loud_everywhere(data, seed):
 
 
 def test_a_strong_coda_dies_away():
-    """A trace that ends in the middle of its event is followed by no silence and no bang."""
+    """A trace that ends in the middle of its event is followed by neither silence nor a jump."""
     rng = np.random.default_rng(1)
     waveform = rng.standard_normal((6000, 3))
     waveform[3000:] *= 300
@@ -142,7 +142,7 @@ def test_labels_lie_where_the_samples_are(lengths, seed):
 
 
 def test_a_trace_is_played_as_it_is():
-    """Only its level and offset change: nothing of the waveform is bent."""
+    """Only its level and offset change: the shape of the waveform stays."""
     one = quake(4, gain=1e-6, offset=3e-4)
     counts, timeline = played([one])
     placed = timeline.placements[0]

@@ -1,4 +1,4 @@
-"""`eqedge sensor` as a person uses it: processes, ptys, sockets, and what goes wrong."""
+"""`eqedge sensor` as a user runs it: processes, ptys, sockets, and errors."""
 
 import os
 import pty
@@ -39,7 +39,7 @@ def stead(tmp_path):
 
 @pytest.fixture
 def simulate(stead):
-    """Starts `eqedge sensor simulate` and returns the URL it prints."""
+    """Start `eqedge sensor simulate` and return the URL it prints."""
     processes = []
 
     def start(*flags):
@@ -57,8 +57,8 @@ def simulate(stead):
         process.communicate()
 
 
-def hear_all(url, seconds=120.0):
-    """Reads a simulated sensor to its end; returns packets and decoder."""
+def read_all(url, seconds=120.0):
+    """Read a simulated sensor to its end; return packets and decoder."""
     decoder, packets, until = Decoder(), [], time.monotonic() + seconds
     with Port(url) as port:
         while time.monotonic() < until and not port.losses:
@@ -75,7 +75,7 @@ def counts_of(packets):
 @pytest.mark.parametrize("line", [["--pty"], ["--tcp", "0"]])
 def test_simulate_plays_the_trace(simulate, stead, line):
     """A STEAD trace comes out as counts of channels BHE, BHN, BHZ, all of it."""
-    packets, decoder = hear_all(simulate(*line, "--speed", "max", "--boot-id", "9"))
+    packets, decoder = read_all(simulate(*line, "--speed", "max", "--boot-id", "9"))
     assert (counts_of(packets) == stead[1]).all()
     hello = next(p for p in packets if isinstance(p, Hello))
     assert hello.channels == ("BHE", "BHN", "BHZ") and hello.boot_id == 9
@@ -86,7 +86,7 @@ def test_simulated_faults(simulate, stead):
     """Frames are dropped, bytes damaged, samples missed, the same ones for the same seed."""
     flags = ["--speed", "max", "--drop", "0.1", "--corrupt", "0.0005", "--jump", "20:3"]
     flags += ["--boot-id", "7"]  # else random, and one bit may be a framing or a CRC error
-    runs = [hear_all(simulate("--tcp", "0", *flags, "--seed", s)) for s in ("1", "1", "2")]
+    runs = [read_all(simulate("--tcp", "0", *flags, "--seed", s)) for s in ("1", "1", "2")]
     (packets, decoder), (_, again), (_, other) = runs
     assert decoder.losses == again.losses != other.losses
     assert decoder.losses.sequence_lost > 10 and decoder.losses.crc_errors > 3
@@ -98,9 +98,9 @@ def test_simulated_faults(simulate, stead):
 
 
 def test_simulated_drift_and_stall(simulate):
-    """At ten times the pace a stall is kept, and the pace; nothing is lost by either.
+    """At ten times real time the stall and the pace are kept; nothing is lost.
 
-    On a busy machine packets come late, never early; test_playback has the rest.
+    On a busy machine packets come late, never early; test_player has the rest.
     """
     url = simulate("--tcp", "0", "--speed", "10", "--stall", "20:10", "--drift", "1000")
     began, decoder, arrivals = time.monotonic(), Decoder(), {}
@@ -115,7 +115,7 @@ def test_simulated_drift_and_stall(simulate):
 
 
 def test_check_passes_a_good_sensor(simulate):
-    """Device, line, rate, clock, gaps and channels are listed and nothing is complained about."""
+    """Device, line, rate, clock, gaps and channels are listed without a fault."""
     url = simulate("--tcp", "0")
     done = CliRunner().invoke(sensor, ["check", url, "--seconds", "5"])
     assert done.exit_code == 0, done.output
@@ -123,7 +123,7 @@ def test_check_passes_a_good_sensor(simulate):
 
 
 def test_check_finds_a_sensor_of_another_pace(simulate):
-    """A sensor that delivers five times its nominal rate fails, and the figures say so."""
+    """A sensor that delivers five times its nominal rate fails on its rate."""
     url = simulate("--tcp", "0", "--speed", "5")
     done = CliRunner().invoke(sensor, ["check", url, "--seconds", "7"])
     assert done.exit_code == 1
@@ -144,7 +144,7 @@ class AtOneSpeed(threading.Thread):
         self.ended = False
 
     def run(self):
-        """Sends a packet every 50 ms, garbled unless the reader's speed is right."""
+        """Send a packet every 50 ms, garbled unless the reader's speed is right."""
         rng = np.random.default_rng(1)
         sensor_ = VirtualSensor(self._hello, 5)
         os.set_blocking(self._master, False)
@@ -163,7 +163,7 @@ class AtOneSpeed(threading.Thread):
 
 
 def test_check_finds_the_speed(hello):
-    """A sensor at 57600 baud is found, and the speed to give is said."""
+    """A sensor at 57600 baud is found, and the output names the speed."""
     device = AtOneSpeed(hello, termios.B57600)
     device.start()
     done = CliRunner().invoke(sensor, ["check", device.path, "--seconds", "1"])
@@ -248,7 +248,7 @@ def test_a_full_disk_is_one_line(simulate, tmp_path, name):
 
 
 def test_waveform_writes_what_the_firmware_plays(stead, tmp_path):
-    """The file has the magic word, the counts, and a size to match."""
+    """The file has its signature, the counts, and the right size."""
     path = tmp_path / "wave.bin"
     done = CliRunner().invoke(sensor, ["waveform", str(stead[0]), str(path)])
     assert done.exit_code == 0, done.output
@@ -279,7 +279,7 @@ def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
 
 
 @pytest.mark.parametrize(
-    "arguments, word",
+    "arguments, part",
     [
         (["simulate", "STEAD"], "either --pty or --tcp"),
         (["simulate", "STEAD", "--pty", "--tcp", "0"], "either --pty or --tcp"),
@@ -303,18 +303,18 @@ def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
         (["watch", "/dev/ttyNONE"], "no such port"),
     ],
 )
-def test_wrong_calls_are_one_clear_line(stead, tmp_path, eqedge, arguments, word):
+def test_wrong_calls_are_one_clear_line(stead, tmp_path, eqedge, arguments, part):
     """Exit code 2 and a line that names the thing."""
     (tmp_path / "not.hdf5").write_text("not at all")
     h5py.File(tmp_path / "empty.hdf5", "w").close()
     files = {"STEAD": stead[0], "NOT_HDF5": tmp_path / "not.hdf5", "EMPTY": tmp_path / "empty.hdf5"}
     done = eqedge("sensor", *(files.get(a, a) for a in arguments))
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert word in done.stderr and done.stdout == ""
+    assert part in done.stderr and done.stdout == ""
 
 
 def test_every_command_has_help():
-    """A word for each command, and no command without one."""
+    """A text for each command."""
     for name, command in sensor.commands.items():
         done = CliRunner().invoke(sensor, [name, "--help"])
         assert done.exit_code == 0 and command.help

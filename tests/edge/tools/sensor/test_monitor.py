@@ -21,8 +21,8 @@ def received(packet, seconds, requested=None):
     return Received(packet, Arrival(round(seconds * 1e9), 0), requested_ns)
 
 
-def listen(hello, seconds, monitor=None, decoder=None, lose=(), level=1000.0, seed=1):
-    """Send a monitor a sensor whose crystal is 150 ppm fast; packets in ``lose`` are lost.
+def monitored(hello, seconds, monitor=None, decoder=None, lose=(), level=1000.0, seed=1):
+    """Send a monitor a sensor whose crystal is 150 ppm fast; packets in `lose` are lost.
 
     Replies take 2 to 30 ms, packets arrive 20 ms after their last sample.
     """
@@ -48,8 +48,8 @@ def listen(hello, seconds, monitor=None, decoder=None, lose=(), level=1000.0, se
 
 
 def test_rate_clock_latency_and_level(hello):
-    """Sixty seconds tell the rate, the crystal's error within its uncertainty, and the noise."""
-    report = listen(hello, 60).report()
+    """Sixty seconds give the rate, the crystal's error within its bound, and the noise."""
+    report = monitored(hello, 60).report()
     assert report.tick_ppm == pytest.approx(150.0, abs=report.tick_ppm_error)
     assert report.tick_ppm_error < 150.0
     assert report.rate_hz == pytest.approx(100.0 * FAST, rel=200e-6)
@@ -62,27 +62,27 @@ def test_rate_clock_latency_and_level(hello):
 
 @pytest.mark.parametrize("stated_hz", [200_000, 8_000_000])
 def test_a_wrongly_stated_tick_is_found_out(hello, stated_hz):
-    """Firmware that says another tick rate than its timer has: the true one is measured."""
+    """Firmware that states another tick rate than its timer has: the true one is measured."""
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
-    report = listen(Hello(**{**fields, "tick_hz": stated_hz}), 20).report()
+    report = monitored(Hello(**{**fields, "tick_hz": stated_hz}), 20).report()
     assert report.tick_ppm == pytest.approx((FAST * 1e6 / stated_hz - 1) * 1e6, rel=0.001)
     assert report.rate_hz == pytest.approx(100.0, rel=0.001)
 
 
 def test_gaps_and_resets_are_counted(hello):
     """Lost packets are gaps; a new boot begins the figures anew and is counted."""
-    monitor = listen(hello, 10, lose=(5, 6, 20))
+    monitor = monitored(hello, 10, lose=(5, 6, 20))
     report = monitor.report()
     assert (report.missing, report.gaps) == (75, 2)
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
-    listen(Hello(**{**fields, "boot_id": hello.boot_id + 1}), 3, monitor)
+    monitored(Hello(**{**fields, "boot_id": hello.boot_id + 1}), 3, monitor)
     report = monitor.report()
     assert (report.missing, report.gaps, report.boots, report.samples) == (0, 0, 1, 300)
 
 
 def test_memory_is_bounded(hello):
     """Ten minutes leave no more than the window and the latest round trips."""
-    monitor = listen(hello, 600)
+    monitor = monitored(hello, 600)
     assert len(monitor.recent()) <= 1025
     assert monitor.report().samples == 60_000
 
@@ -94,45 +94,45 @@ def findings(monitor, decoder):
 
 
 def test_a_good_sensor_passes_the_check(hello):
-    """Nothing to complain about."""
+    """Nothing is found."""
     decoder = Decoder()
-    assert findings(listen(hello, 12, decoder=decoder), decoder)[0] == set()
+    assert findings(monitored(hello, 12, decoder=decoder), decoder)[0] == set()
 
 
 def test_the_check_finds_what_is_wrong(hello):
-    """A dead channel, full-scale counts, a silent converter, lost packets, a one-way line."""
+    """Dead channels, full-scale counts, a converter without answers, lost packets, one-way lines."""
     decoder = Decoder()
-    dead = listen(hello, 12, decoder=decoder, level=0.0)
-    bad, words = findings(dead, decoder)
-    assert bad == {"HNE", "HNN", "HNZ"} and "not connected" in words
+    dead = monitored(hello, 12, decoder=decoder, level=0.0)
+    bad, text = findings(dead, decoder)
+    assert bad == {"HNE", "HNN", "HNZ"} and "not connected" in text
 
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
     coarse = Hello(**{**fields, "adc_bits": 10})
     decoder = Decoder()
-    bad, words = findings(listen(coarse, 12, decoder=decoder, level=5000.0), decoder)
-    assert bad == {"HNE", "HNN", "HNZ"} and "full scale" in words
+    bad, text = findings(monitored(coarse, 12, decoder=decoder, level=5000.0), decoder)
+    assert bad == {"HNE", "HNN", "HNZ"} and "full scale" in text
 
     decoder = Decoder()
-    monitor = listen(hello, 12, decoder=decoder, lose=(9,))
+    monitor = monitored(hello, 12, decoder=decoder, lose=(9,))
     monitor.take(received(Status(0, 0, adc_faults=7, adc_ok=False, boot=hello.boot), 70.0))
-    bad, words = findings(monitor, decoder)
-    assert bad == {"gaps", "converter"} and "25 of 1200 samples missing" in words
+    bad, text = findings(monitor, decoder)
+    assert bad == {"gaps", "converter"} and "25 of 1200 samples missing" in text
 
     decoder, monitor = Decoder(), Monitor()
     for packet in decoder.feed(frame(hello.to_bytes())):
         monitor.take(received(packet, 1.0))
-    bad, words = findings(monitor, decoder)
-    assert bad == {"rate", "clock"} and "RX wired to TX" in words
+    bad, text = findings(monitor, decoder)
+    assert bad == {"rate", "clock"} and "RX wired to TX" in text
 
 
 def test_the_check_of_silence():
-    """No bytes at all: cable and power are what to look at."""
-    bad, words = findings(Monitor(), Decoder())
-    assert bad == {"packets"} and "powered" in words
+    """Without bytes the remedy is to look at cable and power."""
+    bad, text = findings(Monitor(), Decoder())
+    assert bad == {"packets"} and "powered" in text
 
 
 def test_sparklines():
-    """Flat is blank, a burst is dark where it is, nothing is nothing."""
+    """Flat is blank, a burst is dark at its place, no samples give no text."""
     assert sparkline(np.zeros(100), 10) == " " * 10
     assert sparkline(np.empty(0), 10) == ""
     burst = np.zeros(100)

@@ -1,4 +1,4 @@
-"""The player of records, by a clock that the test turns."""
+"""The player of records, with a clock that the test sets."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ from eqedge.firmware_bridge.packets import Samples
 
 
 class Desk:
-    """An outlet and the clock beside it: time passes only while the player waits."""
+    """An outlet with a clock: time passes only while the player waits."""
 
     def __init__(self):
         self.now = 1000.0
-        self.heard = {}
+        self.sent_at = {}
         self.decoder = Decoder()
 
     def monotonic(self):
@@ -21,15 +21,15 @@ class Desk:
         return self.now
 
     def receive(self, timeout_seconds):
-        """Nothing comes, for so long."""
+        """Let the time pass; nothing comes."""
         self.now += timeout_seconds
         return b""
 
     def send(self, data, patient):
-        """Notes when which samples came."""
+        """Note when each packet of samples was sent."""
         for packet in self.decoder.feed(data):
             if isinstance(packet, Samples):
-                self.heard[packet.first_sample] = self.now - 1000.0
+                self.sent_at[packet.first_sample] = self.now - 1000.0
 
 
 @pytest.mark.parametrize("speed", [1.0, 10.0])
@@ -39,25 +39,25 @@ def test_drift_and_stall(hello, waves, speed):
     faults = Faults(stall_every_seconds=20.0, stall_seconds=10.0, drift_ppm=1000.0)
     Player(hello, waves(6000), speed=speed, faults=faults, monotonic=desk.monotonic).play(desk)
     assert desk.decoder.losses.frames_bad == desk.decoder.losses.sequence_lost == 0
-    assert sorted(desk.heard) == list(range(0, 6000, 25))
-    taken = {first: (first + 25) / 100.1 for first in desk.heard}
-    for first, when in desk.heard.items():
+    assert sorted(desk.sent_at) == list(range(0, 6000, 25))
+    taken = {first: (first + 25) / 100.1 for first in desk.sent_at}
+    for first, when in desk.sent_at.items():
         held = taken[first]
         for begins in (20.0, 40.0):
             if begins <= taken[first] < begins + 10.0:
                 # until the first packet of after the stall
                 held = min(t for t in taken.values() if t >= begins + 10.0)
         assert when * speed == pytest.approx(held, abs=0.3), first
-    assert len({desk.heard[first] for first in range(2100, 2900, 25)}) == 1
+    assert len({desk.sent_at[first] for first in range(2100, 2900, 25)}) == 1
 
 
 def test_a_jump_leaves_samples_out(hello, waves):
-    """What the sensor misses is missing by number, and time goes on over it."""
+    """The samples left out are missing by number, and time goes on."""
     desk = Desk()
     faults = Faults(jump_every_seconds=20.0, jump_seconds=3.0)
     counts = waves(6000)
     Player(hello, counts, faults=faults, monotonic=desk.monotonic).play(desk)
-    missed = set(range(0, 6000, 25)) - set(desk.heard)
+    missed = set(range(0, 6000, 25)) - set(desk.sent_at)
     assert missed == {n for at in (2000, 4000) for n in range(at, at + 300, 25)}
-    assert desk.heard[2300] == pytest.approx(23.25, abs=0.01)
-    assert np.diff(list(desk.heard.values())).min() >= 0.0
+    assert desk.sent_at[2300] == pytest.approx(23.25, abs=0.01)
+    assert np.diff(list(desk.sent_at.values())).min() >= 0.0

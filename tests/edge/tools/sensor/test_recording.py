@@ -29,7 +29,7 @@ def dated(hello, start, samples=0, clock=TICKS):
 
 
 def mini_seed(data):
-    """Reads 512-byte records: [(code, start, rate, counts)], straight from the SEED manual."""
+    """Read 512-byte records: [(code, start, rate, counts)], straight from the SEED manual."""
     records = []
     for at in range(0, len(data), 512):
         r = data[at : at + 512]
@@ -49,7 +49,7 @@ def mini_seed(data):
 
 @pytest.mark.parametrize("rate_hz", [100.0, 62.5, 31.25])
 def test_mini_seed_holds_what_was_added(tmp_path, waves, rate_hz):
-    """Codes, start of each record, rate and counts come back; two runs do not run together."""
+    """Codes, start of each record, rate and counts come back; two runs stay apart."""
     hello = Hello("d", "", rate_hz, ("HNE", "HNN", "HNZ"))
     counts = waves(500)
     path = tmp_path / "x.mseed"
@@ -259,7 +259,7 @@ def test_a_full_disk_costs_no_sample_that_was_there_before(tmp_path, hello, wave
 
 
 def test_a_recording_without_an_end_can_be_read(tmp_path, hello, waves):
-    """As a program that was killed leaves it, with room behind what was written."""
+    """As a killed program leaves it, with free space behind what was written."""
     path, copy = tmp_path / "x.hdf5", tmp_path / "copy.hdf5"
     writer = open_writer(path, "XX", "EQEDG")
     writer.begin(dated(hello, START))
@@ -276,7 +276,7 @@ def test_a_recording_without_an_end_can_be_read(tmp_path, hello, waves):
 @pytest.mark.parametrize(
     "codes", [("XX", "../../x"), ("", "EQEDG"), ("xx", "EQEDG"), ("XX", "TOOLONGAS")]
 )
-def test_what_is_no_code_is_refused(tmp_path, codes, ending):
+def test_a_code_that_is_not_valid_is_rejected(tmp_path, codes, ending):
     """They name traces; nothing is made."""
     with pytest.raises(RecordingError, match="use 1 to 8 capital letters or digits"):
         open_writer(tmp_path / f"x.{ending}", *codes)
@@ -284,7 +284,7 @@ def test_what_is_no_code_is_refused(tmp_path, codes, ending):
 
 
 @pytest.mark.parametrize(
-    "name, network, word",
+    "name, network, part",
     [
         ("x.txt", "XX", "ending"),
         ("x.mseed", "LONG", "2 and 5"),
@@ -292,9 +292,9 @@ def test_what_is_no_code_is_refused(tmp_path, codes, ending):
         ("none/x.hdf5", "XX", "none/x"),
     ],
 )
-def test_files_that_cannot_be_written(tmp_path, name, network, word):
-    """The ending, a code too long, a folder that is not there: each is one clear line."""
-    with pytest.raises(RecordingError, match=word) as caught:
+def test_files_that_cannot_be_written(tmp_path, name, network, part):
+    """A wrong suffix, a code too long, a missing folder: each is one clear line."""
+    with pytest.raises(RecordingError, match=part) as caught:
         open_writer(tmp_path / name, network, "EQEDG")
     assert "\n" not in str(caught.value)
 
