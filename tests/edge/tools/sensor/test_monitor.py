@@ -100,7 +100,7 @@ def test_a_good_sensor_passes_the_check(hello):
 
 
 def test_the_check_finds_what_is_wrong(hello):
-    """Dead channels, full-scale counts, a converter without answers, lost packets, one-way lines."""
+    """Dead channels, full-scale counts, a converter that is off, lost packets, one-way lines."""
     decoder = Decoder()
     dead = monitored(hello, 12, decoder=decoder, level=0.0)
     bad, text = findings(dead, decoder)
