@@ -14,10 +14,9 @@ from types import FrameType
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from . import logs
-from .options import speed, within
+from .options import given_options, speed, within
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -48,7 +47,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE.toml",
-    help="Read settings from here; flags that are given go first.",
+    help="Read settings from here; options on the command line override them.",
 )
 @click.option(
     "--print-config",
@@ -56,7 +55,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     is_eager=True,
     expose_value=False,
     callback=_print_config,
-    help="Print such a file with every setting, its default and meaning, and leave.",
+    help="Print such a file, with every setting, its default and its meaning, and exit.",
 )
 @click.option(
     "--sim",
@@ -87,14 +86,14 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    help="Of --traces and of the noise between traces.",
+    help="Seed of --traces and of the noise between traces.",
 )
 @click.option(
     "--speed",
     metavar="FACTOR|max",
     callback=speed,
     default="1",
-    help="Of --sim, as a multiple of real time.",
+    help="Speed of --sim, as a multiple of real time.",
 )
 @click.option(
     "--spacing",
@@ -102,7 +101,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     callback=DURATION,
     default=30.0,
     metavar="SECONDS",
-    help="Noise between two traces of --sim.",
+    help="Length of the noise between two traces of --sim.",
 )
 @click.option(
     "--model",
@@ -115,24 +114,34 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     type=float,
     default=WindowSettings.hop_seconds,
     metavar="SECONDS",
-    help="From one 60-s window to the next.",
+    help="Time from one 60-s window to the next.",
 )
 @click.option(
     "--preset",
     default=TriggerSettings.preset,
-    help="Thresholds and confirmation on the model's card: default, early-warning or catalogue.",
-)
-@click.option("--detection-threshold", type=float, help="Probability.  [default: the preset's]")
-@click.option(
-    "--p-threshold", "P_threshold", type=float, help="Probability.  [default: the preset's]"
+    help="Thresholds and confirmation rules of the model: default, early-warning or catalogue.",
 )
 @click.option(
-    "--s-threshold", "S_threshold", type=float, help="Probability.  [default: the preset's]"
+    "--detection-threshold",
+    type=float,
+    help="Probability that detection must reach.  [default: the preset's]",
+)
+@click.option(
+    "--p-threshold",
+    "P_threshold",
+    type=float,
+    help="Probability that a P pick must reach.  [default: the preset's]",
+)
+@click.option(
+    "--s-threshold",
+    "S_threshold",
+    type=float,
+    help="Probability that an S pick must reach.  [default: the preset's]",
 )
 @click.option(
     "--confirm-windows",
     type=int,
-    help="Windows that must see a pick before it is announced.  [default: the preset's]",
+    help="Windows in which a pick must be found before it is announced.  [default: the preset's]",
 )
 @click.option(
     "--confirm-seconds",
@@ -147,7 +156,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     type=float,
     callback=DURATION,
     metavar="SECONDS",
-    help="Least duration of detection about a pick.  [default: the preset's]",
+    help="Shortest duration of detection around a pick.  [default: the preset's]",
 )
 @click.option(
     "--refractory",
@@ -156,32 +165,35 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     callback=DURATION,
     metavar="SECONDS",
     default=TriggerSettings.refractory_seconds,
-    help="Least time between two events' picks.",
+    help="Shortest time between picks of two events.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE.jsonl",
-    help="Write triggers here: --sim starts the file anew, --serial appends."
+    help="Write triggers here; --sim overwrites the file, --serial appends."
     "  [default: standard output]",
 )
-@click.option("--mqtt", metavar="mqtt://HOST:1883", help="Publish triggers too, QoS 1.")
+@click.option(
+    "--mqtt", metavar="mqtt://HOST:1883", help="Publish triggers to this broker too, with QoS 1."
+)
 @click.option("--network", default=StationSettings.network, help="FDSN network code.")
 @click.option("--station", default=StationSettings.station, help="Station code.")
-@click.option("--location", default=StationSettings.location, help="Location code, may be empty.")
+@click.option("--location", default=StationSettings.location, help="Location code; may be empty.")
 @click.option(
     "--log-level",
     type=click.Choice(logs.LEVELS),
     default="info",
-    help="Least important messages that are logged, on standard error.",
+    help="Lowest level of the messages that are logged, on standard error.",
 )
 @click.pass_context
 def run(context: click.Context, /, **flags: Any) -> None:
     """Pick earthquakes from a live or simulated sensor.
 
-    The sensor's bytes go through the wire protocol into a ring buffer; every hop the network
-    looks at the last 60 s; picks become one event each, written as JSON lines (`new`, `update`,
-    `end`) and published by MQTT. Ctrl-C or SIGTERM brings out what is left and exits 0.
+    At each hop the network scores the last 60 s of the stream. Picks become events. Each event is
+    written as JSON lines (`new`, `update`, `end`) and published by MQTT.
+
+    Ctrl-C or SIGTERM ends the run: what is left is written and published, and it exits with 0.
     """
     from .node import Replay, run_node
     from .settings.flags import settings_of, warnings
@@ -189,11 +201,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
     logs.configure(flags.pop("log_level"))
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
-    given = {
-        name: value
-        for name, value in flags.items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
+    given = given_options(context, flags)
     settings = settings_of(flags["config"], given)
     if flags["sim"] is None and settings.sensor.port is None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")

@@ -1,10 +1,12 @@
-"""Check the numbers that options of the command line take."""
+"""Read the options of the command line: their numbers, and which of them were given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Callback = Callable[[click.Context, click.Parameter, float | None], float | None]
 
@@ -39,3 +41,12 @@ def speed(context: click.Context, parameter: click.Parameter, value: str) -> flo
     if not 0 < factor < 1e6:
         raise click.BadParameter(f"{value!r} is not a speed; use 1, 10 or max")
     return factor
+
+
+def given_options(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are on the command line, without those that have their default."""
+    return {
+        name: value
+        for name, value in options.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }

@@ -1,1 +1,1 @@
-"""What a running node reports about itself: state, metrics, watchdog."""
+"""Health of a running node: state of its stages, metrics, watchdog."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
+
+from ..options import given_options
 
 
 @click.command(context_settings={"show_default": True})
@@ -38,11 +39,7 @@ def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None
     from ..settings.flags import settings_of
     from .doctor import examine
 
-    given = {
-        name: value
-        for name, value in flags.items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
+    given = given_options(context, flags)
     failures = 0
     for check in examine(settings_of(config, given)):
         click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:16} {check.finding}")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
+
+from ..options import given_options
 
 
 @click.command("install-service", context_settings={"show_default": True})
@@ -16,7 +17,7 @@ from click.core import ParameterSource
 @click.option("--baud", type=int, help="Speed of the serial port.  [default: 115200]")
 @click.option("--network", help="FDSN network code.  [default: XX]")
 @click.option("--station", help="Station code.  [default: EDGE]")
-@click.option("--location", help="Location code, may be empty.  [default: 00]")
+@click.option("--location", help="Location code; may be empty.  [default: 00]")
 @click.option("--mqtt", metavar="mqtt://HOST:1883", help="The broker.")
 @click.option(
     "--config",
@@ -60,11 +61,7 @@ def install_service(
         raise ServiceError(
             "writing to /etc needs root; use sudo, or --dry-run to see what would be written"
         )
-    given = {
-        name: value
-        for name, value in flags.items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
+    given = given_options(context, flags)
     program = program or Path(sysconfig.get_path("scripts")) / "eqedge"
     found = pieces(program, settings_of(None, given), config, root)
     if not dry_run:

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 from eqedge.edge.tools import bench_node
 from eqedge.edge.tools.bench import measure
+from eqedge.edge.tools.bench_cli import bench
 from eqedge.edge.tools.bench_node import BenchError, measure_node, replay
 
 
@@ -40,3 +42,10 @@ def test_a_replay_is_measured(model, monkeypatch):
     cost = replay(model)
     assert cost.data_seconds > 3 * 60
     assert cost.windows_per_second < cost.times_real_time < 1.1 * cost.times_cpu_time
+
+
+@pytest.mark.parametrize("minutes", ["nan", "-1", "inf"])
+def test_a_length_that_cannot_be_measured_is_rejected(minutes):
+    """Before anything is measured, with the range."""
+    result = CliRunner().invoke(bench, ["--minutes", minutes])
+    assert result.exit_code == 2 and "use 0 to 10000" in result.output
