@@ -1,4 +1,4 @@
-"""How a converted model compares with its float reference, and the limits it is held to."""
+"""Compare a converted model with its float reference, and hold it to limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AgreementLimit:
             those windows.
         f1_lost_points: Of the F1 against the catalogue's labels, head by head, in hundredths; what
             one label makes is allowed.
-        picks_needed: P and S picks of the float model without which nothing can be said.
+        picks_needed: P and S picks of the float model below which no judgement is possible.
     """
 
     kept_fraction: float
@@ -87,7 +87,7 @@ class HeadAgreement:
 
     @property
     def f1_lost_points(self) -> float:
-        """Hundredths of F1 that the float model has more; negative where it has fewer."""
+        """F1 lost by conversion, in percentage points (float minus converted)."""
         return 100.0 * ((self.float_f1 or 0.0) - (self.f1 or 0.0))
 
 
@@ -134,7 +134,7 @@ class Agreement:
 
 
 def comparable(agreement: Agreement, limit: AgreementLimit = LIMIT) -> bool:
-    """Whether the float model picks enough for anything to be said."""
+    """Whether the float model has enough picks for a judgement."""
     totals = (h.kept + h.lost for name, h in agreement.heads.items() if name != "detection")
     return min(totals) >= limit.picks_needed
 

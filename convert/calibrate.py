@@ -1,4 +1,4 @@
-"""STEAD-layout files in, windows as the device prepares them out: to calibrate and to verify on."""
+"""Choose the windows of STEAD-layout files to calibrate on and to verify on."""
 
 from __future__ import annotations
 

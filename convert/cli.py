@@ -157,9 +157,9 @@ def convert(
         click.echo(f"{output}/{report.micro.summary}")
 
 
-def _run(**asked: Any) -> Report:
+def _run(**settings: Any) -> Report:
     with tensorflow_silenced():
         from .conversion import ConvertSettings
         from .pipeline import convert as run
 
-    return run(ConvertSettings(**asked), Progress())
+    return run(ConvertSettings(**settings), Progress())

@@ -1,4 +1,4 @@
-"""What long commands share of a terminal: progress, silence, and an orderly end."""
+"""Progress, silence and an orderly end: what long commands need of a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .. import EqedgeError, first_line
 from ..edge.runtime import stderr_silenced
 
 QUIET_S = 20.0
-"""No longer is nothing said where standard error is no terminal."""
+"""Longest time without a line where standard error is not a terminal."""
 
 
 class Stopped(EqedgeError):
@@ -90,7 +90,7 @@ def signals_deferred() -> Iterator[None]:
 
 @contextmanager
 def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
-    """Keep away what TensorFlow's C++ says on standard error while it is imported.
+    """Suppress what TensorFlow's C++ code writes to standard error while it is imported.
 
     Args:
         gpus: Let TensorFlow see them.

@@ -1,4 +1,4 @@
-"""What is asked of a conversion and what it did: the types between its steps."""
+"""The request and the result of a conversion: the types between its steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """What is asked of a conversion.
+    """The request of a conversion.
 
     Attributes:
         weights: The weights file.
@@ -43,7 +43,7 @@ class ConvertSettings:
         target: `litert`, or `tflm` for C sources beside the int8 file.
         lossless: Hold results to the limit LOSSLESS instead of LIMIT.
         seed: Of the choice of calibration and verification windows.
-        force: Write even what misses the agreement limit; the card then says so.
+        force: Write even what misses the agreement limit; the card then records it.
     """
 
     weights: Path
@@ -100,10 +100,10 @@ class Converted:
 
 @dataclass(frozen=True)
 class Report:
-    """What a conversion did.
+    """The result of a conversion.
 
     Attributes:
-        settings: What was asked.
+        settings: The request.
         architecture: What the weights hold.
         parameters: Of the network.
         macs: A window.
@@ -116,7 +116,7 @@ class Report:
         graph_error: Largest difference between Keras and the rewritten float32 file.
         float_contents: Of the float32 reference.
         converted: The files.
-        micro: The int8 file as microcontrollers take it, if that was asked for.
+        micro: The int8 file as microcontrollers take it, if the target is `tflm`.
         tools: Versions.
     """
 

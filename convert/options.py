@@ -1,4 +1,4 @@
-"""Types of options that several of the workstation's commands have."""
+"""Types of options that several commands of the workstation have."""
 
 from __future__ import annotations
 

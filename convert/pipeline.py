@@ -1,4 +1,4 @@
-"""Load, calibrate, quantise, verify: weights and records in, models with card and report out."""
+"""Convert weights to models with card and report: load, calibrate, quantise, verify, write."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ verification stays blind to it."""
 
 
 class Disagreement(EqedgeError):
-    """A converted model does not say what the float model says; nothing was written."""
+    """A converted model does not agree with the float model; nothing was written."""
 
     exit_code = 1
 
@@ -147,7 +147,7 @@ def _micro(
     windows: CalibrationData,
     progress: Progress | None,
 ) -> MicroModel | None:
-    """Prove the int8 file in the microcontrollers' interpreter, if it was asked for."""
+    """Prove the int8 file in the microcontrollers' interpreter, for the target `tflm`."""
     if settings.target != TFLM:
         return None
     source = next(result for result in converted if result.precision == "int8")

@@ -1,4 +1,4 @@
-"""A conversion in, a page a person reads out."""
+"""Write the report of a conversion, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A float model against a quantised one, through the device's own detector and pick finding."""
+"""Compare a float model with a quantised one, by the device's own detector and pick finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoder and residual stack of a network as plain convolutions, everything foldable folded."""
+"""Turn the encoder and residual stack into plain convolutions, with all that folds folded."""
 
 from __future__ import annotations
 

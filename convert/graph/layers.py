@@ -1,4 +1,4 @@
-"""The networks' layers as static batch-1 TensorFlow operations that survive the int8 quantiser.
+"""Write the networks' layers as static batch-1 operations that the int8 quantiser accepts.
 
 Between layers a signal is (1, 1, steps, channels): convolutions, dense layers and scalings are then
 all convolutions with a bias of 32 bits, which is where int8 is precise.

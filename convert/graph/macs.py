@@ -1,4 +1,4 @@
-"""Multiply-accumulates of one window, counted on the Keras network."""
+"""Count the multiply-accumulates of one window, on the Keras network."""
 
 from __future__ import annotations
 

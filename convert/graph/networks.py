@@ -1,4 +1,4 @@
-"""An architecture's name and depth in, its Keras network out."""
+"""Build the Keras network of an architecture's name and depth."""
 
 from __future__ import annotations
 

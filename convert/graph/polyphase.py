@@ -1,4 +1,4 @@
-"""A convolution behind nearest-neighbour upsampling as one at the low rate; numpy only."""
+"""Merge nearest-neighbour upsampling and a convolution into one at the low rate; numpy only."""
 
 from __future__ import annotations
 

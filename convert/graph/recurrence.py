@@ -1,4 +1,4 @@
-"""Unrolled recurrences: two cells of equal width run as one, inputs projected beforehand."""
+"""Unroll recurrences: two cells of equal width run as one, inputs projected beforehand."""
 
 from __future__ import annotations
 

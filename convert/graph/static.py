@@ -1,4 +1,4 @@
-"""A network's weights in, one static batch-1 TensorFlow function that equals it out."""
+"""Build one static batch-1 TensorFlow function that equals a network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DecoderStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What tells one family of networks from the other.
+    """What distinguishes one family of networks from the other.
 
     Attributes:
         encoder: (number in the convolution's name, pooling) of each stage.

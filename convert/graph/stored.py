@@ -1,4 +1,4 @@
-"""A weights file in, its layers out: Keras 2 `.h5`, Keras 3 `.weights.h5` and `.keras` alike."""
+"""Read the layers of a weights file: Keras 2 `.h5`, Keras 3 `.weights.h5` and `.keras`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KERAS3_WEIGHTS, _METADATA = "model.weights.h5", "metadata.json"
 
 
 class WeightsError(EqedgeError):
-    """A weights file cannot be read, or does not hold the network asked for."""
+    """A weights file cannot be read, or does not hold the network that is wanted."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Published or own weights in, one of the report's networks with those weights out."""
+"""Load published or own weights into one of the report's networks."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def recognise(stored: StoredNetwork, path: Path) -> tuple[str, Variant]:
 
 
 def _own_kind(layer: StoredLayer) -> str:
-    """Kind of a stored layer; an .h5 of our own network tells it by name and number of weights."""
+    """Kind of a stored layer; in an .h5 of our own network, by name and number of weights."""
     if layer.kind in _KIND_OF_CLASS.values():
         return layer.kind
     if layer.name.startswith("rnn_"):

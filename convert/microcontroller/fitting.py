@@ -1,4 +1,4 @@
-"""A model in, the same in operators that a microcontroller's interpreter knows out."""
+"""Rewrite a model in operators that a microcontroller's interpreter has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prepared window in, probabilities out, through a microcontroller's interpreter."""
+"""Run a prepared window through a microcontroller's interpreter."""
 
 from __future__ import annotations
 

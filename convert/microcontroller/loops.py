@@ -1,4 +1,4 @@
-"""An unrolled recurrence in, the same as a WHILE loop out: its operators once, not once a step."""
+"""Turn an unrolled recurrence into a WHILE loop: its operators once, not once a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An int8 model in, the form that microcontrollers take out, measured in their interpreter."""
+"""Make the form of an int8 model for microcontrollers, and measure it in their interpreter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMIT = AgreementLimit(
     f1_lost_points=2.5,
 )
 """Between two interpreters of one int8 model: both round, but not in the same places. Half of what
-int8 may lose against float: two hundred labels do not tell a point of F1 from chance."""
+int8 may lose against float: with two hundred labels a point of F1 may be chance."""
 
 Progress = Callable[[str, int, int], None]
 

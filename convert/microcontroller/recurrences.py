@@ -1,4 +1,4 @@
-"""A stretch of repeated operators in, what its rounds hand to each other out."""
+"""Find what the rounds of repeated operators pass to each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph's operators in, the stretches of them that say the same thing again and again out."""
+"""Find repeated operator sequences (unrolled loops) in a graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proved model in, what a person must know of it before it goes onto a microcontroller out."""
+"""Write what a person must know of a model before it goes onto a microcontroller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .proof import MicroModel
 
 _SPELLED = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum"}
-"""Operations that the resolver does not spell as their name says."""
+"""Operations whose resolver has another spelling than their name."""
 
 
 def resolver_calls(operations: Mapping[str, int]) -> list[str]:

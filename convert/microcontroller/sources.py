@@ -1,4 +1,4 @@
-"""A proved model in, the C and C++ sources that carry it onto a microcontroller out."""
+"""Write the C and C++ sources that carry a proved model onto a microcontroller."""
 
 from __future__ import annotations
 

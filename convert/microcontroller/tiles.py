@@ -1,4 +1,4 @@
-"""Activations too large for a microcontroller in, the same in blocks of rows out."""
+"""Split activations too large for a microcontroller into blocks of rows."""
 
 from __future__ import annotations
 

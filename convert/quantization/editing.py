@@ -1,4 +1,4 @@
-"""Small edits of an unpacked flatbuffer: what its rewrites for microcontrollers have in common."""
+"""Edit an unpacked flatbuffer: small steps that several rewrites share."""
 
 from __future__ import annotations
 

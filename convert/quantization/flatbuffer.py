@@ -1,4 +1,4 @@
-"""A TensorFlow Lite file opened, listed, and written again as small as it goes."""
+"""Open a TensorFlow Lite file, list its contents, write it as small as possible."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def compact(data: bytes) -> bytes:
         for index, tensor in enumerate(graph.tensors):
             if index not in outside:
                 tensor.name = b"" if tensor.buffer else stage_of(tensor).encode()
-            # the schema's default: the static shape says the same
+            # the schema's default: the static shape is the same
             tensor.hasRank = False
             tensor.quantization = _shared_quantization(tensor.quantization, memo)
         graph.tensors = [_shared_tensor(tensor, memo) for tensor in graph.tensors]
@@ -188,7 +188,7 @@ def _shared_quantization(table: Any, memo: dict[Hashable, Any]) -> Any:
 
 
 def _says_nothing(options: Any) -> bool:
-    """Whether a table tells the interpreter what it assumes without it.
+    """Whether a table has nothing but what the interpreter assumes without it.
 
     Of the other operations' tables not every default is what an interpreter assumes.
     """

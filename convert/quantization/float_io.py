@@ -1,4 +1,4 @@
-"""A file of int8 input and outputs in, the same network of float32 input and outputs out."""
+"""Give a file of int8 input and outputs float32 ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A float model and representative windows in, the range of every activation out.
+"""Find the range of every activation of a float model, on representative windows.
 
 An int8 tensor has 256 steps: its range decides what is clipped and how coarse the rest is. The
 range taken is the one with the least squared error on what was seen, not the extremes: a

@@ -1,4 +1,4 @@
-"""One file to be made of a network's weights, and how a child process receives that."""
+"""Describe one file to be made of a network's weights, for the child process that makes it."""
 
 from __future__ import annotations
 

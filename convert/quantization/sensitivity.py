@@ -1,4 +1,4 @@
-"""Stages and a judge in, the fewest stages to keep in float that satisfy it out."""
+"""Search the fewest stages to keep in float so that a limit is met."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge says of a file.
+    """A judge's verdict on a file.
 
     Attributes:
         error: How far it is from float; only the order of such numbers counts.
@@ -31,7 +31,7 @@ class Step:
 
     Attributes:
         kept: Stages in float.
-        verdict: What the judge said.
+        verdict: The judge's.
     """
 
     kept: Group
@@ -72,7 +72,7 @@ def search(groups: list[Group], judge: Judge) -> list[Step]:
 
     Args:
         groups: What can stay in float.
-        judge: Makes the file and says what it thinks of it.
+        judge: Makes the file and judges it.
 
     Returns:
         What was tried. The last step is what was found; if even that is refused, nothing does.

@@ -1,4 +1,4 @@
-"""Two files of one network in, the error of each stage's output out."""
+"""Compare the outputs of each stage of two files of one network."""
 
 from __future__ import annotations
 

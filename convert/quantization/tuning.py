@@ -1,4 +1,4 @@
-"""A float encoder in, the encoder and ranges whose int8 form answers most like it out.
+"""Fit an encoder and its ranges so that its int8 form answers most like the float one.
 
 Weights that were never trained to be rounded lose most in the encoder and the residual stack: two
 dozen roundings in a row. Here those are rounded as int8 will round them, and weights, biases and

@@ -59,7 +59,7 @@ def with_custom_layer(folder, path):
 
 
 def of_keras(version):
-    """Return a writer of a .keras that says it is of some version."""
+    """Return a writer of a .keras that claims some version."""
 
     def write(folder, path):
         with zipfile.ZipFile(folder / "good.keras") as whole, zipfile.ZipFile(path, "w") as other:
@@ -77,9 +77,9 @@ def cut_short(folder, path):
     path.write_bytes((folder / "good.weights.h5").read_bytes()[:40_000])
 
 
-def one_line(told, code=2):
+def one_line(result, code=2):
     """Return the one line that the command ended with."""
-    found, error = told
+    found, error = result
     lines = [line for line in error.splitlines() if line.startswith("eqedge: ")]
     assert (found, len(lines)) == (code, 1), error
     assert error.splitlines()[-1] == lines[0] and "Traceback" not in error
@@ -87,7 +87,7 @@ def one_line(told, code=2):
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "arch", "said"),
+    ("name", "make", "arch", "message"),
     [
         ("c.weights.h5", with_custom_layer, None, "layer wavelet_3 (5,2) is of a kind"),
         ("k.keras", of_keras("2.15.0"), None, "a .keras of Keras 2.15.0; load it there and save"),
@@ -97,42 +97,46 @@ def one_line(told, code=2):
         ("none.h5", None, None, "none.h5: no such file"),
     ],
 )
-def test_weights_that_cannot_be_used(weights, records, tmp_path, command, name, make, arch, said):
+def test_weights_that_cannot_be_used(
+    weights, records, tmp_path, command, name, make, arch, message
+):
     """The file, what is wrong with it, and what to do."""
     path = tmp_path / name if make or arch is None else weights / "large.weights.h5"
     if make:
         make(weights, path)
     output = tmp_path / "out"
-    told = command(
+    result = command(
         "convert", "--weights", path, "--calibration", records, "--output", output,
         *(["--arch", arch] if arch else []),
     )  # fmt: skip
-    assert said in one_line(told)
+    assert message in one_line(result)
     assert list(output.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("events", "quiet", "rate_hz", "said"),
+    ("events", "quiet", "rate_hz", "message"),
     [
         (3, 1, None, "4 usable traces, at least 10 are needed"),
         (0, 12, None, "0 of 12 traces hold an earthquake, at least 5 are needed; add a file"),
         (12, 0, 50.0, "50 samples a second, the network takes 100; resample it"),
     ],
 )
-def test_records_that_calibrate_nothing(weights, tmp_path, command, events, quiet, rate_hz, said):
+def test_records_that_calibrate_nothing(
+    weights, tmp_path, command, events, quiet, rate_hz, message
+):
     """Too few, only noise, another rate."""
     path = write_records(tmp_path / "records.hdf5", events, quiet, rate_hz)
     output = tmp_path / "out"
-    told = command(
+    result = command(
         "convert", "--weights", weights / "good.weights.h5", "--calibration", path,
         "--output", output,
     )  # fmt: skip
-    assert said in one_line(told)
+    assert message in one_line(result)
     assert list(output.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--precision", "mixed"], "--float-stage auto"),
         (["--float-stage", "encoder"], "--float-stage belongs to --precision mixed"),
@@ -143,14 +147,14 @@ def test_records_that_calibrate_nothing(weights, tmp_path, command, events, quie
     ],
 )
 def test_options_that_do_not_fit_are_told_before_the_work(
-    weights, records, tmp_path, command, options, said
+    weights, records, tmp_path, command, options, message
 ):
     """Not after minutes of it: the output folder is not even made."""
-    told = command(
+    result = command(
         "convert", "--weights", weights / "good.weights.h5", "--calibration", records,
         "--output", tmp_path / "out", *options,
     )  # fmt: skip
-    assert said in one_line(told)
+    assert message in one_line(result)
     assert not (tmp_path / "out").exists()
 
 
@@ -168,34 +172,34 @@ def test_an_interrupted_run(weights, records, tmp_path, monkeypatch, command, na
     script = f"echo $$ > {tmp_path}/pid; kill -{name} $PPID; exec sleep 60"
     monkeypatch.setattr(sys, "executable", child_that(tmp_path, script))
     output = tmp_path / "out"
-    told = command(
+    result = command(
         "convert", "--weights", weights / "good.weights.h5", "--calibration", records,
         "--output", output,
     )  # fmt: skip
-    assert f"stopped by SIG{name}; no file is left unfinished" in one_line(told, code)
+    assert f"stopped by SIG{name}; no file is left unfinished" in one_line(result, code)
     assert list(output.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_no_memory_for_the_converter(built, tmp_path, monkeypatch):
-    """The real converter with less memory than TensorFlow needs says so, and what to do."""
+    """The real converter with less memory than TensorFlow needs reports that, and the remedy."""
     script = f'ulimit -v 600000; exec {sys.executable} "$@"'
     monkeypatch.setattr(sys, "executable", child_that(tmp_path, script))
     network = built("leqnet-gru")
-    with pytest.raises(QuantizeError, match=r"out of memory; close other programs") as told:
+    with pytest.raises(QuantizeError, match=r"out of memory; close other programs") as result:
         quantize(Request("leqnet-gru", network.variant, network.layers, "float32"))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(result.value)
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**32)])
 def test_a_seed_that_no_generator_takes(weights, records, tmp_path, command, seed):
     """Refused by its range before anything is read."""
-    code, said = command(
+    code, message = command(
         "convert", "--weights", weights / "good.weights.h5", "--calibration", records,
         "--output", tmp_path / "out", "--seed", seed,
     )  # fmt: skip
-    assert code == 2 and "0<=x<=4294967295" in said and "Traceback" not in said
+    assert code == 2 and "0<=x<=4294967295" in message and "Traceback" not in message
 
 
 def test_a_temporary_folder_that_is_full(built, windows, tmp_path, monkeypatch):

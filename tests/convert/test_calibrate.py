@@ -49,7 +49,7 @@ def test_windows_are_the_device_s_own(records):
     means, deviations = data.calibrate.windows.mean(1), data.calibrate.windows.std(1)
     # a piece shorter than the window is mirrored, and its mirror image weighs its parts unevenly
     whole = np.abs(deviations - 1).max(axis=1) < 1e-4
-    assert whole.sum() > 20, "enough windows are whole for this to say something"
+    assert whole.sum() > 20, "enough windows are whole for a judgement"
     np.testing.assert_allclose(means[whole], 0, atol=1e-4)
     np.testing.assert_allclose(means, 0, atol=0.15)
     np.testing.assert_allclose(deviations, 1, atol=0.5)
@@ -84,7 +84,7 @@ def test_all_noise(tmp_path):
 
 
 def test_wrong_rate(tmp_path):
-    """Records of another rate are told by the first of them and its rate."""
+    """Records of another rate are named by the first of them and its rate."""
     path = write_records(tmp_path / "slow.hdf5", 12, 2, rate_hz=50.0)
     with pytest.raises(CalibrationError, match=r"0 usable traces.*50 samples a second.*takes 100"):
         load_windows([path], SPEC)
@@ -126,8 +126,8 @@ def test_held_out_stations_are_verified_on(records):
     assert data.verified_on == HELD_OUT
 
 
-def test_too_few_held_out_stations_are_told(records):
-    """Then every third trace is verified on, and the card says why."""
+def test_too_few_held_out_stations_are_reported(records):
+    """Then every third trace is verified on, and the card has the reason."""
     data = load_windows([records], SPEC, held_out=stations([0, 1, 2]))
     assert data.verify.traces == 8
     assert data.verified_on == f"{EVERY_THIRD}; 3 are of stations held out of training, too few"

@@ -90,7 +90,7 @@ def test_float32_agrees_with_itself(forced):
 
 
 def test_the_report_names_what_was_missed(forced):
-    """A forced model's report says so in its first lines, and lists operations and errors."""
+    """A forced model's report has that in its first lines, and lists operations and errors."""
     text = (forced[0] / "tiny_int8.md").read_text()
     assert "misses the agreement limit" in text.split("\n")[2]
     assert "## F1 by the labels" in text and "## Error behind each stage" in text
@@ -105,9 +105,9 @@ def files_under(folder):
 def test_disagreement_writes_nothing(weights, records, tmp_path):
     """Below the limit nothing is written, and the exit code is 1."""
     settings = ConvertSettings(weights, (records,), tmp_path / "out", precisions=("float16",))
-    with pytest.raises(Disagreement, match=r"not agree.*nothing was written") as told:
+    with pytest.raises(Disagreement, match=r"not agree.*nothing was written") as raised:
         convert(settings)
-    assert told.value.exit_code == 1
+    assert raised.value.exit_code == 1
     assert files_under(tmp_path) == []
 
 
@@ -132,7 +132,7 @@ def test_a_training_card_of_other_weights_is_refused(built, records, tmp_path):
         convert(ConvertSettings(path, (records,), tmp_path / "out"))
 
 
-def test_an_output_that_cannot_be_written_is_told_first(weights, records, tmp_path):
+def test_an_output_that_cannot_be_written_is_an_error_first(weights, records, tmp_path):
     """Before minutes of work, not after them."""
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -175,7 +175,7 @@ def test_a_signal_waits_until_the_set_is_whole(forced, tmp_path, monkeypatch):
     ],
 )
 def test_bad_inputs_write_nothing(weights, records, tmp_path, arguments, error):
-    """Whatever cannot be used is told, and the output stays empty."""
+    """Whatever cannot be used is an error, and the output stays empty."""
     write_records(tmp_path / "few.hdf5", 2, 0)
     named = {"weights": weights, "calibration": records, "arch": None}
     named |= {k: tmp_path / v if k != "arch" else v for k, v in arguments.items()}
@@ -199,11 +199,11 @@ def test_what_does_not_exist_is_told_before_the_long_work(
     weights, records, tmp_path, arguments, reason
 ):
     """Not after minutes of tuning, which would ask for more than these records hold."""
-    told = []
+    stages = []
     settings = ConvertSettings(weights, (records,), tmp_path / "out", **arguments)
     with pytest.raises(QuantizeError, match=reason):
-        convert(settings, lambda what, *_: told.append(what))
-    assert "tuning" not in told
+        convert(settings, lambda what, *_: stages.append(what))
+    assert "tuning" not in stages
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -231,7 +231,7 @@ def test_help_does_not_import_tensorflow():
 
 @pytest.mark.timeout(3600)
 def test_the_command_as_a_process(weights, records, tmp_path, eqedge):
-    """Forced, it writes and says what it wrote; its progress goes to standard error."""
+    """Forced, it writes and prints what it wrote; its progress goes to standard error."""
     done = eqedge(
         "convert", "--weights", weights, "--arch", "leqnet-gru", "--calibration", records,
         "--output", tmp_path / "out", "--precision", "float32", "--name", "mine", "--force",

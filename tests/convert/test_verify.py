@@ -110,7 +110,7 @@ def test_agreement_within_the_limit():
     ],
 )
 def test_each_limit_has_its_reason(changes, reason):
-    """The first limit missed is told with both numbers."""
+    """The first limit missed is named with both numbers."""
     assert disagreement(agreement(**changes)) is not None
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(disagreement(agreement(**changes)))
@@ -142,7 +142,7 @@ def test_the_card_says_what_was_compared():
     ],
 )
 def test_without_loss_is_a_stricter_limit(changes, reason):
-    """What may be written is not yet what may be called without loss, and the card says which."""
+    """What may be written is not yet without loss, and the card records which it is."""
     found = agreement(**changes)
     assert disagreement(found) is None
     assert reason in (disagreement(found, LOSSLESS) or "")

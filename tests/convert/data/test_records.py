@@ -120,7 +120,7 @@ def test_file_that_is_not_hdf5_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("size", [0, 1 << 50])
-def test_a_damaged_heap_of_texts_is_told(stead_file, size):
+def test_a_damaged_heap_of_texts_is_reported(stead_file, size):
     """The guard of the replay stands before training too: no hang, and the place is named."""
     content = bytearray(stead_file.read_bytes())
     heap = content.find(SIGNATURE)

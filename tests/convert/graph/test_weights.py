@@ -91,7 +91,7 @@ def write_published(path, network, prefix="", *, root="model_weights"):
                 held.create_dataset(f"{name}/w{index}:0", data=weight)
             count = len(layer.get_weights())
             held.attrs["weight_names"] = [f"{name}/w{i}:0".encode() for i in range(count)]
-        # the order in the file is not the order of creation: kinds are told by their numbers
+        # the order in the file is not the order of creation: numbers distinguish the kinds
         group.attrs["layer_names"] = [name.encode() for name in sorted(names)]
     return path
 
@@ -153,7 +153,7 @@ def test_a_layer_of_an_unknown_kind_is_named(built, tmp_path):
 
 
 def test_nan_weights_are_refused(built, tmp_path):
-    """A diverged training is told by its layer."""
+    """A diverged training is named by its layer."""
     network = built("leqnet").network
     path = write_published(tmp_path / "n.h5", network)
     with h5py.File(path, "a") as file:

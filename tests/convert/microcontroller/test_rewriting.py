@@ -50,7 +50,7 @@ def test_every_recurrence_becomes_a_loop(shipped, rolled):
 
 
 def test_int8_stays_the_same_to_the_last_bit(shipped, rolled, windows):
-    """LiteRT says exactly the same of the model before and after."""
+    """LiteRT answers exactly the same before and after."""
     some = windows[:3]
     assert np.ptp(curves(shipped.data, some)) > 0.3
     assert np.array_equal(curves(rolled[0], some), curves(shipped.data, some))

@@ -43,7 +43,7 @@ def micro(windows):
 
 
 def test_both_interpreters_pick_the_same(micro):
-    """TensorFlow Lite for Microcontrollers keeps what LiteRT picks, and the proof says so."""
+    """TensorFlow Lite for Microcontrollers keeps what LiteRT picks, and the proof shows it."""
     heads = micro.agreement.heads
     assert micro.agreement.windows == 12
     for head in ("P", "S"):
@@ -54,7 +54,7 @@ def test_both_interpreters_pick_the_same(micro):
 
 
 def test_loops_and_blocks_change_nothing_here_either(micro, windows):
-    """Unrolled and rolled, the microcontrollers' interpreter says the same to the last bit."""
+    """Unrolled and rolled, the microcontrollers' interpreter answers the same to the last bit."""
     model = open_flatbuffer(micro.source.data)
     fit(model)
     prune(model)
@@ -72,7 +72,7 @@ def test_the_arena_is_the_smallest(micro):
 
 
 def test_float_input_and_outputs_are_taken(windows):
-    """A model of float32 throughout runs too: the interpreter's details say what it takes."""
+    """A model of float32 throughout runs too: the interpreter's details describe its input."""
     model = open_model("leqnet_gru_float32")
     found = MicroDetector(_fitted(model.data))(windows[0])
     assert np.abs(found - Detector(model)(windows[0])).max() < 1e-3
@@ -112,10 +112,10 @@ def test_it_goes_into_flash(micro, written):
     target = written / "model.o"
     command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-std=c11", "-Werror", "-c"]
     subprocess.run([*command, written / f"{micro.name}_model.c", "-o", target], check=True)
-    told = subprocess.run(
+    sizes = subprocess.run(
         ["arm-none-eabi-size", target], check=True, capture_output=True, text=True
     )
-    text, data, bss = map(int, told.stdout.splitlines()[1].split()[:3])
+    text, data, bss = map(int, sizes.stdout.splitlines()[1].split()[:3])
     assert (text, data, bss) == (len(micro.data), 0, 0)
     assert text < 300_000
 
@@ -157,7 +157,7 @@ def test_the_example_uses_what_the_headers_define(micro, written):
 
 
 def test_an_example_that_prepares_too_little_does_not_compile(micro):
-    """Where the network wants a band-pass, the example stops the compiler and says why."""
+    """Where the network wants a band-pass, the example stops the compiler with the reason."""
     steps = Preparation("linear", BandPass(1.0, 45.0), "std")
     spec = replace(micro.source.spec, preparation=steps)
     other = replace(micro, source=replace(micro.source, spec=spec))
@@ -181,7 +181,7 @@ def test_the_interpreter_that_is_missing_is_named(monkeypatch):
 
 
 def test_outputs_that_are_not_the_heads_are_refused(micro):
-    """A model of somebody else is told by its outputs."""
+    """A model of somebody else is recognised by its outputs."""
     model = open_flatbuffer(micro.data)
     model.signatureDefs[0].outputs[0].name = b"magnitude"
     with pytest.raises(MicroError, match=r"outputs .*'magnitude'.*, expected .*'detection'"):
