@@ -69,6 +69,29 @@ def test_what_was_put_survives_and_what_was_removed_is_gone(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["spool.db"]
 
 
+def test_a_file_that_cannot_be_read_for_a_while_loses_nothing(tmp_path, monkeypatch, caplog):
+    """Nothing is pending meanwhile, what is acknowledged may come again, the rest waits."""
+
+    def fails(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    spool = Spool(tmp_path / "spool.db")
+    put(spool, 1, 2, 3)
+    first = spool.pending()[0].id
+    with monkeypatch.context() as broken:
+        broken.setattr(spool._file, "rows", fails)
+        broken.setattr(spool._file, "size_of", fails)
+        assert waiting(spool) == []
+        assert caplog.text.count("disk I/O error; messages are kept in memory meanwhile") == 1
+        spool.remove([first])
+        assert len(spool) == 3 and spool.counts.disk_errors == 2
+    put(spool, 4)
+    assert waiting(spool) == [1, 2, 3, 4]
+    spool.remove([first])
+    assert waiting(spool) == [2, 3, 4] and len(spool) == 3
+    spool.close()
+
+
 def test_memory_leaves_no_file(tmp_path, monkeypatch):
     """A spool in memory leaves no file behind."""
     monkeypatch.chdir(tmp_path)
