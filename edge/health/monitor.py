@@ -30,6 +30,9 @@ CHECK_SECONDS = 0.5
 PING_SHARE = 1 / 3
 """Part of the watchdog's time after which it is pinged again."""
 
+LEVELS = {State.HEALTHY: logging.INFO, State.FAILED: logging.ERROR}
+"""Level of a log line that names a state; of the others it is a warning."""
+
 
 class NodeStuck(EqedgeError):
     """A stage does not advance and nothing helped; whatever started the node must restart it."""
@@ -147,8 +150,7 @@ class HealthMonitor:
     def _log_changes(self, before: Liveness) -> None:
         for stage, state in self._state.stages.items():
             if state is not before.stages[stage]:
-                level = logging.INFO if state is State.HEALTHY else logging.WARNING
-                logger.log(level, "%s: %s", stage, state.name.lower())
+                logger.log(LEVELS.get(state, logging.WARNING), "%s: %s", stage, state.name.lower())
 
     def _reopen_silent_source(self, before: Liveness) -> None:
         attempt = self._state.attempt

@@ -26,7 +26,7 @@ REQUEST_SECONDS = 5.0
 """A client of the HTTP endpoint that takes longer for its whole request is disconnected."""
 MOST_CLIENTS = 8
 """Clients at a time; another one replaces the one that has been connected longest."""
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """How often the endpoint looks for clients that take too long, and for its own end."""
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class HealthFileCounts:
 class HealthFiles:
     """Writes a JSON file and a Prometheus text file, each always whole.
 
-    A file that cannot be written is logged once and counted; the next record is tried all the same.
+    A file that cannot be written is logged once and counted; the next record is tried again.
 
     Args:
         settings: Which of them are written, and where.
@@ -104,7 +104,7 @@ class HealthServer:
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever,
-            kwargs={"poll_interval": LOOK_SECONDS},
+            kwargs={"poll_interval": POLL_SECONDS},
             daemon=True,
         )
         self._thread.start()
@@ -115,7 +115,7 @@ class HealthServer:
 
     def close(self) -> None:
         """Stop listening, at once; clients that are being served are left."""
-        with suppress(OSError):  # ends the wait for a client, which would last LOOK_SECONDS
+        with suppress(OSError):  # ends the wait for a client, which would last POLL_SECONDS
             self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._server.server_close()

@@ -94,6 +94,6 @@ def test_the_first_window_after_a_silence_has_its_full_time():
     [{"http_port": 0}, {"retries": -1}, {"interval_seconds": 0}, {"samples_silence_seconds": 1e9}],
 )
 def test_settings_out_of_range(wrong):
-    """Each is refused when the settings are made."""
+    """Each is rejected when the settings are made."""
     with pytest.raises(SettingsError):
         HealthSettings(**wrong)

@@ -71,6 +71,6 @@ def test_wrong_addresses_are_one_line_without_a_password(url):
     ],
 )
 def test_settings_out_of_range(wrong):
-    """Each is refused when the settings are made, not when the node connects."""
+    """Each is rejected when the settings are made, not when the node connects."""
     with pytest.raises(SettingsError):
         MqttSettings(**{"host": "broker", **wrong})

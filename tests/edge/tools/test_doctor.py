@@ -181,14 +181,14 @@ def test_every_stage_of_an_encrypted_broker_is_shown(tmp_path, certificates):
     port, config = encrypted(certificates)
     own = {"certificate_file": f"{certificates}/node.pem", "key_file": f"{certificates}/node.key"}
     mqtt = MqttSettings("127.0.0.1", port, tls=True, ca_file=f"{certificates}/ca.pem", **own)
-    stranger = replace(mqtt, ca_file=f"{certificates}/stranger.pem")
+    other_ca = replace(mqtt, ca_file=f"{certificates}/stranger.pem")
     with Broker(tmp_path, config=config):
-        checks, doubting = findings(Settings(mqtt=mqtt)), findings(Settings(mqtt=stranger))
+        checks, untrusted = findings(Settings(mqtt=mqtt)), findings(Settings(mqtt=other_ca))
     stages = [f"broker: {name}" for name in ("DNS", "TCP", "TLS", "MQTT", "publish")]
     assert [name for name in checks if name in stages] == stages
     assert all(checks[name].good for name in stages)
-    assert [name for name in doubting if name in stages] == stages[:3]
-    assert not doubting["broker: TLS"].good and "ca_file" in doubting["broker: TLS"].remedy
+    assert [name for name in untrusted if name in stages] == stages[:3]
+    assert not untrusted["broker: TLS"].good and "ca_file" in untrusted["broker: TLS"].remedy
 
 
 def test_another_brokers_address_keeps_how_to_log_in(tmp_path, eqedge):

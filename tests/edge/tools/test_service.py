@@ -67,7 +67,7 @@ def test_it_notifies_is_watched_and_always_restarted():
 
 
 def test_it_does_not_wait_for_a_network():
-    """A node without a network detects all the same."""
+    """A node without a network detects earthquakes too."""
     assert settings()["After"] == ["network.target"] and "Wants" not in settings()
 
 
