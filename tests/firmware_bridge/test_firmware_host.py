@@ -208,7 +208,7 @@ def test_a_reader_that_stalls_makes_the_ring_overflow(start, host_hello, waves):
         decoder = Decoder()
         packets = read_until(port, decoder, has(Samples))
         for _ in range(3):
-            time.sleep(0.09)  # about 900 samples are taken and nobody reads
+            time.sleep(0.09)  # about 900 samples are taken and not read
         packets += read_until(port, decoder, lambda ps: any(s.samples_dropped for s in all_of(ps)))
     assert decoder.losses.sequence_lost == 0 and decoder.losses.frames_bad == 0
     statuses = all_of(packets)

@@ -282,7 +282,7 @@ def test_a_bad_cable_is_named(hello, waves):
 
 
 def test_hellos_of_two_devices_are_told_apart(hello):
-    """Two sensors alternating on one line count as boots, so that somebody can wonder."""
+    """Two sensors alternating on one line count as boots, so that it shows."""
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
     other = Hello(**{**fields, "device_id": "other", "boot_id": 7})
     decoder = Decoder()

@@ -7,7 +7,7 @@ from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame, unframe
 from eqedge.firmware_bridge.packets import parse
 
-BLOCK = re.compile(r"``hex (\S+) (payload|frame)\n(.*?)``", re.S)
+BLOCK = re.compile(r"```hex (\S+) (payload|frame)\n(.*?)```", re.S)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ class Received:
         packet: The packet.
         arrival: When it was complete.
         requested_ns: For the reply to a time request: when that was sent, on the monotonic clock.
-        dated: Number and time of its samples, None where it has none or nobody announced them.
+        dated: Number and time of its samples, None where it has none or no Hello announced them.
     """
 
     packet: Packet

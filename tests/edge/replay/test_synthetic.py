@@ -10,7 +10,7 @@ def level(waveform):
 
 @pytest.mark.parametrize("make", [earthquake, noise])
 def test_same_seed_same_record(make):
-    """A record is its generator's and nobody else's."""
+    """A record depends on its generator only."""
     first, second = (make(np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first.waveform, second.waveform)
     assert first.waveform.dtype == np.float32 and first.waveform.shape == (6000, 3)
