@@ -39,7 +39,7 @@ class UnknownVersion(PacketError):
     def __init__(self, version: int) -> None:
         """Name the side that must be updated."""
         super().__init__(
-            f"the device speaks protocol version {version}, this node version {VERSION}: "
+            f"the device uses protocol version {version}, this node version {VERSION}: "
             f"{'update eqedge' if version > VERSION else 'flash current firmware'}"
         )
         self.version = version
