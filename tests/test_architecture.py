@@ -48,6 +48,7 @@ def commands(command=cli, path=()):
 COMMANDS = dict(commands())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
