@@ -1,4 +1,4 @@
-"""A comparison in, its chart out."""
+"""Draw a comparison as a chart."""
 
 from __future__ import annotations
 

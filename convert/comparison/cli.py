@@ -1,4 +1,4 @@
-"""`eqedge compare`: networks and records in, the report's table out."""
+"""`eqedge compare`: the report's table, for who chooses a model by what it costs and finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Continuous records in, how many picks of the first network each network has out."""
+"""Count how many picks of the first network each network has in continuous records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks in, what each takes of a machine out: size, time and memory in one run."""
+"""Measure what each network takes of a machine, in one run: size, time and memory."""
 
 from __future__ import annotations
 

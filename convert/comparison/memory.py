@@ -1,4 +1,4 @@
-"""Run as a process with a .tflite: `python -m ...memory FILE` prints its own peak memory in MB."""
+"""Print a process's peak memory in MB with one .tflite: `python -m ...memory FILE`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(path: Path) -> None:
     status = Path("/proc/self/status").read_text()
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     if peak is None:
-        sys.exit("this system does not tell a process's peak memory")
+        sys.exit("this system does not report a process's peak memory")
     print(int(peak[1]) / 1024)
 
 

@@ -1,4 +1,4 @@
-"""Networks and labelled records in, each head's score out; every network sees the same windows."""
+"""Score each head of several networks on the same windows of labelled records."""
 
 from __future__ import annotations
 

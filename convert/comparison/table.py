@@ -1,4 +1,4 @@
-"""What was measured in, the report's table (its section 5.2.3) out: text, Markdown, CSV."""
+"""Write the report's table (its section 5.2.3): text, Markdown, CSV."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEPT_COLUMNS = (
     "P p95", "S p95",
 )  # fmt: skip
 NUMBERS_FROM = 3
-"""Columns of words before those of numbers."""
+"""Columns of text before those of numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Comparison:
         pickers: The networks.
         costs: Of each.
         scored: On what, and how well each did.
-        kept: Of each, what it has of the first one's picks; empty where that was not asked.
+        kept: Of each, what it has of the first one's picks; empty without continuous records.
     """
 
     pickers: Sequence[Picker]
@@ -72,14 +72,14 @@ class Comparison:
         ]
 
     def kept_rows(self) -> list[list[str]]:
-        """Cells below KEPT_COLUMNS; nothing where that was not asked."""
+        """Cells below KEPT_COLUMNS; nothing without continuous records."""
         return [
             [picker.name, *_kept_cells(agreement)]
             for picker, agreement in zip(self.pickers, self.kept, strict=bool(self.kept))
         ]
 
     def tables(self) -> list[tuple[list[list[str]], int]]:
-        """Tables with their heads, and how many columns of words each begins with."""
+        """Tables with their heads, and how many columns of text each begins with."""
         tables = [
             ([list(COST_COLUMNS), *self.cost_rows()], NUMBERS_FROM),
             ([list(SCORE_COLUMNS), *self.score_rows()], 1),
@@ -87,21 +87,21 @@ class Comparison:
         return [*tables, ([list(KEPT_COLUMNS), *self.kept_rows()], 1)] if self.kept else tables
 
     def caption(self) -> str:
-        """Say what the scores are of."""
+        """Describe what the scores are of."""
         found = self.scored
-        said = (
+        text = (
             f"{found.events} windows of events and {found.noise} of noise, {found.stations} "
             "stations; a pick is right within 0.5 s of its label and any other is false; a "
             "detection is judged by the window, noise included. Times are of one thread, those of "
             "others on a busy machine left out; latency is over the first row's."
         )
         if self.kept:
-            said += (
+            text += (
                 f" Of the first row's picks in {self.kept[0].windows} windows at random places of "
                 "continuous records: kept within 0.5 s, and added; p95 is the shift of the kept, "
                 "95th percentile, in samples."
             )
-        return said
+        return text
 
 
 def as_text(comparison: Comparison) -> str:

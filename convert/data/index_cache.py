@@ -1,4 +1,4 @@
-"""An index kept from one run to the next: opening STEAD's 1.2 million traces takes its time."""
+"""Keep an index from one run to the next: opening STEAD's 1.2 million traces takes time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STEAD-layout and continuous HDF5 files -> an index of records to train on, split by station."""
+"""Index the records of STEAD-layout and continuous HDF5 files, split by station."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONTINUOUS_SAMPLES = 360_000
 """Continuous records are indexed in stretches of an hour, each one window longer than that."""
 HELD_OUT_PERCENT = 20
 Split = Literal["station", "event"]
-"""What is kept from training as a whole, never a trace alone. Its word salts the hash; the first
+"""What is kept from training as a whole, never a trace alone. Its name salts the hash; the first
 was chosen before any training so that each development set has stations on both sides."""
 
 FIELDS = (
@@ -59,7 +59,7 @@ class DataError(EqedgeError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where a stretch of waveform lies and what its file says of it. Samples count from `first`."""
+    """Where a stretch of waveform is stored, and its attributes. Samples count from `first`."""
 
     path: str
     """The HDF5 file."""

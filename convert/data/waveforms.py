@@ -1,4 +1,4 @@
-"""Records -> samples in memory, as many as fit; files stay where they are."""
+"""Read the samples of records into memory, as many as fit; files stay where they are."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from ...edge.replay.heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .records import Record
 
 NAMED = 20
-"""Records that cannot be used and are told of one by one; what is beyond is counted."""
+"""Records that cannot be used and are named one by one; further ones are counted."""
 
 RecordKey = tuple[str, str]
 
 
 class Unusable:
-    """Records that could not be used when they were read: each told once, and counted.
+    """Records that could not be used when they were read: each named once, and counted.
 
     Attributes:
         reasons: By (path, key), in the order in which they were found.
     """
 
-    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, report: Callable[[str], None] | None = None) -> None:
         """Keep none yet.
 
         Args:
-            say: Told of each record, `NAMED` of them at most.
+            report: Called with a line for each record, `NAMED` of them at most.
         """
         self.reasons: dict[RecordKey, str] = {}
-        self._say = say
+        self._report = report
 
     def add(self, record: RecordKey, reason: str) -> None:
         """Keep a record's reason, unless it is known already."""
         if record in self.reasons:
             return
         self.reasons[record] = reason
-        if self._say is None or len(self.reasons) > NAMED + 1:
+        if self._report is None or len(self.reasons) > NAMED + 1:
             return
         if len(self.reasons) <= NAMED:
             path, key = record
-            self._say(f"skipped {Path(path).name} {key.removesuffix('@0')}: {reason}")
+            self._report(f"skipped {Path(path).name} {key.removesuffix('@0')}: {reason}")
         else:
-            self._say("more are skipped; from here on they are only counted")
+            self._report("more are skipped; from here on they are only counted")
 
     def counts(self) -> Counter[str]:
         """Number of records by reason."""
@@ -62,7 +62,7 @@ class Waveforms:
     """
 
     def __init__(self, budget_bytes: int = 3 << 30, unusable: Unusable | None = None) -> None:
-        """Keep at most `budget_bytes` of samples, and tell `unusable` of what is none."""
+        """Keep at most `budget_bytes` of samples, and count in `unusable` what cannot be used."""
         self.unusable = Unusable() if unusable is None else unusable
         self._budget = budget_bytes
         self._held = 0

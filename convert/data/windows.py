@@ -38,7 +38,7 @@ Use = Literal["event", "noise", "onset"]
 
 @dataclass(frozen=True)
 class Marks:
-    """What a catalogue says of one window.
+    """The catalogue's labels of one window.
 
     Attributes:
         is_noise: Whether there is no earthquake.
@@ -58,7 +58,7 @@ class WindowSet:
     Attributes:
         windows: (n, window_samples, 3).
         is_noise: (n,) whether each holds no earthquake that the catalogue knows of.
-        marks: What the catalogue says of each; None where it cannot be scored: a window shorter
+        marks: The catalogue's labels of each; None where it cannot be scored: a window shorter
             than the network's holds its arrivals twice, the second time in the mirror.
         traces: How many traces they come from.
     """

@@ -1,4 +1,4 @@
-"""The best threshold, chosen on one half of the stations and reported on the other."""
+"""Choose the best threshold on one half of the stations, and report it on the other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.matching import Outcomes
-from .account import Account
 from .intervals import SEED, phase_intervals
+from .score_table import ScoreTable
 
 LEAST_BY_HAND = 10
 """Manually picked windows that each half needs for the choice to rest on them alone."""
 
 
-def chosen(account: Account) -> dict[str, Any] | None:
+def chosen(account: ScoreTable) -> dict[str, Any] | None:
     """Choose each phase's threshold of the highest F1 on either half, report on the other.
 
     Automatic catalogues lack events, which drives a threshold up for nothing: where there are
@@ -39,16 +39,16 @@ def chosen(account: Account) -> dict[str, Any] | None:
     }
     for name, outcomes in (("P", account.P), ("S", account.S)):
         folds = []
-        for chosen_on, told_on in ((used & half, used & ~half), (used & ~half, used & half)):
+        for chosen_on, reported_on in ((used & half, used & ~half), (used & ~half, used & half)):
             column = best(outcomes.rows(chosen_on))
-            told = outcomes.rows(told_on)
-            units = np.array(account.units)[told_on].tolist()
+            other = outcomes.rows(reported_on)
+            units = np.array(account.units)[reported_on].tolist()
             folds.append(
                 {
                     "threshold": account.thresholds[column],
                     "f1_where_chosen": outcomes.rows(chosen_on).score(column).row()["f1"],
-                    "on_the_other": told.score(column).row()
-                    | {"interval": phase_intervals(units, told, column)},
+                    "on_the_other": other.score(column).row()
+                    | {"interval": phase_intervals(units, other, column)},
                 }
             )
         report[name] = {"folds": folds, "threshold": account.thresholds[best(outcomes.rows(used))]}
@@ -62,7 +62,7 @@ def best(outcomes: Outcomes) -> int:
     return int(equal[len(equal) // 2])
 
 
-def halves(account: Account, used: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
+def halves(account: ScoreTable, used: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
     """Split the windows in two by station, or by event where there is but one station.
 
     Args:

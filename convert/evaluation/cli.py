@@ -1,4 +1,4 @@
-"""`eqedge evaluate`: networks and runs in, scores out."""
+"""`eqedge evaluate`: score networks and runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE.hdf5",
-    help="Continuous (n, 3) datasets, heard hop by hop: how many P are announced an hour, and how "
+    help="Continuous (n, 3) datasets, scored hop by hop: how many P are announced an hour, and how "
     "many of them not confirmed 10 s later. Repeatable.",
 )
 @click.option(
@@ -61,7 +61,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="Networks that together tell unlabelled earthquakes. Repeatable.",
+    help="Networks whose common picks mark unlabelled earthquakes. Repeatable.",
 )
 @click.option(
     "--labels",
@@ -83,7 +83,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--split",
     type=click.Choice(["station", "event"]),
     default="station",
-    help="What the training of the networks held out, as its card says.",
+    help="What the training of the networks held out, by its card.",
 )
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
 @click.option(
@@ -136,11 +136,11 @@ def evaluate(document: Path | None, **options: Any) -> None:
             all_stations=options["all_stations"],
             traces=options["traces"],
             seed=options["seed"],
-            say=lambda line: click.echo(f"eqedge: {line}", err=True),
+            report=lambda line: click.echo(f"eqedge: {line}", err=True),
         )
     )
-    told = [report.get("data", {}), *report["runs"].values()]
-    for reason, count in (pair for one in told for pair in one.get("skipped", {}).items()):
+    parts = [report.get("data", {}), *report["runs"].values()]
+    for reason, count in (pair for one in parts for pair in one.get("skipped", {}).items()):
         click.echo(f"eqedge: {count}: {reason}", err=True)
     if document is not None:
         try:

@@ -1,4 +1,4 @@
-"""Networks, runs and data in; one report out: what `eqedge evaluate` does."""
+"""Score networks and runs on data, and return one report, for `eqedge evaluate`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .windowed import score_networks
 
 SCHEMA = 1
 AS_RUN = "as run"
-"""Stands for the thresholds of a run, which its triggers do not tell."""
+"""Stands for the thresholds of a run, which its triggers do not contain."""
 
 STATIONS = {"station": "held out", "event": "events held out"}
-"""What a report says of the stations that were scored, by what training held out."""
+"""How a report describes the stations that were scored, by what training held out."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Request:
     """What is to be scored, and on what.
 
     Attributes:
-        files: Labelled data, and teachers that tell unlabelled earthquakes.
+        files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
         networks: Shipped models by name, or files.
         triggers: Outputs of `eqedge run --sim` over the one labelled file.
         noise: Continuous records without an earthquake.
@@ -48,7 +48,7 @@ class Request:
     all_stations: bool = False
     traces: int | None = None
     seed: int = 0
-    say: Callable[[str], None] = field(default=print, compare=False)
+    report: Callable[[str], None] = field(default=print, compare=False)
 
 
 def evaluate(request: Request) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _networks(request: Request, networks: Sequence[Picker]) -> dict[str, Any]:
         request.streams,
         columns,
         request.all_stations,
-        request.say,
+        request.report,
     )
     models: dict[str, Any] = {}
     for number, network in enumerate(networks):
@@ -113,7 +113,7 @@ def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
     (data,) = request.files.labelled
     run = open_run(path, data, request.traces, request.seed)
     if not run.messages:
-        request.say(f"{path}: no triggers at all, so every event is missed")
+        request.report(f"{path}: no triggers at all, so every event is missed")
     return {
         "file": data.name,
         "models": run.models,
@@ -126,7 +126,7 @@ def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
 def _labels(request: Request) -> LabelMap:
     if not request.files.teachers:
         return {}
-    return teacher_labels(request.files, index_files(request.files), Unusable(request.say))
+    return teacher_labels(request.files, index_files(request.files), Unusable(request.report))
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

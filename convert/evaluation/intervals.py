@@ -1,4 +1,4 @@
-"""Bootstrap: how far a score may be chance, by drawing the events anew, windows and all."""
+"""Estimate how far a score may be chance: a bootstrap over events, with all their windows."""
 
 from __future__ import annotations
 

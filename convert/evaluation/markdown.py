@@ -1,4 +1,4 @@
-"""A report as Markdown tables, networks and runs side by side."""
+"""Write a report as Markdown tables, networks and runs side by side."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
 
 
 def _set_aside(scores: Scores) -> bool:
-    """Whether teachers told of any unlabelled event."""
+    """Whether teachers found any unlabelled event."""
     return any(scores[x]["pooled"] != scores[x]["unlabelled_set_aside"] for x in "PS")
 
 
@@ -209,8 +209,8 @@ def _chosen(models: Mapping[str, Any]) -> Iterator[str]:
         by.add(f"{choice['halves_by']}, {choice['rows'].replace('_', ' ')} records")
         for phase in "PS":
             for fold in choice[phase]["folds"]:
-                told = fold["on_the_other"]
-                rows.append((name, phase, f"{fold['threshold']:g}", *_phase(told)[:2]))
+                other = fold["on_the_other"]
+                rows.append((name, phase, f"{fold['threshold']:g}", *_phase(other)[:2]))
     if rows:
         yield ""
         yield "## Threshold chosen on one half, scored on the other"

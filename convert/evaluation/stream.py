@@ -1,4 +1,4 @@
-"""Continuous records as a node hears them: what is announced, and what a later look takes back."""
+"""Run a network over continuous records hop by hop: what it announces, what is not confirmed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stream:
     unconfirmed: NDArray[np.int32]
 
 
-def listen(
+def run_hop_by_hop(
     network: Picker,
     records: Sequence[Record],
     waveforms: Waveforms,
@@ -66,7 +66,7 @@ def listen(
         if waveform is None:
             continue
         ends = range(WINDOW_SAMPLES, len(waveform) + 1, HOP_SAMPLES)
-        heard = _heard(network, waveform, ends, thresholds)
+        found = _picks_near_the_end(network, waveform, ends, thresholds)
         last = ends[-1] - LATER_SAMPLES
         for first in range(WINDOW_SAMPLES, last + 1, BLOCK_SAMPLES):
             units.append(f"{record.key}+{first}")
@@ -74,7 +74,7 @@ def listen(
         begun = len(rows)
         rows += [np.zeros((2, len(thresholds)), np.int32) for _ in range(len(units) - begun)]
         for column in range(len(thresholds)):
-            picks = [row[column] for row in heard]
+            picks = [row[column] for row in found]
             for sample, sure in announcements(picks, ends):
                 if WINDOW_SAMPLES <= sample <= last:
                     block = rows[begun + (sample - WINDOW_SAMPLES) // BLOCK_SAMPLES]
@@ -85,7 +85,7 @@ def listen(
 
 
 def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[tuple[int, bool]]:
-    """Tell what is announced, and whether a later look confirms it.
+    """Return what is announced, and whether a later window confirms it.
 
     Args:
         picks: Samples of P in each window.
@@ -95,14 +95,14 @@ def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[t
         (sample, confirmed) of each P that is new where a window ends; those of the last ten
         seconds, which nobody could confirm yet, are left out.
     """
-    told: list[int] = []
+    announced: list[int] = []
     for found, end in zip(picks, ends, strict=True):
         for sample in found:
-            old = any(abs(sample - known) <= SAME_PICK_SAMPLES for known in told[-8:])
+            old = any(abs(sample - known) <= SAME_PICK_SAMPLES for known in announced[-8:])
             if end - sample <= FRESH_SAMPLES and not old:
-                told.append(sample)
+                announced.append(sample)
     judged = []
-    for sample in told:
+    for sample in announced:
         later = int(np.searchsorted(ends, sample + LATER_SAMPLES))
         if later < len(ends):
             sure = any(abs(sample - other) <= TOLERANCE_SAMPLES for other in picks[later])
@@ -110,7 +110,7 @@ def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[t
     return judged
 
 
-def _heard(
+def _picks_near_the_end(
     network: Picker,
     waveform: NDArray[np.float32],
     ends: Sequence[int],
@@ -118,13 +118,13 @@ def _heard(
 ) -> list[list[list[int]]]:
     """Samples of P near each window's end, window by window and threshold by threshold."""
     reach = LATER_SAMPLES + 2 * FRESH_SAMPLES
-    heard: list[list[list[int]]] = []
+    found: list[list[list[int]]] = []
     for begin in range(0, len(ends), BATCH_WINDOWS):
         batch = ends[begin : begin + BATCH_WINDOWS]
         answers = network.answer([waveform[end - WINDOW_SAMPLES : end] for end in batch])
         for end, answer in zip(batch, answers, strict=True):
             curve = answer[-reach:, 1]
-            heard.append(
+            found.append(
                 [[end - reach + k.sample for k in find_peaks(curve, t)] for t in thresholds]
             )
-    return heard
+    return found

@@ -1,4 +1,4 @@
-"""Who a scored window belongs to: trace, event, station, and what the file says of the event."""
+"""Find the trace, event and station of a scored window, and the file's attributes of the event."""
 
 from __future__ import annotations
 

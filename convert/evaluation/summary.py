@@ -1,4 +1,4 @@
-"""An account -> the numbers that are printed, plain enough for JSON."""
+"""Summarise a score table as numbers for JSON."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ..data.matching import TOLERANCE_SAMPLES, Outcomes
 from ..data.records import RATE_HZ
 from ..training.score import ONSET_AGES_SAMPLES, phase_table
-from .account import Account, Noise, Onsets
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals
+from .score_table import Noise, Onsets, ScoreTable
 from .stream import Stream
 from .subjects import FACTS
 
@@ -31,7 +31,7 @@ def pair_name(p: float, s: float) -> str:
     return f"P {p:g}, S {s:g}"
 
 
-def of_network(account: Account, pairs: Pairs) -> dict[str, Any]:
+def of_network(account: ScoreTable, pairs: Pairs) -> dict[str, Any]:
     """Sum up a network at pairs of thresholds, over all of them, and at the best.
 
     Args:
@@ -46,7 +46,7 @@ def of_network(account: Account, pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def table(account: Account, p: int, s: int) -> dict[str, Any]:
+def table(account: ScoreTable, p: int, s: int) -> dict[str, Any]:
     """Sum up at one threshold of each phase; keys as on the training card, and more.
 
     Args:
@@ -76,10 +76,10 @@ def table(account: Account, p: int, s: int) -> dict[str, Any]:
     if len(account.noise.seconds):
         result["noise"] = noise(account.noise, p, s)
     if len(account.onsets.units):
-        heard = account.onsets.heard
-        if all(age in heard for age in AGES_S):
+        shares = account.onsets.announced_at_age
+        if all(age in shares for age in AGES_S):
             result["announced_by_s"] = {
-                f"{age:g}": round(float(heard[age][:, p].mean()), 4) for age in AGES_S
+                f"{age:g}": round(float(shares[age][:, p].mean()), 4) for age in AGES_S
             }
         result["live_onset"] = live_onset(account.onsets, p)
     if account.stream is not None:
@@ -87,7 +87,7 @@ def table(account: Account, p: int, s: int) -> dict[str, Any]:
     return result
 
 
-def sweep(account: Account) -> dict[str, Any]:
+def sweep(account: ScoreTable) -> dict[str, Any]:
     """Return columns over all thresholds: precision, recall, F1, false picks, announced by 1 s."""
     by_hand = np.array([subject.manual for subject in account.events], bool)
     result: dict[str, Any] = {"threshold": list(account.thresholds)}
@@ -185,7 +185,7 @@ def _residuals(outcomes: Outcomes, column: int) -> dict[str, Any]:
     }
 
 
-def _by_facts(account: Account, p: int, s: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _by_facts(account: ScoreTable, p: int, s: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield each fact that any event has, with a row for each bin that has events."""
     for fact, edges in FACTS.items():
         values = np.array([subject.facts.get(fact, np.nan) for subject in account.events])

@@ -1,4 +1,4 @@
-"""The triggers of `eqedge run --sim` against the labels of the file that was replayed."""
+"""Score the triggers of `eqedge run --sim` by the labels of the file that was replayed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..data.matching import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
 from ..data.records import RATE_HZ, Record, station_of
 from ..training.dataset import LabelMap
 from ..training.score import seen_by_all
-from .account import Account, Noise, Onsets
+from .score_table import Noise, Onsets, ScoreTable
 from .subjects import Subject, subject_of
 
 PHASES: tuple[Phase, ...] = ("P", "S")
@@ -73,12 +73,12 @@ class Run:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models that its messages tell of."""
-        told = [message.get("model") for message in self.messages]
-        return sorted({str(one.get("name")) for one in told if isinstance(one, dict)})
+        """Names of the models in its messages."""
+        models = [message.get("model") for message in self.messages]
+        return sorted({str(one.get("name")) for one in models if isinstance(one, dict)})
 
     def picks(self) -> dict[str, list[Message]]:
-        """Return each trace's picks, by the last word of the events they are of."""
+        """Return each trace's picks, by the last message of their events."""
         last_words = {message["event_id"]: message for message in self.messages}
         found: dict[str, list[Message]] = {one.trace: [] for one in self.played}
         for message in last_words.values():
@@ -178,12 +178,12 @@ def _rescaled(message: Message, scale: float) -> Message:
     return {**message, "picks": picks}
 
 
-def account_of(run: Run, labels: LabelMap) -> Account:
-    """Judge a run's picks as a network's are, with one column; each event by its last word.
+def account_of(run: Run, labels: LabelMap) -> ScoreTable:
+    """Judge a run's picks as a network's are, with one column; each event by its last message.
 
     Args:
         run: Messages and labels.
-        labels: Teachers' answers, to tell unlabelled earthquakes; may lack any trace.
+        labels: Teachers' answers, to recognise unlabelled earthquakes; may lack any trace.
     """
     picks = run.picks()
     events = [one for one in run.played if one.record.kind == "event"]
@@ -196,7 +196,7 @@ def account_of(run: Run, labels: LabelMap) -> Account:
             verdicts.append(packed([judge(samples, one.label(phase), unlabelled)]))
         labelled = [one.label(phase) is not None for one in events]
         outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
-    return Account(
+    return ScoreTable(
         (),
         tuple(one.subject for one in events),
         outcomes["P"],
@@ -250,9 +250,9 @@ def _onsets(messages: Iterable[Message], events: Sequence[Played]) -> Onsets:
             # the message counts its latency from its last pick
             since_pick_s = (message["picks"][-1]["time_ns"] - pick["time_ns"]) / NANOSECONDS
             first.setdefault(name, data_s + since_pick_s + (sample - label) / RATE_HZ)
-    asked = [one for one in events if one.record.p_sample is not None]
-    ages = np.array([[first.get(one.trace, np.inf)] for one in asked]).reshape(-1, 1)
-    return Onsets(tuple(one.subject.event for one in asked), None, ages)
+    labelled = [one for one in events if one.record.p_sample is not None]
+    ages = np.array([[first.get(one.trace, np.inf)] for one in labelled]).reshape(-1, 1)
+    return Onsets(tuple(one.subject.event for one in labelled), None, ages)
 
 
 def _played(data: Path, trace: Trace, scale: float) -> tuple[Played, str]:
@@ -261,7 +261,7 @@ def _played(data: Path, trace: Trace, scale: float) -> tuple[Played, str]:
     given = [number(trace.attributes.get(f"{x}_arrival_sample")) for x in "ps"]
     problem = ""
     if not trace.is_noise and any(
-        asked is not None and found is None for asked, found in zip(given, (p, s), strict=True)
+        label is not None and found is None for label, found in zip(given, (p, s), strict=True)
     ):
         problem = "label outside the trace"
     elif p is not None and s is not None and s <= p:

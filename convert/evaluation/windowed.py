@@ -1,4 +1,4 @@
-"""Held-out records through networks, window by window: memory does not grow with the data."""
+"""Score networks on held-out records, window by window: memory does not grow with the data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..data.waveforms import Unusable, Waveforms
 from ..data.windows import Cut, cuts
 from ..training.dataset import DataFiles, index_files, teacher_labels
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
-from .account import Account, Ledger
-from .stream import listen
+from .score_table import Ledger, ScoreTable
+from .stream import run_hop_by_hop
 from .subjects import Catalogue, Subject
 
 BATCH_WINDOWS = 64
@@ -37,7 +37,7 @@ class Scored:
         skipped: Records that could not be used, by reason.
     """
 
-    accounts: Sequence[Account]
+    accounts: Sequence[ScoreTable]
     records: dict[str, dict[str, int]]
     stations: int
     skipped: dict[str, int]
@@ -50,18 +50,18 @@ def score_networks(
     streams: Sequence[Path],
     thresholds: Sequence[float],
     all_stations: bool,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Scored:
     """Show every network the same windows.
 
     Args:
         networks: To be scored.
-        files: Labelled data, and teachers that tell unlabelled earthquakes.
+        files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
         noise: HDF5 of continuous records in which there is no earthquake.
         streams: HDF5 of continuous records in which there may be some.
         thresholds: To be looked at besides `SWEPT`.
         all_stations: Also stations that training may have seen.
-        say: Told of records that cannot be used.
+        report: Called with a line for each record that cannot be used.
 
     Raises:
         DataError: A file has nothing to use, or no station of it is held out.
@@ -74,14 +74,14 @@ def score_networks(
             f"every {files.split} of the data may have been trained on, none is held out; give "
             "--all-stations to score them nevertheless"
         )
-    unusable = Unusable(say)
+    unusable = Unusable(report)
     labels = teacher_labels(files, index, unusable)
     skipped = Counter(index.skipped)
     for path in noise:
         quiet = index_continuous(path)
         records = [*records, *quiet.records]
         skipped.update(quiet.skipped)
-    heard = _stretches(streams, all_stations, skipped)
+    stretches = _stretches(streams, all_stations, skipped)
     skipped.update(_without_row(records, catalogues))
     columns = sorted({*SWEPT, *thresholds})
     ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
@@ -96,8 +96,8 @@ def score_networks(
             for cut, answer in zip(batch, network.answer(samples), strict=True):
                 ledger.add(cut, subjects[cut.record], answer)
     accounts = [ledger.account() for ledger in ledgers]
-    if heard:
-        streamed = [listen(network, heard, waveforms, columns) for network in networks]
+    if stretches:
+        streamed = [run_hop_by_hop(network, stretches, waveforms, columns) for network in networks]
         accounts = [
             replace(account, stream=stream if stream.units else None)
             for account, stream in zip(accounts, streamed, strict=True)
@@ -106,7 +106,7 @@ def score_networks(
     if not subjects:
         raise DataError(f"no record of the data can be read ({'; '.join(skipped)})")
     counts: dict[str, dict[str, int]] = {}
-    for record in (*subjects, *heard):
+    for record in (*subjects, *stretches):
         kinds = counts.setdefault(record.source, {})
         kinds[record.kind] = kinds.get(record.kind, 0) + 1
     stations = len({record.station for record in subjects})

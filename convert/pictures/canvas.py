@@ -1,4 +1,4 @@
-"""A figure's way out: a file of its suffix, or a window."""
+"""Write a figure to a file of its suffix, or show it in a window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ... import EqedgeError
 from ...edge.files import written_whole
-from .ink import SETTINGS
+from .plot_style import SETTINGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ DOTS_PER_INCH = 160
 
 
 class PlotError(EqedgeError):
-    """What was asked for cannot be drawn."""
+    """A figure that cannot be drawn."""
 
 
 def present(

@@ -1,4 +1,4 @@
-"""`eqedge plot`: records, scores and trainings in, figures out."""
+"""`eqedge plot`: draw records, scores and trainings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def plot() -> None:
 def trace(
     data: Path, name: str | None, model: str, from_seconds: float | None, output: Path | None
 ) -> None:
-    """Draw one record and what a model says of it.
+    """Draw one record and a model's probabilities.
 
     Components, labels, detection, P and S. The model runs as on a node, over one window.
     """

@@ -1,4 +1,4 @@
-"""Many records of a run, small: the labels, and the picks that its triggers made of them."""
+"""Draw many records of a run, small: the labels and the picks of its triggers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...edge.replay.scoreboard import TOLERANCE_SECONDS
 from ...edge.replay.stead import SteadFile, Trace
 from ..data.records import RATE_HZ
 from ..evaluation.triggers import open_run
-from . import ink
+from . import plot_style
 from .canvas import PlotError
 from .view import arrivals
 
@@ -119,12 +119,12 @@ def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
     figure.suptitle(_count(panels), fontsize=8.5)
     black: dict[str, Any] = {"color": "k", "linestyle": "", "markersize": 4.5}
     handles = [
-        Line2D([], [], color=ink.P.colour, linestyle=ink.P.style, label="label P"),
-        Line2D([], [], color=ink.S.colour, linestyle=ink.S.style, label="label S"),
-        Line2D([], [], marker=ink.P.marker, label="pick P", **black),
-        Line2D([], [], marker=ink.S.marker, label="pick S", **black),
+        Line2D([], [], color=plot_style.P.colour, linestyle=plot_style.P.style, label="label P"),
+        Line2D([], [], color=plot_style.S.colour, linestyle=plot_style.S.style, label="label S"),
+        Line2D([], [], marker=plot_style.P.marker, label="pick P", **black),
+        Line2D([], [], marker=plot_style.S.marker, label="pick S", **black),
         Line2D([], [], marker="v", markerfacecolor="none", label="false pick", **black),
-        Line2D([], [], marker="v", markerfacecolor=ink.FAINT, label="no label to tell", **black),
+        Line2D([], [], marker="v", markerfacecolor=plot_style.FAINT, label="no label", **black),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6)
 
@@ -137,15 +137,18 @@ def _draw_panel(axis: Any, panel: Panel) -> None:
         zero = SPACING * row
         heights.append(zero)
         axis.plot(
-            seconds, zero + _scaled(trace.waveform[:, column]), color=ink.WAVEFORM, linewidth=0.35
+            seconds,
+            zero + _scaled(trace.waveform[:, column]),
+            color=plot_style.WAVEFORM,
+            linewidth=0.35,
         )
     low, high = -1.1, heights[-1] + 2.3
     for phase, at in arrivals(trace).items():
-        line = ink.P if phase == "P" else ink.S
+        line = plot_style.P if phase == "P" else plot_style.S
         axis.vlines(at, low, high - 1.2, color=line.colour, linestyle=line.style, linewidth=0.9)
     for phase, at in panel.picks:
-        line = ink.P if phase == "P" else ink.S
-        face = {True: line.colour, False: "none", None: ink.FAINT}[panel.is_right(phase, at)]
+        line = plot_style.P if phase == "P" else plot_style.S
+        face = {True: line.colour, False: "none", None: plot_style.FAINT}[panel.is_right(phase, at)]
         height = high - (0.35 if phase == "P" else 0.85)
         axis.plot(
             at, height, marker=line.marker, markersize=4.5, color=line.colour,
@@ -170,12 +173,12 @@ def _scaled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _residuals(panel: Panel) -> str:
     """`P +0.02 s, S missed`."""
-    words = []
+    parts = []
     for phase in arrivals(panel.trace):
         residual = panel.residual(phase)
-        words.append(f"{phase} missed" if residual is None else f"{phase} {residual:+.2f} s")
+        parts.append(f"{phase} missed" if residual is None else f"{phase} {residual:+.2f} s")
     unlabelled = "noise" if panel.trace.is_noise else "no label"
-    return ", ".join([*(words or [unlabelled]), *([f"{panel.false} false"] if panel.false else [])])
+    return ", ".join([*(parts or [unlabelled]), *([f"{panel.false} false"] if panel.false else [])])
 
 
 def _count(panels: Sequence[Panel]) -> str:
@@ -186,5 +189,7 @@ def _count(panels: Sequence[Panel]) -> str:
         )
         for phase in "PS"
     }
-    told = ", ".join(f"{phase} {found} of {asked}" for phase, (found, asked) in parts.items())
-    return f"Picked within {TOLERANCE_SECONDS:g} s of the label: {told}"
+    shares = ", ".join(
+        f"{phase} {found} of {labelled}" for phase, (found, labelled) in parts.items()
+    )
+    return f"Picked within {TOLERANCE_SECONDS:g} s of the label: {shares}"

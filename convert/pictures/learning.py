@@ -1,4 +1,4 @@
-"""A training's history as curves: loss, F1, false picks in noise, and how soon a P is announced."""
+"""Draw a training's history: loss, F1, false picks in noise, and how soon P are announced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import ink
+from . import plot_style
 from .canvas import PlotError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _with(what: str, notes: Notes) -> Notes:
 
 def _draw_loss(axis: Axes, notes: Notes) -> None:
     steps = [note["steps"] / 1000 for note in notes]
-    axis.plot(steps, [note["loss"] for note in notes], color=ink.P.colour)
+    axis.plot(steps, [note["loss"] for note in notes], color=plot_style.P.colour)
     axis.set_ylabel("loss in training")
     axis.set_ylim(bottom=0)
 
@@ -119,14 +119,14 @@ def _draw_scores(axes: Sequence[Axes], notes: Notes) -> None:
     scores = [note["score"] for note in notes]
     by_hand = scores[-1]["P"]["manually_picked"]["f1"] > 0
     rows = "manually_picked" if by_hand else "pooled"
-    for phase, line in (("P", ink.P), ("S", ink.S)):
+    for phase, line in (("P", plot_style.P), ("S", plot_style.S)):
         f1 = [score[phase][rows]["f1"] for score in scores]
         axes[0].plot(
             steps, f1, color=line.colour, linestyle=line.style, marker=line.marker, markersize=3,
             label=phase,
         )  # fmt: skip
     axes[0].set_ylabel(f"F1, {rows.replace('_', ' ')}")
-    for name, phase, line in (("p", "P", ink.P), ("s", "S", ink.S)):
+    for name, phase, line in (("p", "P", plot_style.P), ("s", "S", plot_style.S)):
         rates = [score.get("noise", {}).get(f"false_{name}_per_hour") for score in scores]
         if None not in rates:
             axes[1].plot(
@@ -135,7 +135,7 @@ def _draw_scores(axes: Sequence[Axes], notes: Notes) -> None:
             )  # fmt: skip
     axes[1].set_ylabel("false picks an hour of noise")
     axes[1].set_ylim(bottom=0)
-    for age, line in zip(("0.5", "1", "3"), ink.SERIES, strict=False):
+    for age, line in zip(("0.5", "1", "3"), plot_style.SERIES, strict=False):
         shares = [score.get("announced_by_s", {}).get(age) for score in scores]
         if None not in shares:
             axes[2].plot(

@@ -1,4 +1,4 @@
-"""Figures of `eqedge evaluate`'s scores: residuals, precision against recall, onset latency."""
+"""Draw the scores of `eqedge evaluate`: residuals, precision against recall, onset latency."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..evaluation.evaluate import AS_RUN, SCHEMA
-from . import ink
+from . import plot_style
 from .canvas import PlotError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SQUARE_INCHES = (7.0, 3.6)
 CURVE_INCHES = (6.2, 3.5)
 BIN_SAMPLES = 5
 """Samples of a residual's histogram in one bar."""
-TOLD_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
+MARKED_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 F1_LINES = (0.6, 0.7, 0.8, 0.9)
 LOWEST = 0.4
 """Where the axes of precision and recall begin, unless one of these thresholds lies below."""
@@ -50,7 +50,7 @@ def read_series(path: Path, at: str | None) -> list[Series]:
         at: Pair of thresholds, `P 0.3, S 0.3`; None takes each one's first.
 
     Raises:
-        PlotError: The file is no such report, holds more than can be told apart, or has nothing
+        PlotError: The file is no such report, holds more than can be distinguished, or has nothing
             at these thresholds.
     """
     try:
@@ -70,8 +70,10 @@ def read_series(path: Path, at: str | None) -> list[Series]:
         raise PlotError(f"{path}: {error.strerror}; give the JSON of eqedge evaluate") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlotError(f"{path}: no scores; give the JSON of eqedge evaluate") from error
-    if not 1 <= len(found) <= len(ink.SERIES):
-        raise PlotError(f"{path}: {len(found)} networks and runs; draw 1 to {len(ink.SERIES)}")
+    if not 1 <= len(found) <= len(plot_style.SERIES):
+        raise PlotError(
+            f"{path}: {len(found)} networks and runs; draw 1 to {len(plot_style.SERIES)}"
+        )
     return found
 
 
@@ -89,18 +91,20 @@ def draw_residuals(figure: Figure, series: Sequence[Series]) -> None:
     """
     axes = figure.subplots(len(series), 2, sharex=True, sharey=True, squeeze=False)
     for row, one in zip(axes, series, strict=True):
-        for axis, phase, line in zip(row, "PS", (ink.P, ink.S), strict=True):
+        for axis, phase, line in zip(row, "PS", (plot_style.P, plot_style.S), strict=True):
             residuals = one.scores["residuals"][phase]
             edges, shares = _bars(residuals["histogram"])
             axis.stairs(shares, edges, fill=True, color=line.colour, alpha=0.35)
             axis.stairs(shares, edges, color=line.colour, linewidth=0.9)
             axis.axvline(0, color="k", linewidth=0.5)
             axis.set_xlim(-0.55, 0.55)
-            told = [f"{phase}: {residuals['picks']} picks"]
+            lines = [f"{phase}: {residuals['picks']} picks"]
             if residuals["picks"]:
-                told.append(f"mean {residuals['mean_s']:+.3f} s")
-                told.append(f"mean absolute {residuals['mean_absolute_s']:.3f} s")
-            axis.text(0.02, 0.96, "\n".join(told), transform=axis.transAxes, va="top", fontsize=6.5)
+                lines.append(f"mean {residuals['mean_s']:+.3f} s")
+                lines.append(f"mean absolute {residuals['mean_absolute_s']:.3f} s")
+            axis.text(
+                0.02, 0.96, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=6.5
+            )
         row[0].set_title(one.name, loc="left")
         row[0].set_ylabel("share of right picks")
     for axis in axes[-1]:
@@ -112,28 +116,28 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
 
     Args:
         figure: Empty.
-        series: At most as many as `ink.SERIES`.
+        series: At most as many as `plot_style.SERIES`.
         rows: `pooled` or `manually_picked`.
     """
     axes = figure.subplots(1, 2)
     lowest = LOWEST
     for axis, phase in zip(axes, "PS", strict=True):
-        for one, line in zip(series, ink.SERIES, strict=False):
+        for one, line in zip(series, plot_style.SERIES, strict=False):
             if one.sweep:
                 curve = one.sweep[phase][rows]
                 recall, precision = np.array(curve["recall"]), np.array(curve["precision"])
-                told = [k for k, t in enumerate(one.sweep["threshold"]) if t in TOLD_THRESHOLDS]
+                marked = [k for k, t in enumerate(one.sweep["threshold"]) if t in MARKED_THRESHOLDS]
                 seen = recall > 0
                 axis.plot(
                     recall[seen], precision[seen], color=line.colour, linestyle=line.style,
                     label=one.name,
                 )  # fmt: skip
                 axis.plot(
-                    recall[told], precision[told], color=line.colour, linestyle="",
+                    recall[marked], precision[marked], color=line.colour, linestyle="",
                     marker=line.marker, markersize=3.5,
                 )  # fmt: skip
                 if one is series[0]:
-                    _thresholds(axis, one, recall, precision, told, line.colour)
+                    _thresholds(axis, one, recall, precision, marked, line.colour)
             else:
                 row = one.scores[phase][rows]
                 recall, precision = np.array([row["recall"]]), np.array([row["precision"]])
@@ -141,8 +145,8 @@ def draw_precision_recall(figure: Figure, series: Sequence[Series], rows: str) -
                     recall, precision, color=line.colour, linestyle="", marker=line.marker,
                     markersize=6, label=one.name,
                 )  # fmt: skip
-                told = [0]
-            lowest = min([lowest, *recall[told], *precision[told]])
+                marked = [0]
+            lowest = min([lowest, *recall[marked], *precision[marked]])
     lowest = np.floor(10 * lowest) / 10
     for axis, phase in zip(axes, "PS", strict=True):
         _f1_lines(axis, lowest)
@@ -161,14 +165,14 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
 
     Args:
         figure: Empty.
-        series: At most as many as `ink.SERIES`.
+        series: At most as many as `plot_style.SERIES`.
 
     Raises:
         PlotError: None of them has an onset.
     """
     axis = figure.subplots()
     drawn = 0
-    for number, (one, line) in enumerate(zip(series, ink.SERIES, strict=False)):
+    for number, (one, line) in enumerate(zip(series, plot_style.SERIES, strict=False)):
         onset = one.scores.get("live_onset")
         if onset is None:
             continue
@@ -191,7 +195,7 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
         raise PlotError("no onset in these scores: no P with 4.5 s of noise before it")
     axis.set_xlim(0, 10)
     axis.set_ylim(0, 1.03)
-    axis.grid(axis="y", color=ink.FAINT, linewidth=0.4)
+    axis.grid(axis="y", color=plot_style.FAINT, linewidth=0.4)
     axis.set_xlabel("data after the P arrival (s)")
     axis.set_ylabel("share of P announced")
     figure.legend(loc="outside lower center", ncols=2)
@@ -199,8 +203,8 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
 
 def _median(onset: Mapping[str, Any]) -> str:
     median = onset["median_s"]
-    told = "not even half" if median is None else f"median {median:.2f} s"
-    return f"{told} ({onset['events']} events)"
+    latency = "not even half" if median is None else f"median {median:.2f} s"
+    return f"{latency} ({onset['events']} events)"
 
 
 def _bars(histogram: Mapping[str, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -215,11 +219,11 @@ def _bars(histogram: Mapping[str, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
 
 
 def _thresholds(
-    axis: Any, one: Series, recall: Any, precision: Any, told: Sequence[int], colour: str
+    axis: Any, one: Series, recall: Any, precision: Any, marked: Sequence[int], colour: str
 ) -> None:
     """Write the thresholds beside the first curve's markers, where they do not collide."""
     last: tuple[float, float] | None = None
-    for k in told:
+    for k in marked:
         at = (float(recall[k]), float(precision[k]))
         if not at[0] or (last and abs(at[0] - last[0]) + abs(at[1] - last[1]) < 0.03):
             continue
@@ -238,7 +242,9 @@ def _f1_lines(axis: Any, lowest: float) -> None:
         inside = (precision <= 1.0) & (precision >= lowest) & (recall >= lowest)
         if not inside.any():
             continue
-        axis.plot(recall[inside], precision[inside], color=ink.FAINT, linewidth=0.6, zorder=0)
+        axis.plot(
+            recall[inside], precision[inside], color=plot_style.FAINT, linewidth=0.6, zorder=0
+        )
         end = int(np.flatnonzero(inside)[0])
         axis.annotate(
             f"F1 {f1:g}", (recall[end], precision[end]), fontsize=6, color="#777777",

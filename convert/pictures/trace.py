@@ -1,4 +1,4 @@
-"""One record in four rows: E, N and Z with the labels, and the probabilities below."""
+"""Draw one record in four rows: E, N, Z with the labels, and the probabilities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ...edge.message import utc_text
 from ...edge.prepare import COMPONENTS
-from . import ink
+from . import plot_style
 from .view import View, arrivals, attribute, caption
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def draw_trace(figure: Figure, view: View) -> None:
     seconds = view.seconds
     for column, (axis, component) in enumerate(zip(axes[:3], COMPONENTS, strict=True)):
         samples = view.samples[:, column] - view.samples[:, column].mean()
-        axis.plot(seconds, samples, color=ink.WAVEFORM, linewidth=0.45)
+        axis.plot(seconds, samples, color=plot_style.WAVEFORM, linewidth=0.45)
         peak = float(np.abs(samples).max()) or 1.0
         axis.set_ylim(-1.1 * peak, 1.1 * peak)
         axis.text(0.006, 0.97, _channel(view, component), transform=axis.transAxes, va="top")
@@ -42,7 +42,7 @@ def draw_trace(figure: Figure, view: View) -> None:
         axis.spines["bottom"].set_visible(False)
     _probabilities(axes[3], view)
     for phase, at in arrivals(view.trace).items():
-        line = ink.P if phase == "P" else ink.S
+        line = plot_style.P if phase == "P" else plot_style.S
         if seconds[0] <= at <= seconds[-1]:
             for axis in axes[:3]:
                 axis.axvline(at, color=line.colour, linestyle=line.style, linewidth=0.9)
@@ -54,9 +54,21 @@ def draw_trace(figure: Figure, view: View) -> None:
     axes[3].set_xlabel(f"seconds since {since}" + (" UTC" if start is not None else ""))
     axes[0].set_title(caption(view.trace), loc="left")
     handles: list[Any] = [
-        Line2D([], [], color=ink.P.colour, linestyle=ink.P.style, label="P: label, probability"),
-        Line2D([], [], color=ink.S.colour, linestyle=ink.S.style, label="S: label, probability"),
-        Patch(color=ink.FAINT, label="detection"),
+        Line2D(
+            [],
+            [],
+            color=plot_style.P.colour,
+            linestyle=plot_style.P.style,
+            label="P: label, probability",
+        ),
+        Line2D(
+            [],
+            [],
+            color=plot_style.S.colour,
+            linestyle=plot_style.S.style,
+            label="S: label, probability",
+        ),
+        Patch(color=plot_style.FAINT, label="detection"),
         Line2D([], [], color="k", linestyle="", marker="v", markersize=4, label="pick"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -64,9 +76,9 @@ def draw_trace(figure: Figure, view: View) -> None:
 
 def _probabilities(axis: Any, view: View) -> None:
     seconds, values = view.seconds, view.probabilities
-    axis.fill_between(seconds, 0, values[:, 0], color=ink.FAINT, linewidth=0)
-    axis.plot(seconds, values[:, 0], color=ink.DETECTION.colour, linewidth=0.6)
-    for phase, column, line in (("P", 1, ink.P), ("S", 2, ink.S)):
+    axis.fill_between(seconds, 0, values[:, 0], color=plot_style.FAINT, linewidth=0)
+    axis.plot(seconds, values[:, 0], color=plot_style.DETECTION.colour, linewidth=0.6)
+    for phase, column, line in (("P", 1, plot_style.P), ("S", 2, plot_style.S)):
         axis.plot(seconds, values[:, column], color=line.colour, linestyle=line.style, linewidth=1)
         for pick in view.picks[phase]:
             at = seconds[pick.sample]
@@ -80,6 +92,6 @@ def _probabilities(axis: Any, view: View) -> None:
 
 
 def _channel(view: View, component: str) -> str:
-    """SEED code where the file tells band and instrument, else the component."""
+    """SEED code where the file has band and instrument, else the component."""
     band = attribute(view.trace.attributes, "receiver_type")
     return f"{band}{component}" if len(band) == 2 else component

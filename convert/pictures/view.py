@@ -1,4 +1,4 @@
-"""One record as it is drawn: samples, labels, and what the node's own detector says of them."""
+"""Prepare one record for drawing: samples, labels, and the node's own detector's answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..evaluation.subjects import facts_of
 from .canvas import PlotError
 
 FRAMED_BEFORE = 0.25
-"""Where a P lies in a window cut from a longer record, unless told otherwise."""
+"""Where a P lies in a window cut from a longer record, unless another place is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def arrivals(trace: Trace) -> dict[str, float]:
 
 
 def caption(trace: Trace) -> str:
-    """Name of a trace and what its file says of the event."""
+    """Name of a trace and the attributes of its event."""
     facts = facts_of(trace.attributes, None, None)
     forms = {"magnitude": "M {:.1f}", "distance_km": "{:.0f} km", "snr_db": "SNR {:.0f} dB"}
     return ", ".join([trace.name, *(f.format(facts[k]) for k, f in forms.items() if k in facts)])

@@ -1,4 +1,4 @@
-"""What happens to a window between the ground and the network, drawn at random."""
+"""Augment windows at random: what may happen between the ground and the network."""
 
 from __future__ import annotations
 

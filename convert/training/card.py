@@ -1,4 +1,4 @@
-"""The card beside trained weights: data, teachers, split, scores, command, revision."""
+"""Write the card beside trained weights: data, teachers, split, scores, command, revision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Run:
-    """What a card says of a training."""
+    """What a card has of a training."""
 
     architecture: str
     command: Sequence[str]
@@ -46,7 +46,7 @@ class Run:
 
 def plain_command(arguments: Sequence[str]) -> str:
     """A command line without anybody's folders."""
-    return " ".join(Path(word).name if os.sep in word else word for word in arguments)
+    return " ".join(Path(part).name if os.sep in part else part for part in arguments)
 
 
 def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:

@@ -1,7 +1,7 @@
 """Pickers' answers shifted so that the threshold of the best F1 is the one that everybody uses.
 
 A loss that counts onsets more than noise makes a network too sure of itself: its best threshold
-then lies anywhere. The stations trained on tell where, and the last bias takes it back.
+then lies anywhere. The stations trained on show where, and the last bias moves it back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`eqedge train`: files and teachers in, weights and their card out."""
+"""`eqedge train`: train a network, and write weights and their card."""
 
 from __future__ import annotations
 
@@ -176,7 +176,9 @@ def train(
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
     if deterministic and steps is None:
-        raise click.UsageError("--deterministic: give --steps; with --minutes the clock has a say")
+        raise click.UsageError(
+            "--deterministic: give --steps; with --minutes the result depends on the clock"
+        )
     with tensorflow_silenced(gpus=True):
         from .dataset import DataFiles
         from .loop import LoopSettings
@@ -199,7 +201,7 @@ def train(
         hard_negatives=hard_negatives,
         licences=licences,
         deterministic=deterministic,
-        command=("eqedge", "train", *(word for word in sys.argv[1:] if word != "train")),
+        command=("eqedge", "train", *(part for part in sys.argv[1:] if part != "train")),
     )
     finished = run(request, resume)
     _draw(output)

@@ -1,4 +1,4 @@
-"""Files named on the command line -> index, teachers' labels, library."""
+"""Open the files of the command line: index, teachers' labels, library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .label_cache import (
 )
 from .library import Library
 
-UNHEARD = "continuous and labelled by no teacher (--teacher)"
+UNLABELLED = "continuous and labelled by no teacher (--teacher)"
 LabelMap = Mapping[RecordKey, Sequence[TeacherLabels]]
 
 
@@ -70,7 +70,7 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
     Args:
         files: Data and teachers.
         index: Of all the data.
-        unusable: Told of records that cannot be read.
+        unusable: Counts records that cannot be read.
     """
     kept_of: dict[str, list[Path]] = {}
     for teacher_path in files.teachers:
@@ -88,20 +88,20 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
     return LabelBook(kept_of)
 
 
-def without_unheard(index: Index, labels: LabelMap, unusable: Unusable) -> Index:
+def without_unlabelled(index: Index, labels: LabelMap, unusable: Unusable) -> Index:
     """Leave out continuous records that no teacher labelled: they are neither event nor quiet.
 
-    They are counted, but for those of which `unusable` was told.
+    They are counted, but for those that `unusable` has counted.
     """
-    unheard = {
+    unlabelled = {
         key
         for key in ((r.path, r.key) for r in index.records if r.kind == "continuous")
         if key not in labels
     }
-    counted = Counter({UNHEARD: len(unheard - unusable.reasons.keys())})
+    counted = Counter({UNLABELLED: len(unlabelled - unusable.reasons.keys())})
     return replace(
         index,
-        records=[r for r in index.records if (r.path, r.key) not in unheard],
+        records=[r for r in index.records if (r.path, r.key) not in unlabelled],
         skipped=index.skipped + counted,
     )
 
@@ -117,7 +117,7 @@ def check_sides(index: Index, labels: LabelMap) -> None:
         return
     events = [record for record in index.records if record.kind == "event"]
     if not events or any(record.kind == "continuous" for record in training):
-        Library(training, labels)  # says whether the teachers found any
+        Library(training, labels)  # raises where the teachers found none
         return
     raise DataError(
         f"all {len(events)} earthquakes are of {index.split}s that are held out of training "

@@ -1,4 +1,4 @@
-"""A stretch of waveform with what is known of it: what augmentation takes and gives."""
+"""A stretch of waveform with its labels: the input and the output of augmentation."""
 
 from __future__ import annotations
 

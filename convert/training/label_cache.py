@@ -1,4 +1,4 @@
-"""Label tracks on disk, small: peaks of P and S, and the detection at 10 Hz."""
+"""Keep teachers' labels on disk: peaks of P and S, and the detection at 10 Hz."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOP_SAMPLES = {"event": 500, "noise": 500, "continuous": 1500}
 
 @dataclass(frozen=True)
 class TeacherLabels:
-    """What a teacher says of one record."""
+    """A teacher's answer to one record."""
 
     p: NDArray[np.float32]
     """(k, 2) sample and probability of each peak of P."""
@@ -56,7 +56,7 @@ def label_file(folder: Path, data: Path, teacher: Picker) -> Path:
 
 
 def drop_outdated(path: Path, data: Path) -> None:
-    """Delete labels of a data file that has changed since, and say so.
+    """Delete labels of a data file that has changed since, and report it.
 
     Raises:
         LabelCacheError: The label file is damaged.
@@ -114,7 +114,7 @@ def summarise(track: NDArray[np.float32]) -> TeacherLabels:
 
 
 class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
-    """Teachers' answers by record, read when asked for: memory does not grow with the data."""
+    """Teachers' answers by record, read when needed: memory does not grow with the data."""
 
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
         """Keep where the answers are.
@@ -126,7 +126,7 @@ class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
         self._open: dict[Path, Any] = {}
 
     def __getitem__(self, record: RecordKey) -> Sequence[TeacherLabels]:
-        """Answers of the teachers who heard the record.
+        """Answers of the teachers that labelled the record.
 
         Raises:
             KeyError: None did.
@@ -151,7 +151,7 @@ class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
         return answers
 
     def __iter__(self) -> Iterator[RecordKey]:
-        """Every record that any teacher heard."""
+        """Every record that any teacher labelled."""
         for path, files in self._files.items():
             names: dict[str, None] = {}
             for kept in files:
@@ -160,7 +160,7 @@ class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
             yield from ((path, name.replace("|", "/")) for name in names)
 
     def __len__(self) -> int:
-        """Number of records that any teacher heard."""
+        """Number of records that any teacher labelled."""
         return sum(1 for _ in self)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Labels of EQTransformer: a detection box, and a bump at each P and S."""
+"""Draw the labels of EQTransformer: a detection box, and a bump at each P and S."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .options import LabelOptions
 
 SAME_ONSET_SAMPLES = 50
 OVERRIDE_SAMPLES = 100
-"""A label replaces whatever a teacher says this near to it."""
+"""A label replaces a teacher's answer this near to it."""
 CODA_FACTOR = 1.4
 """The box ends this many S-P times after S where the coda's end is unknown."""
 
@@ -68,7 +68,7 @@ def annotate(
     """Join a record's own labels and its teachers'.
 
     A person's pick stands above the teachers; an automatic one is moved to the teachers' nearest,
-    and counts half where they have none. What no label covers is the teachers' to say.
+    and counts half where they have none. The teachers decide where no label is.
 
     Args:
         record: With labels or without.
@@ -101,7 +101,7 @@ def annotate(
 def _joined(
     peaks: Sequence[NDArray[np.float32]], weights: NDArray[np.float64]
 ) -> list[list[float]]:
-    """Weighted mean of the teachers' peaks; one who has none at a place says 0 there."""
+    """Weighted mean of the teachers' peaks; one without a peak at a place counts as 0 there."""
     joined: list[list[float]] = []
     for found, weight in zip(peaks, weights, strict=False):
         for sample, height in found:

@@ -1,4 +1,4 @@
-"""What a network in training computes beside its answer, for int8's sake: nothing of it ships."""
+"""Layers that limit activations in training, for int8's sake; nothing of them ships."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDE = (layers.MaxPooling1D, layers.Add)
 
 
 def wrapped(network: Any, tame_above: float) -> Any:
-    """The same layers in a model that also tells how far its activations go.
+    """The same layers in a model that also returns how large its activations are.
 
     Args:
         network: One of the report's networks, three outputs.

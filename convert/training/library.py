@@ -1,4 +1,4 @@
-"""Annotated records in memory and on disk, and where in them events and quiet are found."""
+"""Find events and quiet stretches in annotated records, in memory and on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quiet scenes in which a network hears earthquakes: what it should see more of."""
+"""Find quiet scenes in which a network picks earthquakes: training needs more of them."""
 
 from __future__ import annotations
 

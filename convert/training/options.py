@@ -1,4 +1,4 @@
-"""Options of augmentation and of labels, under EQTransformer's names, from `name=value` texts."""
+"""Read options of augmentation and labels, under EQTransformer's names, from `name=value`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training from files to weights and card: what `eqedge train` does."""
+"""Run one training from files to weights and card, for `eqedge train`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .dataset import (
     check_sides,
     index_files,
     teacher_labels,
-    without_unheard,
+    without_unlabelled,
 )
 from .history import HISTORY, report
 from .request import TrainRequest
@@ -27,7 +27,7 @@ from .student import Student
 from .training import Training, scored_on
 
 
-class OutputError(EqedgeError):
+class TrainingFolderError(EqedgeError):
     """The output folder cannot be made or written to, or holds another training."""
 
 
@@ -38,7 +38,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
         Whether the schedule's end was reached; the weights are written either way.
 
     Raises:
-        OutputError: The folder cannot be written to, or holds another training.
+        TrainingFolderError: The folder cannot be written to, or holds another training.
         WeightsError: `initial` or `hard_negatives` is no network of the architecture.
         DataError: The data have nothing to train on.
     """
@@ -58,7 +58,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
     index = index_files(request.files)
     unusable = Unusable(report)
     labels = teacher_labels(request.files, index, unusable)
-    index = without_unheard(index, labels, unusable)
+    index = without_unlabelled(index, labels, unusable)
     for reason, count in index.skipped.items():
         report(f"skipped {count}: {reason}")
     scored = scored_on(index)
@@ -101,13 +101,13 @@ def _claim(output: Path, resume: bool) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         if not resume and (output / "checkpoint.npz").exists():
-            raise OutputError(
+            raise TrainingFolderError(
                 f"{output}: holds the checkpoint of a training; give --resume to go on with it, "
                 "or another --output"
             )
         (output / HISTORY).touch()
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
+        raise TrainingFolderError(f"{output}: cannot be written ({error.strerror})") from error
 
 
 def _network(path: Path | None, arch: str) -> Any:

@@ -1,4 +1,4 @@
-"""A library -> windows as the network sees them, each a function of the seed and its number."""
+"""Draw windows from a library, each a function of the seed and its number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strict scoring on held-out stations: what a network finds, misses, invents, and how soon."""
+"""Score a network strictly on held-out stations: found, missed, false, and how soon."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def make_trial(
 
     Args:
         records: Held-out ones.
-        labels: Teachers' answers, to tell unlabelled earthquakes; may lack any record.
+        labels: Teachers' answers, to recognise unlabelled earthquakes; may lack any record.
         spec: Says how a window is prepared.
         seed: Of the positions.
         draws: Windows an event.
-        unusable: Told of records that cannot be used.
+        unusable: Counts records that cannot be used.
     """
     trial = Trial()
     labelled = [record for record in records if record.kind != "continuous"]
@@ -120,16 +120,16 @@ def score(
         tables[name] = phase_table(outcomes, 0, by_hand, source)
     result = {"events": len(trial.events), "P": tables["P"], "S": tables["S"]}
     if trial.noise:
-        heard = predict(np.stack(trial.noise))
+        answers = predict(np.stack(trial.noise))
         hours = len(trial.noise) * WINDOW_SAMPLES / RATE_HZ / 3600
-        picks = [p for answer in heard for p in find_peaks(answer[:, 1], p_threshold)]
+        picks = [p for answer in answers for p in find_peaks(answer[:, 1], p_threshold)]
         late = [p for p in picks if p.sample >= WINDOW_SAMPLES - EDGE_SAMPLES]
         result["noise"] = {
             "windows": len(trial.noise),
             "false_p_per_hour": round(len(picks) / hours, 2),
             "of_these_in_last_2_s": round(len(late) / hours, 2),
             "false_s_per_hour": round(
-                sum(len(find_peaks(answer[:, 2], s_threshold)) for answer in heard) / hours, 2
+                sum(len(find_peaks(answer[:, 2], s_threshold)) for answer in answers) / hours, 2
             ),
         }
     if trial.onsets:
@@ -153,7 +153,7 @@ def predictor(network: Any, batch: int = 64) -> Predict:
 def phase_table(
     outcomes: Outcomes, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
 ) -> dict[str, dict[str, float | None]]:
-    """Return the rows of one phase at one threshold: pooled, as `score` tells, and by data set.
+    """Return the rows of one phase at one threshold: pooled, as `score` describes, and by data set.
 
     Args:
         outcomes: Of n windows.
@@ -193,11 +193,11 @@ def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, fl
     shares = {}
     for age in ONSET_AGES_SAMPLES:
         p = WINDOW_SAMPLES - age
-        heard = [
+        found = [
             any(abs(k.sample - p) <= TOLERANCE_SAMPLES for k in find_peaks(a[:, 1], threshold))
             for (own, _), a in zip(trial.onsets, answers, strict=True)
             if own == age
         ]
-        if heard:
-            shares[f"{age / RATE_HZ:g}"] = round(float(np.mean(heard)), 4)
+        if found:
+            shares[f"{age / RATE_HZ:g}"] = round(float(np.mean(found)), 4)
     return shares

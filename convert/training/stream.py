@@ -1,4 +1,4 @@
-"""Batches made in processes of their own while the network learns, in an order that is fixed."""
+"""Make batches in separate processes while the network learns, in a fixed order."""
 
 from __future__ import annotations
 

@@ -156,9 +156,9 @@ class Student:
         self.steps = int(state["steps"])
 
     def _start_at_priors(self) -> None:
-        # Onsets are so rare that the first thing a picker learns is to say nothing, and its last
-        # eight ReLUs die of it for good: seen within 25 steps. So it starts by saying nothing,
-        # with weights too small to be blamed, and with every ReLU of the decoders open.
+        # Onsets are so rare that a picker first learns to answer 0 everywhere, after which its last
+        # eight ReLUs stay at zero: seen within 25 steps. So it starts at the priors, with small
+        # weights, and with every ReLU of the decoders open.
         for name, prior in zip(HEAD_LAYERS, self._settings.priors, strict=True):
             layer = self.network.get_layer(name)
             kernel, bias = layer.get_weights()

@@ -28,7 +28,7 @@ from .student import Student
 
 MINED_SCENES = 12_000
 CENTRED_ON = 400
-"""Records of training stations that tell where the best threshold lies."""
+"""Records of training stations by which the best threshold is found."""
 SCORED_RECORDS = 500
 """At most: of STEAD's held-out records alone the windows would fill 150 GB."""
 

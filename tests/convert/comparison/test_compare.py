@@ -141,7 +141,7 @@ def continuous(tmp_path_factory):
 
 
 def test_windows_lie_at_random_places(continuous):
-    """The same for the same file, no two alike, of stations held out unless told otherwise."""
+    """The same for the same file, no two alike, of stations held out unless all are wanted."""
     own, again = draw([continuous], False, 40), draw([continuous], False, 40)
     assert own.windows.shape == (40, 6000, 3) and own.traces == 1
     assert np.array_equal(own.windows, again.windows)
@@ -234,7 +234,7 @@ def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("network", "options", "said"),
+    ("network", "options", "message"),
     [
         ("nothing.h5", [], "nothing.h5: no such file; name weights"),
         (INT8, ["--continuous", "nothing.hdf5"], "nothing.hdf5: cannot be read as HDF5"),
@@ -242,10 +242,10 @@ def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
         (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),
     ],
 )
-def test_bad_input_is_one_line(records, monkeypatch, tmp_path, capsys, network, options, said):
+def test_bad_input_is_one_line(records, monkeypatch, tmp_path, capsys, network, options, message):
     """The thing and the remedy, exit 2, nothing written."""
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, network, "--data", records, *options) == 2
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("eqedge: ")]
-    assert len(lines) == 1 and said in lines[0]
+    assert len(lines) == 1 and message in lines[0]
     assert list(tmp_path.iterdir()) == []

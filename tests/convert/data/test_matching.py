@@ -25,7 +25,7 @@ def test_the_nearest_pick_is_the_right_one():
 
 
 def test_without_a_label_nothing_is_said():
-    """Nobody said that there is no S."""
+    """Without a label there may be an S."""
     assert judge([100, 200], None) == NOTHING
     answer = verdicts_of(np.ones(6000, np.float32), (0.3, 0.6), None)
     assert np.array_equal(answer, packed([NOTHING] * 2)) and not answer.any()

@@ -38,7 +38,7 @@ def test_noise_has_no_labels(stead_file):
 
 
 def test_attributes_go_before_a_csv_row_that_fills_in(stead_file):
-    """As in a replay: a row tells what the attributes do not, and need not be there."""
+    """As in a replay: a row has what the attributes lack, and need not be there."""
     events = [r for r in index_stead(stead_file).records if r.kind == "event"]
     first, second, third = (r.dataset.removeprefix("data/") for r in events[:3])
     with h5py.File(stead_file, "a") as file:
@@ -182,12 +182,12 @@ def test_corrupt_chunk_is_skipped_and_named(tmp_path):
 
 def test_records_that_cannot_be_used_are_named_within_bounds():
     """The first twenty by name, each once; then one line more, and all are counted."""
-    said = []
-    unusable = Unusable(said.append)
+    lines = []
+    unusable = Unusable(lines.append)
     for number in (*range(25), 3):
         unusable.add(("folder/a.hdf5", f"data/R{number}@0"), "NaN or infinite samples")
-    assert said[0] == "skipped a.hdf5 data/R0: NaN or infinite samples"
-    assert len(said) == NAMED + 1 and len(set(said)) == len(said)
+    assert lines[0] == "skipped a.hdf5 data/R0: NaN or infinite samples"
+    assert len(lines) == NAMED + 1 and len(set(lines)) == len(lines)
     assert unusable.counts() == {"NaN or infinite samples": 25}
 
 

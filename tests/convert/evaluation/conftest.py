@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from eqedge.convert.data.matching import Outcomes, judge, packed
-from eqedge.convert.evaluation.account import Account, Noise, Onsets
+from eqedge.convert.evaluation.score_table import Noise, Onsets, ScoreTable
 from eqedge.convert.evaluation.subjects import Subject
 from eqedge.edge.replay.sample import write_sample
 
@@ -52,7 +52,7 @@ def account(columns, subjects=None, thresholds=(0.3, 0.6), noise=None, onsets=No
         [True] * len(columns), [packed([judge(k, 2000) for k in row]) for row in columns], n
     )
     empty = np.zeros((0, n), np.int32)
-    return Account(
+    return ScoreTable(
         thresholds,
         tuple(subjects or [subject(k) for k in range(len(columns))]),
         p,

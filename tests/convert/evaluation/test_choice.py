@@ -11,10 +11,10 @@ def test_a_threshold_is_never_reported_where_it_was_chosen():
     # even stations need the high threshold, odd ones the low one
     rows = [[FALSE, RIGHT] if k % 2 else [RIGHT, MISSED] for k in range(40)]
     made = account(rows)
-    told = chosen(made)
+    result = chosen(made)
     half = halves(made, np.ones(40, bool))[1]
-    assert told["halves_by"] == "station" and told["windows"] == [20, 20]
-    for fold, on, off in zip(told["P"]["folds"], (half, ~half), (~half, half), strict=True):
+    assert result["halves_by"] == "station" and result["windows"] == [20, 20]
+    for fold, on, off in zip(result["P"]["folds"], (half, ~half), (~half, half), strict=True):
         column = best(made.P.rows(on))
         assert fold["threshold"] == made.thresholds[column]
         other = made.P.rows(off).score(column)
@@ -45,8 +45,8 @@ def test_manually_picked_records_decide_where_there_are_enough():
     hand = [[RIGHT, MISSED]] * 24
     automatic = [[FALSE, RIGHT]] * 60
     subjects = [subject(k, manual=k < 24) for k in range(84)]
-    told = chosen(account(hand + automatic, subjects))
-    assert told["rows"] == "manually_picked" and told["P"]["threshold"] == 0.3
+    result = chosen(account(hand + automatic, subjects))
+    assert result["rows"] == "manually_picked" and result["P"]["threshold"] == 0.3
     few = chosen(account(hand[:4] + automatic, subjects[:4] + subjects[24:]))
     assert few["rows"] == "pooled" and few["P"]["threshold"] == 0.6
 

@@ -16,7 +16,7 @@ MODEL = ("--weights", "leqnet_gru_int8")
 
 
 def run(*arguments):
-    """`eqedge evaluate`, its report and what it said."""
+    """`eqedge evaluate`, its report and its log."""
     given = [str(argument) for argument in arguments]
     kept = Path(given[given.index("--data") + 1]).parent / "labels"
     result = CliRunner().invoke(evaluate, [*given, "--labels", str(kept)])
@@ -31,11 +31,11 @@ def report(played, tmp_path_factory):
     """Two networks and a run side by side."""
     data, triggers, _ = played
     document = tmp_path_factory.mktemp("report") / "scores.md"
-    told, _ = run(
+    result, _ = run(
         *MODEL, "--weights", "leqnet_gru_float32", "--triggers", triggers, "--data", data,
         "--all-stations", "--threshold", "0.3", "--threshold", "0.5", "--markdown", document,
     )  # fmt: skip
-    return told, document.read_text()
+    return result, document.read_text()
 
 
 def test_networks_are_scored_side_by_side_on_the_same_windows(report):
@@ -77,8 +77,8 @@ def test_the_run_is_scored_beside_them(report):
 
 def test_markdown_has_the_same_figures(report):
     """Every network's F1 stands in the tables, and every table's rows are as wide as its head."""
-    told, text = report
-    for name, model in told["models"].items():
+    result, text = report
+    for name, model in result["models"].items():
         f1 = model["scores"]["P 0.3, S 0.3"]["P"]["pooled"]["f1"]
         assert any(name in line and f"{f1:.3f} [" in line for line in text.splitlines())
     widths = [line.count("|") if line.startswith("|") else 0 for line in text.splitlines()]
@@ -104,13 +104,13 @@ def test_continuous_noise_is_searched_from_end_to_end(played, tmp_path):
         file["A/B/C"] = np.random.default_rng(3).normal(size=(12_500, 3)).astype("f4")
         file["A/B/C"].attrs.update(network="XX", station="B", sampling_rate_hz=100.0)
     without, _ = run(*MODEL, "--data", played[0], "--all-stations")
-    told, _ = run(*MODEL, "--data", played[0], "--noise", path, "--all-stations")
+    result, _ = run(*MODEL, "--data", played[0], "--noise", path, "--all-stations")
     windows = [
         one["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["noise"]["windows"]
-        for one in (without, told)
+        for one in (without, result)
     ]
     assert windows[1] == windows[0] + 2
-    assert told["data"]["records"]["quiet"] == {"continuous": 1}
+    assert result["data"]["records"]["quiet"] == {"continuous": 1}
 
 
 def test_a_stream_stands_in_scores_and_sweep(played, tmp_path):
@@ -120,8 +120,8 @@ def test_a_stream_stands_in_scores_and_sweep(played, tmp_path):
         file["A/B/C"] = np.random.default_rng(3).normal(size=(9_000, 3)).astype("f4")
         file["A/B/C"].attrs.update(network="XX", station="SYN", sampling_rate_hz=100.0)
     arguments = (*MODEL, "--data", played[0], "--stream", path)
-    told, _ = run(*arguments, "--all-stations", "--markdown", tmp_path / "scores.md")
-    model = told["models"]["leqnet_gru_int8"]
+    result, _ = run(*arguments, "--all-stations", "--markdown", tmp_path / "scores.md")
+    model = result["models"]["leqnet_gru_int8"]
     stream = model["scores"]["P 0.3, S 0.3"]["stream"]
     assert stream["hours"] == pytest.approx(0.006, abs=0.001)
     assert 0 <= stream["unconfirmed_p_per_hour"] <= stream["announced_p_per_hour"]
@@ -130,7 +130,7 @@ def test_a_stream_stands_in_scores_and_sweep(played, tmp_path):
 
 
 def damage(data, kind):
-    """Spoil the first event of a file; returns what is to be said of it."""
+    """Spoil the first event of a file; returns the message that names it."""
     with h5py.File(data, "a") as file:
         name = next(n for n in file["data"] if n.endswith("_EV"))
         dataset = file["data"][name]
@@ -164,10 +164,10 @@ def damage(data, kind):
 def test_what_cannot_be_used_is_left_out_and_told(data, kind):
     """The other events are scored; the reason is on standard error and in the report."""
     words = damage(data, kind)
-    told, said = run(*MODEL, "--data", data, "--all-stations")
-    assert words in said
-    assert told["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 9
-    assert sum(told["data"]["skipped"].values()) == 1
+    result, log = run(*MODEL, "--data", data, "--all-stations")
+    assert words in log
+    assert result["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 9
+    assert sum(result["data"]["skipped"].values()) == 1
 
 
 def test_a_row_missing_in_the_csv_is_told(data):
@@ -179,9 +179,9 @@ def test_a_row_missing_in_the_csv_is_told(data):
         "trace_name,trace_category,p_arrival_sample,s_arrival_sample\n"
         f"{first},earthquake_local,{p},{s}\n"
     )
-    told, said = run(*MODEL, "--data", data, "--all-stations")
-    assert "5: scored by attributes, no row in small.csv" in said
-    assert told["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 12
+    result, log = run(*MODEL, "--data", data, "--all-stations")
+    assert "5: scored by attributes, no row in small.csv" in log
+    assert result["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 12
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5"])
@@ -197,13 +197,13 @@ def test_a_file_that_is_no_hdf5_is_one_line(tmp_path, content):
 
 
 def test_a_run_without_triggers_missed_everything(played, tmp_path):
-    """An empty file is a run that found nothing, and that is said."""
+    """An empty file is a run that found nothing, and that is logged."""
     triggers = tmp_path / "none.jsonl"
     triggers.write_text("")
-    told, said = run("--triggers", triggers, "--data", played[0])
-    assert "none.jsonl: no triggers at all" in said
-    assert told["runs"]["none.jsonl"]["events"]["missed"] == 4
-    assert told["runs"]["none.jsonl"]["scores"]["as run"]["live_onset"]["median_s"] is None
+    result, log = run("--triggers", triggers, "--data", played[0])
+    assert "none.jsonl: no triggers at all" in log
+    assert result["runs"]["none.jsonl"]["events"]["missed"] == 4
+    assert result["runs"]["none.jsonl"]["scores"]["as run"]["live_onset"]["median_s"] is None
 
 
 def test_stations_that_training_may_have_seen_are_not_scored_unasked(played):
@@ -223,9 +223,9 @@ def test_events_held_out_are_scored(data):
     with h5py.File(data, "a") as file:
         for number, name in enumerate(n for n in file["data"] if n.endswith("_EV")):
             file["data"][name].attrs["source_id"] = sides[number % 2]
-    told, _ = run(*MODEL, "--data", data, "--split", "event")
-    assert told["data"]["records"] == {"small": {"event": 2}}
-    assert told["data"]["stations"] == "events held out"
+    result, _ = run(*MODEL, "--data", data, "--split", "event")
+    assert result["data"]["records"] == {"small": {"event": 2}}
+    assert result["data"]["stations"] == "events held out"
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,20 @@ import pytest
 from eqedge.convert.data.picker import Picker, open_picker
 from eqedge.convert.data.records import index_continuous
 from eqedge.convert.data.waveforms import Waveforms
-from eqedge.convert.evaluation.stream import announcements, listen
+from eqedge.convert.evaluation.stream import announcements, run_hop_by_hop
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
 
 ENDS = range(6000, 9001, 25)
 
 
-def hearing(*heard):
+def picks_of(*heard):
     """Picks of each window: (sample, first end, last end) is seen by windows that end between."""
     return [[k for k, first, last in heard if first <= end <= last] for end in ENDS]
 
 
 @pytest.mark.parametrize(
-    ("heard", "told"),
+    ("found", "expected"),
     [
         ([(6500, 6525, 9000)], [(6500, True)]),
         ([(6500, 6525, 7000)], [(6500, False)]),
@@ -28,9 +28,9 @@ def hearing(*heard):
     ],
     ids=["stays", "is lost", "too late", "moves", "nobody looked later", "two"],
 )
-def test_what_is_news_and_what_stays(heard, told):
+def test_what_is_news_and_what_stays(found, expected):
     """A P is announced once, while fresh; ten seconds later the window says whether it stays."""
-    assert announcements(hearing(*heard), ENDS) == told
+    assert announcements(picks_of(*found), ENDS) == expected
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def continuous(tmp_path):
 def test_an_earthquake_is_announced_and_confirmed(continuous):
     """By the shipped model: one announcement, which stays."""
     records, _ = continuous
-    made = listen(open_picker("leqnet_gru_float32"), records, Waveforms(0), (0.3, 0.5))
+    made = run_hop_by_hop(open_picker("leqnet_gru_float32"), records, Waveforms(0), (0.3, 0.5))
     assert made.announced.sum(axis=0).tolist() == [1, 1]
     assert made.unconfirmed.sum() == 0
     assert made.seconds.sum() == pytest.approx(110.01)
@@ -65,6 +65,6 @@ def test_who_cries_at_every_end_is_found_out(continuous):
         return answer
 
     crier = Picker("crier", "", (ModelSpec("crier", "leqnet-gru"),), predict)
-    made = listen(crier, continuous[0], Waveforms(0), (0.3,))
+    made = run_hop_by_hop(crier, continuous[0], Waveforms(0), (0.3,))
     assert made.announced.sum() > 50
     assert np.array_equal(made.unconfirmed, made.announced)

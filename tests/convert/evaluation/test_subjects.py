@@ -28,8 +28,8 @@ def test_attributes_lie_over_a_csv_row(data):
         f"trace_name,source_magnitude,source_id\n{name},4.5,quake\n"
     )
     catalogue = Catalogue(data)
-    told, other = catalogue.subject(first), catalogue.subject(second)
-    assert 0 < told.facts["magnitude"] != 4.5 and told.event == "quake"
+    result, other = catalogue.subject(first), catalogue.subject(second)
+    assert 0 < result.facts["magnitude"] != 4.5 and result.event == "quake"
     assert other.event == other.trace
     assert catalogue.lists(name) and not catalogue.lists(other.trace)
 

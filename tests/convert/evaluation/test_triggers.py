@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
-def told(event, trace, *picks, kind="new", data_ms=1000.0):
+def trigger(event, trace, *picks, kind="new", data_ms=1000.0):
     """A message with picks (phase, sample); the stream's clock is the trace's own."""
     listed = [
         {"phase": x, "time_ns": k * 10_000_000, "sim": {"trace_name": trace, "sample": k}}
@@ -37,7 +37,7 @@ def run(data, tmp_path):
     """An opener of messages as the run of the file."""
 
     def open_messages(*messages, **options):
-        path = tmp_path / "told.jsonl"
+        path = tmp_path / "triggers.jsonl"
         path.write_text("".join(json.dumps(message) + "\n" for message in messages))
         return open_run(path, data, **({"traces": None, "seed": 0} | options))
 
@@ -46,17 +46,17 @@ def run(data, tmp_path):
 
 def test_a_real_run_scores_as_it_said_itself(played):
     """Found, false and residuals are those that `eqedge run` printed at its end."""
-    data, triggers, said = played
+    data, triggers, log = played
     opened = open_run(triggers, data, None, 0)
     events, made = events_of(opened), account_of(opened, {})
     found, labelled, false = re.search(
-        r"(\d+) of (\d+) found, \d+ missed; (\d+) false", said
+        r"(\d+) of (\d+) found, \d+ missed; (\d+) false", log
     ).groups()
     assert (events["found"], events["labelled"], events["false"]) == (
         int(found), int(labelled), int(false)
     )  # fmt: skip
     for phase, outcomes in (("P", made.P), ("S", made.S)):
-        count, mean = re.search(rf"{phase} picks  (\d+) of.*MAE ([\d.]+) s", said).groups()
+        count, mean = re.search(rf"{phase} picks  (\d+) of.*MAE ([\d.]+) s", log).groups()
         score = outcomes.score(0)
         assert score.found == int(count)
         assert score.mean_absolute_s == pytest.approx(float(mean), abs=0.0051)
@@ -64,10 +64,10 @@ def test_a_real_run_scores_as_it_said_itself(played):
 
 
 def test_the_last_word_counts(run, event):
-    """An update that moves the pick replaces what was said before."""
+    """An update that moves the pick replaces the one before."""
     p = round(event.p_arrival_sample)
-    first = told("e", event.name, ("P", p + 200))
-    last = told("e", event.name, ("P", p + 5), kind="update")
+    first = trigger("e", event.name, ("P", p + 200))
+    last = trigger("e", event.name, ("P", p + 5), kind="update")
     score = account_of(run(first, last), {}).P.score(0)
     assert (score.found, score.false) == (1, 0)
     assert score.mean_absolute_s == pytest.approx(0.05)
@@ -76,9 +76,9 @@ def test_the_last_word_counts(run, event):
 def test_the_first_right_word_is_the_announcement(run, event):
     """Its age is from the label to the data's end, wherever the pick was and whoever came last."""
     p = round(event.p_arrival_sample)
-    wrong = told("e", event.name, ("P", p - 80), data_ms=100)
-    right = told("e", event.name, ("P", p - 10), ("S", p + 300), kind="update", data_ms=500)
-    later = told("e", event.name, ("P", p), kind="end", data_ms=9000)
+    wrong = trigger("e", event.name, ("P", p - 80), data_ms=100)
+    right = trigger("e", event.name, ("P", p - 10), ("S", p + 300), kind="update", data_ms=500)
+    later = trigger("e", event.name, ("P", p), kind="end", data_ms=9000)
     onsets = account_of(run(wrong, right, later), {}).onsets
     assert sorted(onsets.first_s[:, 0].tolist())[0] == pytest.approx(3.5)
 
@@ -87,7 +87,7 @@ def test_a_pick_in_the_noise_is_counted_there(run, data):
     """A false P in a minute of noise, and the event's traces know nothing of it."""
     with SteadFile(data) as file:
         noise = next(name for name in file.names if file.read(name).is_noise)
-    made = account_of(run(told("e", noise, ("P", 3000))), {})
+    made = account_of(run(trigger("e", noise, ("P", 3000))), {})
     assert made.noise.p.sum() == 1 and made.noise.s.sum() == 0
     assert made.noise.seconds.tolist() == [60.0, 60.0]
     assert made.P.score(0).false == 0
@@ -97,7 +97,7 @@ def test_labels_that_cannot_be_are_set_aside_and_counted(run, data, event):
     """S before P, or a label outside the trace: the trace is not scored, its triggers neither."""
     with h5py.File(data, "a") as file:
         file["data"][event.name].attrs["s_arrival_sample"] = event.p_arrival_sample - 10
-    opened = run(told("e", event.name, ("P", round(event.p_arrival_sample))))
+    opened = run(trigger("e", event.name, ("P", round(event.p_arrival_sample))))
     assert opened.skipped == {"S not after P": 1}
     assert events_of(opened)["labelled"] == 3
     with h5py.File(data, "a") as file:
@@ -118,7 +118,7 @@ def test_a_trace_that_was_not_played_is_named(run, data, event):
 def test_a_line_that_is_no_trigger_is_named(tmp_path, line):
     """With its number, and what to give instead."""
     path = tmp_path / "odd.jsonl"
-    path.write_text(json.dumps(told("e", "t", ("P", 1))) + "\n" + line + "\n")
+    path.write_text(json.dumps(trigger("e", "t", ("P", 1))) + "\n" + line + "\n")
     with pytest.raises(RunError, match=r"odd\.jsonl: line 2 is no trigger; give the --output"):
         read_messages(path)
 
@@ -142,7 +142,7 @@ JSON = st.recursive(
 @given(key=st.sampled_from(["picks", "latency_ms", "sim"]), value=JSON)
 def test_whatever_a_line_holds_it_is_a_trigger_or_named(tmp_path, key, value):
     """No JSON gets past the reader that the scores would stumble over."""
-    message = told("e", "t", ("P", 1))
+    message = trigger("e", "t", ("P", 1))
     if key == "sim":
         message["picks"][0]["sim"] = value
     else:
@@ -160,7 +160,7 @@ def test_whatever_a_line_holds_it_is_a_trigger_or_named(tmp_path, key, value):
 
 def test_a_live_nodes_triggers_cannot_be_scored(tmp_path):
     """There is no label to hold them against."""
-    live = told("e", "t", ("P", 1))
+    live = trigger("e", "t", ("P", 1))
     del live["picks"][0]["sim"]
     path = tmp_path / "live.jsonl"
     path.write_text(json.dumps(live) + "\n")
@@ -181,9 +181,9 @@ def test_a_file_that_is_no_text_is_named(tmp_path, content):
 def test_another_files_run_is_refused(run, event):
     """A trace that is not in the file, one not drawn, a sample beyond the trace's end."""
     with pytest.raises(RunError, match=r"line 1: trace OTHER is not in small\.hdf5"):
-        run(told("e", "OTHER", ("P", 10)))
+        run(trigger("e", "OTHER", ("P", 10)))
     with pytest.raises(RunError, match=r"line 1: sample 9000 of trace .* which has 6000"):
-        run(told("e", event.name, ("P", 9000)))
+        run(trigger("e", event.name, ("P", 9000)))
     names = set()
     for seed in range(20):
         names.update(one.trace for one in run(traces=1, seed=seed).played)
@@ -191,4 +191,4 @@ def test_another_files_run_is_refused(run, event):
     played = run(traces=1, seed=0).played[0].trace
     other = next(name for name in sorted(names) if name != played)
     with pytest.raises(RunError, match="none of the 1 traces drawn by seed 0; give --traces"):
-        run(told("e", other, ("P", 10)), traces=1, seed=0)
+        run(trigger("e", other, ("P", 10)), traces=1, seed=0)

@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from eqedge.convert.pictures import ink
+from eqedge.convert.pictures import plot_style
 from eqedge.convert.pictures.canvas import PlotError
 from eqedge.convert.pictures.grid import Panel, draw_grid, panels_of
 from eqedge.convert.pictures.learning import draw_learning, read_history, size_inches
@@ -178,7 +178,7 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("lines", [ink.SERIES, (ink.P, ink.S)])
+@pytest.mark.parametrize("lines", [plot_style.SERIES, (plot_style.P, plot_style.S)])
 def test_lines_are_told_apart_without_colour(lines):
     """By style and marker each, and neighbours by darkness."""
     for one, other in combinations(lines, 2):

@@ -35,7 +35,7 @@ def test_without_manual_picks_nothing_moves():
 
 
 def test_a_lifted_head_answers_the_centre_where_it_answered_the_best():
-    """The shipped average's P answers .3 where it said .6; S and the network in training stay."""
+    """The shipped average's P answers .3 where it answered .6; S and the student stay."""
     student = Student(StudentSettings(), seed=1)
     window = np.random.default_rng(0).standard_normal((1, 6000, 3)).astype(np.float32)
     before = [np.asarray(h) for h in student.averaged().predict_on_batch(window)]

@@ -50,7 +50,7 @@ def test_data_that_are_all_held_out_are_refused(stead_file, tmp_path, ids, remed
 
 
 @pytest.mark.slow
-def test_continuous_records_without_a_teacher_are_told(stead_file, tmp_path):
+def test_continuous_records_without_a_teacher_are_reported(stead_file, tmp_path):
     """They are left out of what the run says it trains on, not silently of the training."""
     data = all_of_one(stead_file, HELD)
     continuous = tmp_path / "long.hdf5"
@@ -93,8 +93,8 @@ def test_every_option_can_be_given_by_its_name(options):
         value = {"label_type": "triangle"}.get(field.name, 1.0)
         made = changed(options, [f"{field.name}=1" if value == 1 else f"{field.name}={value}"])
         assert made == replace(options, **{field.name: value})
-    told = " ".join(CliRunner().invoke(train, ["--help"]).stdout.split())
-    assert all(f"{f.name} ({getattr(options, f.name)})" in told for f in fields(options))
+    text = " ".join(CliRunner().invoke(train, ["--help"]).stdout.split())
+    assert all(f"{f.name} ({getattr(options, f.name)})" in text for f in fields(options))
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from eqedge.convert.training.loop import (
     LoopSettings,
     learning_rate,
 )
-from eqedge.convert.training.run import OutputError
+from eqedge.convert.training.run import TrainingFolderError
 from eqedge.convert.training.student import Student
 from eqedge.models.registry import weights_folder
 
@@ -138,7 +138,7 @@ def test_command_wants_a_length(stead_file, tmp_path):
 def test_output_that_cannot_be_written_is_named(stead_file, tmp_path):
     """An output below a file is refused before anything is read."""
     result = CliRunner().invoke(train, arguments(stead_file, stead_file / "x", "--steps", "1"))
-    assert isinstance(result.exception, OutputError)
+    assert isinstance(result.exception, TrainingFolderError)
 
 
 def test_a_training_is_not_lost_to_a_second_one(stead_file, whole, tmp_path):
@@ -149,7 +149,7 @@ def test_a_training_is_not_lost_to_a_second_one(stead_file, whole, tmp_path):
     (output / "history.jsonl").write_text('{"steps": 20, "loss": 0.1}\n')
     before = {path.name: path.read_bytes() for path in output.iterdir()}
     result = CliRunner().invoke(train, arguments(stead_file, output, "--steps", "1"))
-    assert isinstance(result.exception, OutputError) and result.exception.exit_code == 2
+    assert isinstance(result.exception, TrainingFolderError) and result.exception.exit_code == 2
     assert "give --resume to go on with it, or another --output" in str(result.exception)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
 

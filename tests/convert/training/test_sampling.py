@@ -138,7 +138,7 @@ def test_unreadable_records_are_passed_over(stead_file):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_what_workers_cannot_read_is_told_here(stead_file, workers):
+def test_what_workers_cannot_read_is_reported_here(stead_file, workers):
     """Each record once, by file and name, whichever process met it; what is drawn goes on."""
     records = index_stead(stead_file).records
     bad = [r.dataset for r in records if r.kind == "event"][:2]
@@ -148,11 +148,11 @@ def test_what_workers_cannot_read_is_told_here(stead_file, workers):
         del file[bad[1]]
         file[bad[1]] = np.full((6000, 3), "text", "S4")
         file[bad[1]].attrs.update(attributes)
-    said = []
+    lines = []
     settings = StreamSettings(3, 8, EVENTS_ONLY, SPEC)
-    stream = batches(records, {}, settings, 0, workers, Unusable(said.append))
+    stream = batches(records, {}, settings, 0, workers, Unusable(lines.append))
     assert all(np.isfinite(next(stream)[0]).all() for _ in range(4))
     stream.close()
-    assert sorted(line.split(": ")[0] for line in said) == [
+    assert sorted(line.split(": ")[0] for line in lines) == [
         f"skipped small.hdf5 {name}" for name in sorted(bad)
     ]

@@ -49,7 +49,7 @@ def test_any_other_pick_is_false():
 
 
 def test_records_without_an_s_label_do_not_count_for_s():
-    """Nobody said there is no S: its picks are neither right nor false."""
+    """Without a label of S its picks are neither right nor false."""
     result = score(answering((2, 2600)), trial(s_sample=None))
     assert row(result, "S") == {"found": 0, "missed": 0, "false": 0}
 
@@ -64,7 +64,7 @@ def test_unlabelled_earthquakes_are_set_aside_in_a_row_of_their_own():
 
 
 def test_false_picks_per_hour_of_noise():
-    """One pick in each of 60 windows of a minute is 60 an hour, those at the edge told apart."""
+    """One pick in each of 60 windows of a minute is 60 an hour, those at the edge counted apart."""
     quiet = Trial(noise=[np.zeros((6000, 3), np.float32)] * 60)
     result = score(answering((1, 5900)), quiet)
     assert result["noise"]["false_p_per_hour"] == 60

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.records import index_stead
 from eqedge.convert.data.waveforms import Waveforms
-from eqedge.convert.evaluation.account import Ledger
+from eqedge.convert.evaluation.score_table import Ledger
 from eqedge.convert.evaluation.windowed import cuts_of
 from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
@@ -36,7 +36,7 @@ def test_once_announced_a_p_stays_announced(windows):
         ledger.add(window, subject(1), blank(*[(1, 6000 - window.age, 0.9)] * heard))
     made = ledger.account().onsets
     assert made.first_s[0, 0] == 0.75
-    assert [bool(made.heard[age][0, 0]) for age in (0.5, 0.75, 1.0, 3.0)] == [
+    assert [bool(made.announced_at_age[age][0, 0]) for age in (0.5, 0.75, 1.0, 3.0)] == [
         False,
         True,
         False,

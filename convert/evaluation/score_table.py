@@ -1,4 +1,4 @@
-"""What a network, or a run, got right and wrong: arrays that every figure is taken from."""
+"""Collect what a network, or a run, found and missed: arrays that every figure is computed from."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ class Onsets:
 
     Attributes:
         units: Of each event, what is resampled as a whole.
-        hop_s: From one window to the next; None where a run says when it spoke.
-        first_s: (m, t) from the P to the first word of it, infinite where there was none.
-        heard: By the age of P at a window's end in seconds, (m, t) whether that window has it.
+        hop_s: From one window to the next; None for a run, whose messages have their times.
+        first_s: (m, t) from the P to its first announcement, infinite where there was none.
+        announced_at_age: By the age of P at a window's end in seconds, (m, t) whether that window
+            has it.
     """
 
     units: tuple[str, ...]
     hop_s: float | None
     first_s: NDArray[np.float64]
-    heard: dict[float, NDArray[np.bool_]] = field(default_factory=dict)
+    announced_at_age: dict[float, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class Account:
+class ScoreTable:
     """Everything.
 
     Attributes:
@@ -91,7 +92,7 @@ class Ledger:
 
     Args:
         thresholds: In any order.
-        labels: Teachers' answers, to tell unlabelled earthquakes.
+        labels: Teachers' answers, to recognise unlabelled earthquakes.
         hop_s: From one onset window to the next.
     """
 
@@ -133,7 +134,7 @@ class Ledger:
                 for t in self._thresholds
             ]
 
-    def account(self) -> Account:
+    def account(self) -> ScoreTable:
         """Return what was gathered."""
         n = len(self._thresholds)
         p, s = (
@@ -141,7 +142,7 @@ class Ledger:
             for labelled, verdicts in zip(self._labelled, self._verdicts, strict=True)
         )
         counts = np.array([rows for _, rows in self._noise], np.int32).reshape(-1, 3, n)
-        return Account(
+        return ScoreTable(
             self._thresholds,
             tuple(self._events),
             p,
@@ -157,10 +158,13 @@ class Ledger:
         )
 
     def _onset_account(self, n: int) -> Onsets:
-        # Near the end of a record not every age could be looked at.
-        ages = sorted({age for heard in self._onsets.values() for age in heard})
-        whole = {r: heard for r, heard in self._onsets.items() if len(heard) == len(ages)}
-        table = np.array([[heard[age] for age in ages] for heard in whole.values()], np.bool_)
+        # Near the end of a record there is not every age.
+        ages = sorted({age for own in self._onsets.values() for age in own})
+        whole = {r: own for r, own in self._onsets.items() if len(own) == len(ages)}
+        table = np.array(
+            [[own[age] for age in ages] for own in whole.values()],
+            np.bool_,
+        )
         table = table.reshape(len(whole), len(ages), n)
         first_s = np.full((len(whole), n), np.inf)
         for k in reversed(range(len(ages))):

@@ -1,4 +1,4 @@
-"""How things look in every figure: told apart by darkness and line style, colour comes on top."""
+"""The style of every figure: lines differ in darkness and dashes; colour is added."""
 
 from __future__ import annotations
 
