@@ -249,5 +249,6 @@ def _signals(stop: Event) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in before:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            # after a signal the program is ending: another one must not spoil its exit status
+            signal.signal(number, signal.SIG_IGN if stop.is_set() else handler)

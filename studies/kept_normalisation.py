@@ -114,7 +114,7 @@ def _near(sample: int, others: Sequence[int]) -> bool:
 
 
 def read_all(
-    path: Path, most: int | None, least_samples: int, told: Callable[[str], None]
+    path: Path, most: int | None, least_samples: int, report: Callable[[str], None]
 ) -> list[NDArray[np.float32]]:
     """Read the records of a file, an hour at a time.
 
@@ -122,7 +122,7 @@ def read_all(
         path: HDF5 with (n, 3) datasets: STEAD's layout, or continuous records.
         most: So many at most.
         least_samples: Shorter ones are left out.
-        told: Called with what was left out, a line a reason.
+        report: Called with what was left out, a line a reason.
 
     Raises:
         DataError: There is no record to use.
@@ -134,7 +134,7 @@ def read_all(
     )
     found = [waveforms.read(record) for record in long[:most]]
     for reason, count in (left_out + waveforms.skipped).items():
-        told(f"{count}: {reason}")
+        report(f"{count}: {reason}")
     usable = [waveform for waveform in found if waveform is not None]
     if not usable:
         raise DataError(f"{path}: no record of {least_samples} usable samples; give another file")

@@ -115,7 +115,7 @@ def test_every_command_stands_in_the_readme():
     assert [names for names in COMMANDS if f"eqedge {' '.join(names)}" not in readme] == []
 
 
-def test_every_module_says_what_it_is():
+def test_every_module_has_its_sentence():
     """The first line is a sentence."""
     for folder in ("edge", "models", "firmware_bridge", "convert"):
         for path in (ROOT / folder).rglob("*.py"):

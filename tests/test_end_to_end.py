@@ -120,7 +120,7 @@ def test_every_event_lives_once(demo):
             assert len({json.dumps(m[key]) for m in own}) == 1
 
 
-def test_no_pick_is_told_under_two_events(demo):
+def test_no_pick_is_reported_under_two_events(demo):
     """An arrival belongs to one event."""
     picks = [
         (pick["phase"], pick["time_ns"] // 500_000_000)
@@ -145,7 +145,7 @@ def test_times_say_the_same(demo):
 
 
 @pytest.mark.slow
-def test_the_same_run_says_the_same(eqedge, demo, tmp_path):
+def test_the_same_run_gives_the_same(eqedge, demo, tmp_path):
     """Twice the same command gives the same events; only the boot and the latencies differ."""
     result = eqedge("run", "--sim", DEMO_FILE, "--speed", "max")
     assert result.returncode == 0, result.stderr

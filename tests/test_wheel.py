@@ -108,6 +108,6 @@ def test_it_runs_the_demo_outside_the_checkout(bare, tmp_path):
     assert run(bare / "bin/python", "-c", heavy, **here) == "[]\n"
     assert "ai-edge-litert" in run(eqedge, "--version", "-v", **here)
     demo = bare / where.strip().rpartition("/")[0] / "edge" / "replay" / "samples" / "demo.hdf5"
-    said = run(eqedge, "run", "--sim", demo, "--speed", "max", "--output", "o.jsonl", **here)
-    assert "of 10 found" in said and "Traceback" not in said
+    log = run(eqedge, "run", "--sim", demo, "--speed", "max", "--output", "o.jsonl", **here)
+    assert "of 10 found" in log and "Traceback" not in log
     assert differences(read_lines(tmp_path / "o.jsonl"), read_lines(GOLDEN)) == []

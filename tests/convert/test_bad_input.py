@@ -146,7 +146,7 @@ def test_records_that_calibrate_nothing(
         ),
     ],
 )
-def test_options_that_do_not_fit_are_told_before_the_work(
+def test_options_that_do_not_fit_are_refused_before_the_work(
     weights, records, tmp_path, command, options, message
 ):
     """Not after minutes of it: the output folder is not even made."""

@@ -195,7 +195,7 @@ def test_bad_inputs_write_nothing(weights, records, tmp_path, arguments, error):
         ({"name": "a/../b"}, "--name 'a/../b'"),
     ],
 )
-def test_what_does_not_exist_is_told_before_the_long_work(
+def test_what_does_not_exist_is_named_before_the_long_work(
     weights, records, tmp_path, arguments, reason
 ):
     """Not after minutes of tuning, which would ask for more than these records hold."""

@@ -123,7 +123,7 @@ def test_one_label_of_few_is_no_loss():
     assert disagreement(agreement(heads={"P": few["P"] | {"f1": 0.91}}), LOSSLESS) is not None
 
 
-def test_the_card_says_what_was_compared():
+def test_the_card_states_what_was_compared():
     """JSON of plain numbers, the limit among them."""
     plain = agreement().to_json()
     assert plain["heads"]["P"]["kept"] == 100

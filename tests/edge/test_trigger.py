@@ -80,7 +80,7 @@ def test_two_peaks_within_the_refractory_time_are_one_event():
 
 
 @pytest.mark.parametrize("hop", [3, 5, 20])
-def test_a_pick_that_leaves_the_window_is_not_told_again(hop):
+def test_a_pick_that_leaves_the_window_is_not_reported_again(hop):
     """At short hops the flank of its peak stands alone at the window's beginning for a while."""
     triggers = messages(stream(140, {"p": 7000, "s": 7600}, {"s": 7150, "dh": 0.9}), hop)
     assert len(last_of_each(triggers)) == 1
@@ -171,7 +171,7 @@ def test_a_preset_that_the_card_lacks_is_named():
     later=st.none() | st.integers(2000, 5000),
     hop=st.sampled_from([50, 100, 130, 200]),
 )
-def test_every_event_is_told_once_whatever_the_hop(p, separation, later, hop):
+def test_every_event_is_reported_once_whatever_the_hop(p, separation, later, hop):
     """Any event, alone or followed by another, gets one id, ascending sequence and one end."""
     events = [{"p": p, "s": p + separation}]
     if later is not None:

@@ -232,7 +232,7 @@ def test_another_talkative_device_is_named():
 
 
 @pytest.mark.parametrize("sent", [9_600, 57_600, 230_400, 921_600])
-def test_a_wrong_speed_is_found_and_said(hello, waves, sent):
+def test_a_wrong_speed_is_found_and_named(hello, waves, sent):
     """A sensor at another speed gives no packet, and the message names the speed."""
     sensor, decoder = VirtualSensor(hello), Decoder()
     noise = uart(sensor.greet() + sensor.push(waves(600)), sent, 115_200)
@@ -281,7 +281,7 @@ def test_a_bad_cable_is_named(hello, waves):
     assert "cable" in diagnose(decoder)
 
 
-def test_hellos_of_two_devices_are_told_apart(hello):
+def test_hellos_of_two_devices_are_distinguished(hello):
     """Two sensors alternating on one line count as boots, so that it shows."""
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
     other = Hello(**{**fields, "device_id": "other", "boot_id": 7})

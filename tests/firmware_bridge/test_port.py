@@ -96,7 +96,7 @@ def test_no_such_port_lists_those_present():
     assert "\n" not in str(caught.value)
 
 
-def test_permission_denied_says_dialout(make_pty):
+def test_permission_denied_names_dialout(make_pty):
     """Without the right to open the device the remedy is the group's name."""
     _, path = make_pty()
     os.chmod(path, 0)

@@ -50,7 +50,7 @@ def test_later_revisions_are_read_as_this_one(vectors, packet_from):
         assert packet == packet_from(known[vector["same_as"]]["packet"])
 
 
-def test_bad_vectors_are_counted_as_the_document_says(root, vectors):
+def test_bad_vectors_are_counted_as_in_the_document(root, vectors):
     """Each faulty frame raises exactly one counter, the one that the document's table names."""
     table = (root / "firmware_bridge/PROTOCOL.md").read_text()
     for vector in vectors["bad"]:

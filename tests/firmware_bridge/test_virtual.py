@@ -84,7 +84,7 @@ def test_beacons_come_each_ten_seconds(hello, waves):
     assert statuses[0].tick == 9_990_000 and statuses[0].streaming
 
 
-def test_time_is_told(hello, waves):
+def test_time_is_answered(hello, waves):
     """By default the tick of the last sample; with a clock of its own, that clock's."""
     sensor = VirtualSensor(hello)
     sensor.push(waves(101))
@@ -137,7 +137,7 @@ def test_reboot_happens_once(hello, waves):
         (Command(1, 99), Result.UNKNOWN_VERB, 0),
     ],
 )
-def test_what_cannot_be_done_is_said(hello, command, result, value):
+def test_what_cannot_be_done_is_answered(hello, command, result, value):
     """A recording keeps its rate and gain, and the Ack has them; unknown verbs are refused."""
     ack = exchange(VirtualSensor(hello), command)[0]
     assert (ack.result, ack.value) == (result, value)

@@ -63,7 +63,7 @@ def test_gru_has_one_bias(networks):
     ]
 
 
-def test_a_saved_network_says_the_same(networks, window, tmp_path):
+def test_a_saved_network_answers_the_same(networks, window, tmp_path):
     """A .keras file brings the custom layers back with their settings."""
     network = networks["leqnet-gru"]
     network.save(tmp_path / "network.keras")

@@ -27,7 +27,7 @@ def test_a_card_comes_back_as_it_went():
         ("preparation", {"filter": {"low": 9}}),
     ],
 )
-def test_a_damaged_card_is_told(name, value):
+def test_a_damaged_card_is_named(name, value):
     """A field of another kind or out of range is one line, not a crash later on."""
     with pytest.raises(SpecError):
         ModelSpec.from_json(SPEC.to_json() | {name: value})
@@ -43,7 +43,7 @@ def test_a_damaged_card_is_told(name, value):
         *(("confirm_windows", value) for value in (0, 1.5, "2")),
     ],
 )
-def test_a_damaged_preset_is_told_by_its_field(name, value):
+def test_a_damaged_preset_is_named_by_its_field(name, value):
     """The line names the field."""
     plain = SPEC.to_json()
     plain["thresholds"] = {"default": asdict(Thresholds()) | {name: value}}

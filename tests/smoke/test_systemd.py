@@ -84,7 +84,7 @@ def test_what_the_broker_must_have_heard(received, what):
         judge(REPORTS, received, 1)
 
 
-def test_machine_that_gave_up_says_why():
+def test_machine_that_gave_up_reports_the_reason():
     """Its last state and journal are in the error."""
     with pytest.raises(Failed, match="status=4/ILL"):
         judge({"gave up": {"journal": ["status=4/ILL"]}}, Received(), 1)

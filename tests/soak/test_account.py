@@ -80,7 +80,7 @@ def test_a_line_that_never_arrived_is_lost():
     assert account.lost == 1 and account.missed == 0 and account.is_bad
 
 
-def test_dates_are_told_apart():
+def test_dates_are_distinguished():
     """The account states how late the date was, in seconds of the clock on the wall."""
     message = message_of(QUAKE.p)
     message["picks"][0]["time_ns"] = QUAKE.sent_ns + 250_000_000_000
@@ -115,7 +115,7 @@ def play(player: Sensor, reader: socket.socket, first: int, packets: int) -> lis
     return came
 
 
-def test_the_line_breaks_where_it_says(monkeypatch):
+def test_the_line_breaks_where_it_records(monkeypatch):
     """Every gap too long to be bridged is a break that the account knows of, and no other is."""
     monkeypatch.setattr(sensor, "BYTES_WRONG", 3e-3)
     player = Sensor(random.Random(5))

@@ -25,7 +25,7 @@ def test_the_documents_tables_are_of_today(root):
         assert figures == pytest.approx(documented[label], rel=0.01, abs=0.5), label
 
 
-def test_what_is_said_of_beacons_and_requests(root, vectors):
+def test_figures_of_beacons_and_requests(root, vectors):
     """Lengths of Hello, Status, time request and reply are those of the vectors."""
     length = {v["name"]: len(v["frame"]) // 2 for v in vectors["good"]}
     documented = re.search(

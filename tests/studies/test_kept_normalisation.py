@@ -56,7 +56,7 @@ def run(monkeypatch, *arguments):
     return ended.value.code
 
 
-def test_the_command_says_what_it_left_out(tmp_path, monkeypatch, capsys):
+def test_the_command_reports_what_it_left_out(tmp_path, monkeypatch, capsys):
     """A line an age and a phase; what is too short, or does not move, is counted."""
     shaking = earthquake(np.random.default_rng(8), n_samples=9500)
     with h5py.File(tmp_path / "some.hdf5", "w") as file:
@@ -64,9 +64,12 @@ def test_the_command_says_what_it_left_out(tmp_path, monkeypatch, capsys):
         file["data/short"] = shaking.waveform[:7000]
         file["data/still"] = np.ones((9500, 3))
     assert not run(monkeypatch, tmp_path / "some.hdf5")
-    told = capsys.readouterr()
-    assert told.out.count("\n") == 8 and "normalised   1 s before  P  1 of 1 (100.0%)" in told.out
-    assert told.err.splitlines() == [
+    captured = capsys.readouterr()
+    assert (
+        captured.out.count("\n") == 8
+        and "normalised   1 s before  P  1 of 1 (100.0%)" in captured.out
+    )
+    assert captured.err.splitlines() == [
         "eqedge: 1: shorter than 9000 samples",
         "eqedge: 1: no motion on any component",
     ]
@@ -86,7 +89,7 @@ def too_short(path):
 
 
 @pytest.mark.parametrize(
-    ("write", "options", "said"),
+    ("write", "options", "message"),
     [
         (lambda path: path.write_bytes(b"no HDF5"), [], "some.hdf5: cannot be read as HDF5"),
         (lambda path: None, [], "some.hdf5: cannot be read as HDF5"),
@@ -95,8 +98,8 @@ def too_short(path):
         (too_short, ["--model", "nothing"], "model nothing: No such file"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, write, options, said):
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, write, options, message):
     """The thing and the remedy, exit 2."""
     write(tmp_path / "some.hdf5")
     assert run(monkeypatch, tmp_path / "some.hdf5", *options) == 2
-    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert message in capsys.readouterr().err.splitlines()[-1]

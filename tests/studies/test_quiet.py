@@ -77,7 +77,7 @@ def test_a_file_under_two_names_is_one_record(tmp_path, rng):
     assert len(list(field_records(wheel_of(tmp_path, files)))) == 2
 
 
-def test_no_wheel_and_an_empty_one_are_told(tmp_path):
+def test_no_wheel_and_an_empty_one_are_errors(tmp_path):
     """A file that is no archive, or holds no miniSEED, is named."""
     broken = tmp_path / "broken.whl"
     broken.write_bytes(b"PK no")

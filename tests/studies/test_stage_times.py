@@ -78,7 +78,7 @@ def test_the_command_prints_a_line_a_file(model, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "some.tflite: No such file or directory; name a .tflite"),
         (b"\x89HDF no model at all", "some.tflite: not a TensorFlow Lite file"),
@@ -86,12 +86,12 @@ def test_the_command_prints_a_line_a_file(model, tmp_path, monkeypatch, capsys):
     ],
 )
 @pytest.mark.parametrize("before", [[], ["leqnet_gru_int8"]])
-def test_bad_input_is_one_line(tmp_path, monkeypatch, capfd, content, said, before):
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capfd, content, message, before):
     """The thing and the remedy, exit 2, whether it is the only file or the second."""
     path = tmp_path / "some.tflite"
     if content is not None:
         path.write_bytes(content)
     assert run(monkeypatch, *before, path) == 2
-    told = capfd.readouterr()
-    assert not told.out and len(told.err.splitlines()) == 1
-    assert told.err.startswith("eqedge: ") and said in told.err
+    captured = capfd.readouterr()
+    assert not captured.out and len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("eqedge: ") and message in captured.err

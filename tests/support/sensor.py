@@ -34,7 +34,7 @@ class Sensor:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def _serve(self):
-        """Serve callers until told to hang up."""
+        """Serve callers until it is closed."""
         rng = np.random.default_rng(22)
         sensor = VirtualSensor(Hello("live", "test", 100.0, ("HHE", "HHN", "HHZ")), 25)
         while not self._over.is_set():

@@ -48,7 +48,7 @@ def records(tmp_path_factory):
     return path
 
 
-def test_held_out_stations_unless_told_otherwise(records):
+def test_held_out_stations_unless_all_are_wanted(records):
     """Training may have seen the other stations; automatic picks may be left out."""
     assert len(choose([records], False, False)) == 6
     assert len(choose([records], True, False)) == 12

@@ -24,7 +24,7 @@ def test_the_nearest_pick_is_the_right_one():
     assert (verdict.residual, verdict.false) == (20, 1)
 
 
-def test_without_a_label_nothing_is_said():
+def test_without_a_label_there_is_no_verdict():
     """Without a label there may be an S."""
     assert judge([100, 200], None) == NOTHING
     answer = verdicts_of(np.ones(6000, np.float32), (0.3, 0.6), None)

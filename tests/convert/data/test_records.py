@@ -101,7 +101,7 @@ def test_short_and_misshapen_records_are_counted(stead_file):
     assert index.skipped == {"shorter than a window or not three components": 2}
 
 
-def test_file_without_a_usable_record_says_why(tmp_path):
+def test_file_without_a_usable_record_names_the_reason(tmp_path):
     """The error of a useless file names the file and the reasons."""
     path = write_stead(tmp_path / "bad.hdf5", n_events=1, n_noise=0)
     with h5py.File(path, "a") as file:

@@ -32,7 +32,7 @@ def test_windows_are_whole_and_hold_their_p(tmp_path, p):
             assert window.age in (100, 500) and window.first + 6000 <= record.n_samples
 
 
-def test_an_onset_window_ends_where_its_age_says(stead_file):
+def test_an_onset_window_ends_at_its_age(stead_file):
     """The last sample is the one so long after P."""
     record = next(r for r in index_stead(stead_file).records if r.kind == "event")
     waveform = Waveforms(0).read(record)

@@ -161,7 +161,7 @@ def damage(data, kind):
 
 
 @pytest.mark.parametrize("kind", ["outside", "order", "rate", "nan", "chunk"])
-def test_what_cannot_be_used_is_left_out_and_told(data, kind):
+def test_what_cannot_be_used_is_left_out_and_reported(data, kind):
     """The other events are scored; the reason is on standard error and in the report."""
     words = damage(data, kind)
     result, log = run(*MODEL, "--data", data, "--all-stations")
@@ -170,7 +170,7 @@ def test_what_cannot_be_used_is_left_out_and_told(data, kind):
     assert sum(result["data"]["skipped"].values()) == 1
 
 
-def test_a_row_missing_in_the_csv_is_told(data):
+def test_a_row_missing_in_the_csv_is_reported(data):
     """Its attributes hold, and it is scored."""
     with h5py.File(data) as file:
         first, *_ = (name for name in file["data"] if name.endswith("_EV"))

@@ -45,7 +45,7 @@ def test_noise_an_hour_and_a_day():
     assert low < 6 < high
 
 
-def test_events_stand_in_the_bins_of_what_their_file_says():
+def test_events_stand_in_the_bins_of_their_attributes():
     """The edges belong to the bin above; events without the fact are in none."""
     magnitudes = [0.5, 1.0, 1.9, 5.0, None]
     subjects = [

@@ -44,7 +44,7 @@ def run(data, tmp_path):
     return open_messages
 
 
-def test_a_real_run_scores_as_it_said_itself(played):
+def test_a_real_run_scores_as_in_its_own_log(played):
     """Found, false and residuals are those that `eqedge run` printed at its end."""
     data, triggers, log = played
     opened = open_run(triggers, data, None, 0)

@@ -186,7 +186,7 @@ def damaged(path: Path, built, kind: str) -> Path:
 @pytest.mark.parametrize(
     "kind", ["missing", "text", "truncated", "truncated zip", "records", "no layers"]
 )
-def test_a_file_that_is_no_weights_is_told_in_one_line(built, tmp_path, kind):
+def test_a_file_without_weights_is_one_line(built, tmp_path, kind):
     """Whatever is wrong with the file, the message is one line with its path."""
     path = damaged(tmp_path / "bad.h5", built, kind)
     with pytest.raises(WeightsError) as caught:
@@ -197,7 +197,7 @@ def test_a_file_that_is_no_weights_is_told_in_one_line(built, tmp_path, kind):
 
 @pytest.mark.shared
 @pytest.mark.parametrize("file", PUBLISHED)
-def test_published_weights_say_what_they_said(shared, tmp_path, file):
+def test_published_weights_answer_as_they_did(shared, tmp_path, file):
     """On real windows our network answers as the original loader's does, within 1e-4."""
     pytest.importorskip("tf_keras")
     spec = ModelSpec("x", "x", preparation=Preparation("linear", BandPass(1.0, 45.0), "std"))

@@ -129,7 +129,7 @@ def test_the_resolver_has_every_operation_and_no_other(micro, written):
     assert {"AddConv2D", "AddL2Normalization", "AddBatchMatMul", "AddWhile"} <= set(calls)
 
 
-def test_the_header_says_what_the_interpreter_says(micro, written):
+def test_the_header_agrees_with_the_interpreter(micro, written):
     """Scales, zeros and the outputs' numbers are the tensors' own."""
     defined = dict(
         re.findall(

@@ -179,7 +179,7 @@ def luminance(colour):
 
 
 @pytest.mark.parametrize("lines", [plot_style.SERIES, (plot_style.P, plot_style.S)])
-def test_lines_are_told_apart_without_colour(lines):
+def test_lines_differ_without_colour(lines):
     """By style and marker each, and neighbours by darkness."""
     for one, other in combinations(lines, 2):
         assert one.style != other.style and one.marker != other.marker

@@ -77,7 +77,7 @@ def test_pulses_date_to_microseconds_whatever_the_host_is_off(ppm, host_off):
     assert 0 < state.error_s < 100e-6
 
 
-def test_before_the_rate_is_known_the_error_says_so():
+def test_before_the_rate_is_known_the_error_is_larger():
     """With the first pulses a crystal 100 ppm off leaves a fraction of a millisecond."""
     rig = Rig(ppm=100.0)
     errors = rig.run(4)

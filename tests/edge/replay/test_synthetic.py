@@ -33,7 +33,7 @@ def test_nothing_moves_before_p(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_s_follows_p_as_distance_says(seed):
+def test_s_follows_p_by_the_distance(seed):
     """S minus P is the distance over about 8 km/s, the usual rule."""
     record = earthquake(np.random.default_rng(seed), distance_km=80, p_arrival_sample=500)
     seconds = (record.s_arrival_sample - record.p_arrival_sample) / 100

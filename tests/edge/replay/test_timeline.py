@@ -155,7 +155,7 @@ def test_a_trace_is_played_as_it_is():
 
 
 @pytest.mark.parametrize("spacing", [0.01, 1.0, 600.0])
-def test_spacing_lead_and_tail_are_as_long_as_told(spacing):
+def test_spacing_lead_and_tail_have_their_lengths(spacing):
     """The timeline's length is the sum of its parts."""
     counts, timeline = played([quake(1), quake(2)], spacing=spacing, lead=7.0)
     assert len(counts) == 700 + 6000 + round(spacing * RATE) + 6000 + 500
