@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..edge.replay.stead import SteadFile, Trace, TraceError
 from ..models.spec import ModelSpec
 from .data.records import station_of
 from .data.windows import QUIET_WINDOWS, WindowSet, cut_windows
+from .progress import OnProgress
 
 MIN_TRACES = 10
 """Usable traces without which ranges and agreement mean nothing."""
@@ -25,8 +26,6 @@ CALIBRATION_WINDOWS = 1600
 VERIFICATION_WINDOWS = 400
 EVERY_THIRD = "every third trace"
 HELD_OUT = "traces of stations held out of training"
-
-Progress = Callable[[str, int, int], None]
 
 
 class CalibrationError(EqedgeError):
@@ -58,7 +57,7 @@ def load_windows(
     *,
     held_out: Collection[str] = (),
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> CalibrationData:
     """Cut windows at random places of the files' traces and prepare them.
 
@@ -119,7 +118,7 @@ def _split(
 
 
 def _usable_traces(
-    paths: Sequence[Path], spec: ModelSpec, rng: np.random.Generator, progress: Progress | None
+    paths: Sequence[Path], spec: ModelSpec, rng: np.random.Generator, progress: OnProgress | None
 ) -> tuple[list[Trace], list[str]]:
     traces, reasons = [], []
     share = max(1, MAX_TRACES // max(1, len(paths)))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..models.architectures import ARCHITECTURES
-from .console import Progress, tensorflow_silenced, tidy_on_signals
+from .console import tensorflow_silenced, tidy_on_signals
 from .options import SEED
+from .progress import Progress
 
 if TYPE_CHECKING:
     from .conversion import Report

@@ -1,4 +1,4 @@
-"""Progress, silence and an orderly end: what long commands need of a terminal."""
+"""Silence, one-line errors and an orderly end: what long commands need of a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,9 +13,6 @@ import click
 
 from .. import EqedgeError, first_line
 from ..edge.runtime import stderr_silenced
-
-QUIET_S = 20.0
-"""Longest time without a line where standard error is not a terminal."""
 
 
 class Stopped(EqedgeError):
@@ -107,26 +103,3 @@ def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
         raise EqedgeError(
             f"TensorFlow cannot be imported ({first_line(error)}); pip install 'eqedge[convert]'"
         ) from error
-
-
-class Progress:
-    """Lines on standard error: rewritten in place on a terminal, else one now and then."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._told = ""
-        self._last_s = 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Tell how much of something is done."""
-        now_s = time.monotonic()
-        if self._terminal:
-            end = "\n" if done == total else ""
-            click.echo(f"\r{what} {done}/{total}{end}", nl=False, err=True)
-        elif done == total:
-            click.echo(f"{what}: done", err=True)
-        elif what != self._told or now_s - self._last_s >= QUIET_S:
-            click.echo(f"{what}: {done} of {total}", err=True)
-        else:
-            return
-        self._told, self._last_s = what, now_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +21,6 @@ AUTO = "auto"
 
 LITERT, TFLM = "litert", "tflm"
 """What runs the results: a node, or a microcontroller as well."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it, and of how much."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..models.registry import Model
 from ..models.spec import ModelSpec
 from .agreement import comparable, disagreement
 from .calibrate import CalibrationData, load_windows
-from .conversion import AUTO, TFLM, Converted, ConvertSettings, Progress, Report
+from .conversion import AUTO, TFLM, Converted, ConvertSettings, Report
 from .data.windows import WindowSet
 from .graph.macs import count_macs
 from .graph.weights import LoadedNetwork, load_network
@@ -24,6 +24,7 @@ from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
 from .origin import describe_weights
 from .output import check_writable, write_all
+from .progress import OnProgress
 from .quantization.flatbuffer import contents
 from .quantization.precisions import PrecisionBuilder
 from .quantization.request import QuantizeError
@@ -48,7 +49,7 @@ class Disagreement(EqedgeError):
     exit_code = 1
 
 
-def convert(settings: ConvertSettings, progress: Progress | None = None) -> Report:
+def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Report:
     """Convert weights and write the results; all of them, or nothing.
 
     Raises:
@@ -145,7 +146,7 @@ def _micro(
     spec: ModelSpec,
     converted: tuple[Converted, ...],
     windows: CalibrationData,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> MicroModel | None:
     """Prove the int8 file in the microcontrollers' interpreter, for the target `tflm`."""
     if settings.target != TFLM:
@@ -166,7 +167,7 @@ def _converted(
     builder: PrecisionBuilder,
     reference: Model,
     windows: CalibrationData,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> Converted:
     """Make one file and measure it."""
     kept = settings.float_stages if precision == "mixed" else ()
@@ -201,7 +202,7 @@ def _searched(
     builder: PrecisionBuilder,
     reference: Model,
     windows: WindowSet,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> list[Step]:
     """Find the fewest stages to keep in float with which the limit is kept."""
     some = windows.every(-(-len(windows.windows) // SEARCH_WINDOWS))

@@ -15,16 +15,16 @@ from ..models.spec import HEADS, ModelSpec
 from .agreement import Agreement, HeadAgreement
 from .data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed
 from .data.windows import WindowSet
+from .progress import OnProgress
 
 LATENCY_ROUNDS = 60
 
-Progress = Callable[[str, int, int], None]
 Detects = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(window_samples, 3) prepared in, (window_samples, 3) probabilities out."""
 
 
 def compare(
-    reference: Model, candidate: Model, windows: WindowSet, progress: Progress | None = None
+    reference: Model, candidate: Model, windows: WindowSet, progress: OnProgress | None = None
 ) -> Agreement:
     """Run both models over the windows.
 
@@ -46,7 +46,7 @@ def compare_detectors(
     reference: ModelSpec,
     detectors: tuple[Detects, Detects],
     windows: WindowSet,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     rounds: int = LATENCY_ROUNDS,
 ) -> Agreement:
     """Run two detectors over the windows, whatever interpreters they have.

@@ -10,8 +10,9 @@ import click
 
 from ... import EqedgeError
 from ...edge.files import written_whole
-from ..console import Progress, tensorflow_silenced, tidy_on_signals
+from ..console import tensorflow_silenced, tidy_on_signals
 from ..pictures.canvas import SUFFIXES
+from ..progress import Progress
 
 if TYPE_CHECKING:
     from .table import Comparison

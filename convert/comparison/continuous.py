@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agreement import Agreement
-from ..conversion import Progress
 from ..data.picker import Picker
 from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
 from ..data.waveforms import Waveforms
 from ..data.windows import WindowSet
+from ..progress import OnProgress
 from ..training.score import TRIAL_SEED
 from ..verify import Detects, compare_detectors
 
@@ -61,7 +61,7 @@ def draw(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> Wi
 
 
 def agree(
-    pickers: Sequence[Picker], windows: WindowSet, progress: Progress | None = None
+    pickers: Sequence[Picker], windows: WindowSet, progress: OnProgress | None = None
 ) -> list[Agreement]:
     """Hold each network's picks against the first one's, by the first one's thresholds.
 

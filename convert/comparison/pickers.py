@@ -9,16 +9,17 @@ import numpy as np
 
 from ...models.registry import Model
 from ..calibrate import load_windows
-from ..conversion import ConvertSettings, Progress
+from ..conversion import ConvertSettings
 from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
 from ..graph.macs import count_macs
 from ..graph.weights import load_network
 from ..origin import describe_weights
+from ..progress import OnProgress
 from ..quantization.precisions import PrecisionBuilder
 
 
 def open_pickers(
-    names: Sequence[str], calibration: tuple[Path, ...], progress: Progress | None = None
+    names: Sequence[str], calibration: tuple[Path, ...], progress: OnProgress | None = None
 ) -> list[Picker]:
     """Open models, and convert weights.
 
@@ -44,7 +45,7 @@ def open_pickers(
 
 
 def _converted(
-    path: Path, calibration: tuple[Path, ...], progress: Progress | None
+    path: Path, calibration: tuple[Path, ...], progress: OnProgress | None
 ) -> list[Picker]:
     loaded = load_network(path)
     settings = ConvertSettings(path, calibration, Path())

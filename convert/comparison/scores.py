@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ...edge.picks import find_peaks
 from ...models.spec import HEADS
-from ..conversion import Progress
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
 from ..data.waveforms import Waveforms
 from ..data.windows import cuts
+from ..progress import OnProgress
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
 
 
@@ -76,7 +76,7 @@ def choose(paths: Sequence[Path], all_stations: bool, manual: bool) -> list[Reco
 
 
 def score_all(
-    pickers: Sequence[Picker], records: Sequence[Record], progress: Progress | None = None
+    pickers: Sequence[Picker], records: Sequence[Record], progress: OnProgress | None = None
 ) -> Scored:
     """Show every network the windows that `eqedge evaluate` would.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ...edge.replay.stead import Trace
 from ...models.spec import ModelSpec
-from ..training.example import nothing_in
+from .example import nothing_in
 from .records import CONTINUOUS_SAMPLES, WINDOW_SAMPLES, Record
 from .waveforms import Waveforms
 

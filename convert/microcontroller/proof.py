@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...edge.detector import Detector
 from ...models.registry import Model
 from ..agreement import Agreement, AgreementLimit, disagreement
 from ..data.windows import WindowSet
+from ..progress import OnProgress
 from ..quantization.flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer
 from ..verify import compare_detectors
 from .fitting import fit, prune
@@ -26,8 +27,6 @@ LIMIT = AgreementLimit(
 )
 """Between two interpreters of one int8 model: both round, but not in the same places. Half of what
 int8 may lose against float: with two hundred labels a point of F1 may be chance."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def rewritten(data: bytes) -> tuple[bytes, tuple[int, ...]]:
     return compact(pack_flatbuffer(model)), counts
 
 
-def prove(source: Model, windows: WindowSet, progress: Progress | None = None) -> MicroModel:
+def prove(source: Model, windows: WindowSet, progress: OnProgress | None = None) -> MicroModel:
     """Rewrite a model, find its arena and compare it with LiteRT's run of the model it came from.
 
     Args:

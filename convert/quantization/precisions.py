@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..conversion import Progress
 from ..graph.weights import LoadedNetwork
+from ..progress import OnProgress
 from .quantize import quantize
 from .request import RANGED_PRECISIONS, RANGES, Request
 from .sensitivity import is_tuned
@@ -31,7 +31,7 @@ class PrecisionBuilder:
         windows: NDArray[np.float32],
         tuning_steps: int,
         io: str,
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> None:
         self._loaded = loaded
         self._layers = loaded.layers
@@ -46,7 +46,7 @@ class PrecisionBuilder:
         precision: str,
         float_stages: tuple[str, ...] = (),
         io: str | None = None,
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> bytes:
         """Convert to one precision.
 

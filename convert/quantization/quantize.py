@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..console import signals_deferred
+from ..progress import OnProgress
 from .request import RANGED_PRECISIONS, RESULT, QuantizeError, Request
 
 _OUT_OF_MEMORY = (
@@ -22,16 +22,13 @@ _OUT_OF_MEMORY = (
 )  # fmt: skip
 _DISK_FULL = ("No space left on device", "File too large", "Disk quota exceeded")
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it, and of how much."""
-
 
 def quantize(
     request: Request,
     *,
     windows: NDArray[np.float32] | None = None,
     ranged: bytes | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> bytes:
     """Make one file.
 
@@ -68,7 +65,7 @@ def quantize(
         ) from error
 
 
-def _run_child(exchange: Path, title: str, progress: Progress | None) -> None:
+def _run_child(exchange: Path, title: str, progress: OnProgress | None) -> None:
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     command = [sys.executable, "-m", "eqedge.convert.quantization.worker", str(exchange)]
     with ExitStack() as files:

@@ -8,7 +8,7 @@ seismogram's extremes are a hundred times its noise.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from ...edge.runtime import find_runtime
+from ..progress import OnProgress
 from .flatbuffer import is_constant, op_name, open_flatbuffer, pack_flatbuffer, stage_of
 
 SAMPLES_PER_WINDOW = 512
@@ -32,8 +33,6 @@ _SAME_SCALE = frozenset(
 INPUT_POINT = "window"
 INPUT_NAME = re.compile(r"^(serving_default_)?window(:0)?$")
 _UNROLLED = re.compile(r"/(gates|memory|state|candidate)(_\d+)?/")
-
-Progress = Callable[[str, int, int], None]
 
 
 class _Groups:
@@ -57,7 +56,7 @@ def with_ranges(
     data: bytes,
     windows: NDArray[np.float32],
     known: Mapping[str, tuple[float, float]] | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> bytes:
     """Run the windows through a float model and write each activation's range into it.
 
@@ -157,7 +156,7 @@ def _observe(
     data: bytes,
     windows: NDArray[np.float32],
     activations: Sequence[int],
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[int, NDArray[np.float32]]:
     """Evenly spaced values of each activation in every window."""
     interpreter = find_runtime().interpreter(

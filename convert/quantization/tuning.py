@@ -8,7 +8,6 @@ labels are used, and nothing behind the encoder changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..graph.encoder import Convolution, Encoder, EncoderStage, ResidualUnit
+from ..progress import OnProgress
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
 Tensor = Any
-Progress = Callable[[str, int, int], None]
 BATCH = 16
 STEPS_PER_WINDOW = 4
 """Gradient steps for each window there is: few windows must not be learned by heart."""
@@ -58,7 +57,7 @@ def tune_encoder(
     *,
     steps: int,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Tuned:
     """Move weights and ranges until the rounded encoder answers as the float one.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .example import Example
+from ..data.example import Example
 from .options import AugmentOptions
 
 RATE_HZ = 100.0

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.example import Example, onsets
 from ..data.records import Record
-from .example import Example, onsets
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .options import LabelOptions
 

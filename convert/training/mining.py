@@ -13,8 +13,8 @@ from ...edge.files import written_whole
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...models.spec import ModelSpec
+from ..data.example import Example
 from ..data.picker import Predict
-from .example import Example
 from .sampling import Sampler
 
 FALSE_FROM = 0.15

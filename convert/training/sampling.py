@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ...edge.replay.synthetic import earthquake, noise
 from ...models.spec import ModelSpec
+from ..data.example import NO_ONSETS, Example, nothing_in, onsets
 from ..data.records import WINDOW_SAMPLES
 from .augment import add_event, add_noise, corrupt, seen
-from .example import NO_ONSETS, Example, nothing_in, onsets
 from .labels import CODA_FACTOR, draw
 from .library import Library
 from .options import AugmentOptions, LabelOptions

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from eqedge.convert.data.example import Example, onsets
 from eqedge.convert.training import augment
 from eqedge.convert.training.augment import add_event, add_noise, corrupt
-from eqedge.convert.training.example import Example, onsets
 from eqedge.convert.training.options import AugmentOptions
 from eqedge.edge.replay.synthetic import earthquake, noise
 

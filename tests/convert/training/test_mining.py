@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from eqedge.convert.data.example import Example, onsets
 from eqedge.convert.data.records import index_stead
 from eqedge.convert.training import mining
-from eqedge.convert.training.example import Example, onsets
 from eqedge.convert.training.library import Library
 from eqedge.convert.training.sampling import Mixture, Sampler
 from eqedge.models.spec import ModelSpec

@@ -3,9 +3,9 @@ import multiprocessing
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import DataError, index_continuous, index_stead
 from eqedge.convert.data.waveforms import Unusable
-from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.library import Library
 from eqedge.convert.training.options import AugmentOptions

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import Index, Record, index_stead
-from eqedge.convert.training.example import onsets
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
 from eqedge.convert.training.training import SCORED_RECORDS, scored_on

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge.convert.data.records import DataError, held_out
+from eqedge.convert.train_cli import train
 from eqedge.convert.training.card import Run, write_card
-from eqedge.convert.training.cli import train
 from eqedge.convert.training.dataset import DataFiles, index_files
 from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
 
