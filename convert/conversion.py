@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..models.spec import ModelSpec
-from .agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
 from .microcontroller.proof import MicroModel
 from .origin import Origin
+from .proof.agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
 from .quantization.flatbuffer import Contents
 from .quantization.sensitivity import Step
 

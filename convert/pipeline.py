@@ -14,9 +14,8 @@ from ..edge.detector import Detector
 from ..edge.runtime import find_runtime
 from ..models.registry import Model
 from ..models.spec import ModelSpec
-from .agreement import comparable, disagreement
-from .calibrate import CalibrationData, load_windows
 from .conversion import AUTO, TFLM, Converted, ConvertSettings, Report
+from .data.calibration import CalibrationData, load_windows
 from .data.windows import WindowSet
 from .graph.macs import count_macs
 from .graph.weights import LoadedNetwork, load_network
@@ -25,12 +24,13 @@ from .microcontroller.proof import MicroModel, prove
 from .origin import describe_weights
 from .output import check_writable, write_all
 from .progress import OnProgress
+from .proof.agreement import comparable, disagreement
+from .proof.verify import compare
 from .quantization.flatbuffer import contents
 from .quantization.precisions import PrecisionBuilder
 from .quantization.request import QuantizeError
 from .quantization.sensitivity import Step, Verdict, groups_of, most_steps, search
 from .quantization.stage_error import stage_errors, stages
-from .verify import compare
 
 EQUIVALENCE_LIMIT = 1e-3
 """More than this between Keras and the float graph is a fault. Rounding gives 1e-5; published

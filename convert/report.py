@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .agreement import LOSSLESS, Agreement, disagreement
 from .conversion import Converted, Report
+from .proof.agreement import LOSSLESS, Agreement, disagreement
 
 
 def render(report: Report, result: Converted) -> str:

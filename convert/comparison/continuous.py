@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agreement import Agreement
 from ..data.picker import Picker
 from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
 from ..data.waveforms import Waveforms
 from ..data.windows import WindowSet
 from ..progress import OnProgress
+from ..proof.agreement import Agreement
+from ..proof.verify import Detects, compare_detectors
 from ..training.score import TRIAL_SEED
-from ..verify import Detects, compare_detectors
 
 WINDOWS = 500
 

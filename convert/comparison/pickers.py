@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ...models.registry import Model
-from ..calibrate import load_windows
 from ..conversion import ConvertSettings
+from ..data.calibration import load_windows
 from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
 from ..graph.macs import count_macs
 from ..graph.weights import load_network

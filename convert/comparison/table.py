@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...models.spec import HEADS
-from ..agreement import Agreement
 from ..data.matching import PhaseScore
 from ..data.picker import Picker
+from ..proof.agreement import Agreement
 from .costs import Cost
 from .scores import Score, Scored
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ...edge.detector import Detector
 from ...models.registry import Model
-from ..agreement import Agreement, AgreementLimit, disagreement
 from ..data.windows import WindowSet
 from ..progress import OnProgress
+from ..proof.agreement import Agreement, AgreementLimit, disagreement
+from ..proof.verify import compare_detectors
 from ..quantization.flatbuffer import compact, contents, open_flatbuffer, pack_flatbuffer
-from ..verify import compare_detectors
 from .fitting import fit, prune
 from .interpreter import MicroDetector, smallest_arena
 from .loops import roll

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from eqedge import EqedgeError
-from eqedge.convert.calibrate import CalibrationError
 from eqedge.convert.cli import PRECISIONS as OFFERED
 from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import ConvertSettings
+from eqedge.convert.data.calibration import CalibrationError
 from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.origin import describe_weights
 from eqedge.convert.output import OutputError, write_all

@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.__main__ import main
-from eqedge.convert.agreement import Agreement, HeadAgreement
 from eqedge.convert.comparison.continuous import agree, draw
 from eqedge.convert.comparison.costs import Cost, costs_of
 from eqedge.convert.comparison.pickers import open_pickers
@@ -18,6 +17,7 @@ from eqedge.convert.data.matching import PhaseScore
 from eqedge.convert.data.records import DataError, held_out
 from eqedge.convert.evaluation.summary import of_network
 from eqedge.convert.evaluation.windowed import score_networks
+from eqedge.convert.proof.agreement import Agreement, HeadAgreement
 from eqedge.convert.training.dataset import DataFiles
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import HEADS

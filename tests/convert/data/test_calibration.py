@@ -5,7 +5,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.calibrate import (
+from eqedge.convert.data.calibration import (
     EVERY_THIRD,
     HELD_OUT,
     MIN_TRACES,
@@ -16,7 +16,7 @@ from eqedge.convert.data.windows import crop, cut_windows
 from eqedge.edge.replay.stead import SteadError, SteadFile, Trace
 from eqedge.models.spec import ModelSpec
 
-from .conftest import write_records
+from tests.convert.conftest import write_records
 
 SPEC = ModelSpec("x", "leqnet-gru")
 

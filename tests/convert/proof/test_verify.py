@@ -4,9 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.convert.agreement import LIMIT, LOSSLESS, Agreement, HeadAgreement, disagreement
 from eqedge.convert.data.windows import Marks, WindowSet
-from eqedge.convert.verify import _head_agreement
+from eqedge.convert.proof.agreement import (
+    LIMIT,
+    LOSSLESS,
+    Agreement,
+    HeadAgreement,
+    disagreement,
+)
+from eqedge.convert.proof.verify import _head_agreement
 
 
 def bump(*centres, height=0.9, width=30):

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edge.detector import Detector
-from ..edge.picks import Peak, find_peaks
-from ..models.registry import Model
-from ..models.spec import HEADS, ModelSpec
+from ...edge.detector import Detector
+from ...edge.picks import Peak, find_peaks
+from ...models.registry import Model
+from ...models.spec import HEADS, ModelSpec
+from ..data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed
+from ..data.windows import WindowSet
+from ..progress import OnProgress
 from .agreement import Agreement, HeadAgreement
-from .data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed
-from .data.windows import WindowSet
-from .progress import OnProgress
 
 LATENCY_ROUNDS = 60
 

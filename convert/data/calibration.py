@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import EqedgeError
-from ..edge.replay.stead import SteadFile, Trace, TraceError
-from ..models.spec import ModelSpec
-from .data.records import station_of
-from .data.windows import QUIET_WINDOWS, WindowSet, cut_windows
-from .progress import OnProgress
+from ... import EqedgeError
+from ...edge.replay.stead import SteadFile, Trace, TraceError
+from ...models.spec import ModelSpec
+from ..progress import OnProgress
+from .records import station_of
+from .windows import QUIET_WINDOWS, WindowSet, cut_windows
 
 MIN_TRACES = 10
 """Usable traces without which ranges and agreement mean nothing."""
