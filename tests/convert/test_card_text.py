@@ -6,25 +6,27 @@ import json
 import pytest
 from eqedge.convert.card_text import WIDTH, card_text
 from eqedge.models.registry import shipped, weights_folder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     PLAIN | st.text(max_size=20),
     lambda inner: (
-        st.lists(inner, max_size=30) | st.dictionaries(st.text(max_size=9), inner, max_size=30)
+        st.lists(inner, max_size=12) | st.dictionaries(st.text(max_size=9), inner, max_size=12)
     ),
-    max_leaves=60,
+    max_leaves=30,
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=9), VALUES, max_size=12))
 def test_it_is_the_same_json(card):
     """Whatever a card holds is read again, in the same order."""
     assert list(json.loads(card_text(card)).items()) == list(card.items())
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), max_size=200))
 def test_lists_share_lines(values):
     """Numbers stand side by side, within the width."""

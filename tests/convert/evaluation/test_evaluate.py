@@ -12,6 +12,8 @@ from eqedge.convert.data.records import held_out
 from eqedge.convert.evaluation.cli import evaluate
 from eqedge.models.registry import DEFAULT_MODEL, weights_folder
 
+pytestmark = pytest.mark.slow  # runs whole commands
+
 MODEL = ("--weights", "leqnet_gru_int8")
 
 

@@ -15,6 +15,8 @@ WITHOUT_MATPLOTLIB = """
 import sys
 sys.modules["matplotlib"] = None
 from eqedge.__main__ import main
+
+pytestmark = pytest.mark.slow  # runs whole commands
 sys.argv = ["eqedge", *sys.argv[1:]]
 main()
 """
