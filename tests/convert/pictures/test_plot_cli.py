@@ -11,12 +11,12 @@ from eqedge import EqedgeError
 from eqedge.convert.pictures.cli import plot
 from eqedge.edge.replay.sample import DEMO_FILE
 
+pytestmark = pytest.mark.slow  # runs whole commands
+
 WITHOUT_MATPLOTLIB = """
 import sys
 sys.modules["matplotlib"] = None
 from eqedge.__main__ import main
-
-pytestmark = pytest.mark.slow  # runs whole commands
 sys.argv = ["eqedge", *sys.argv[1:]]
 main()
 """
