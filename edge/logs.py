@@ -29,7 +29,8 @@ class StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        with suppress(OSError, ValueError):
+        # A program started with standard error closed has none; a closed one raises ValueError.
+        with suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
 

@@ -73,7 +73,7 @@ def test_journald_reads_priorities(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")
 def test_a_full_disk_ends_nothing(monkeypatch):
-    """The line is lost, the program goes on; a closed stream is the same."""
+    """The line is lost, the program goes on; a closed stream, or none at all, is the same."""
     full = open("/dev/full", "w", buffering=1)  # noqa: SIM115  (closing it fails too)
     monkeypatch.setattr(sys, "stderr", full)
     logs.configure("info", {})
@@ -82,5 +82,8 @@ def test_a_full_disk_ends_nothing(monkeypatch):
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     logger.info("lost too")
+    monkeypatch.setattr(sys, "stderr", None)
+    logs.configure("info", {"JOURNAL_STREAM": "1:2"})
+    logger.warning("lost as well: %s", "port")
     with pytest.raises(OSError, match="No space"):
         full.close()
