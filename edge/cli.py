@@ -195,7 +195,8 @@ def run(context: click.Context, /, **flags: Any) -> None:
 
     Ctrl-C or SIGTERM ends the run: what is left is written and published, and it exits with 0.
     """
-    from .node import Replay, run_node
+    from .node import run_node
+    from .replay.request import Replay
     from .settings.flags import settings_of, warnings
 
     logs.configure(flags.pop("log_level"))

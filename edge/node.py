@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from .delivery.outputs import Delivery
 from .delivery.waveforms import Waveforms
 from .health.monitor import HealthMonitor
 from .message import Locate, Node
+from .replay.request import Replay
 from .run_counts import Observers, RunCounts
 from .settings.node import Settings
 from .sources import ByteSource, SerialSource
@@ -27,46 +27,6 @@ if TYPE_CHECKING:
     from .replay.simulation import Simulation  # brings h5py, 11 MB that a live node need not carry
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Replay:
-    """A file that is played in place of a sensor.
-
-    Attributes:
-        path: STEAD-layout HDF5.
-        labels: CSV of labels, or None for the one beside the file.
-        traces: Play this many at random; None for all.
-        seed: Of the choice, and of the noise between traces.
-        spacing_seconds: Noise between traces.
-        speed: Multiple of real time, None for as fast as possible.
-    """
-
-    path: Path
-    labels: Path | None = None
-    traces: int | None = None
-    seed: int = 0
-    spacing_seconds: float = 30.0
-    speed: float | None = None
-
-    def open(self, rate_hz: float, stop: Event) -> Simulation:
-        """Open the file for a model of this rate.
-
-        Raises:
-            SteadError: The file cannot be read, or not one of its traces can be played.
-        """
-        from .replay.simulation import Simulation
-
-        return Simulation(
-            self.path,
-            labels=self.labels,
-            traces=self.traces,
-            seed=self.seed,
-            spacing_seconds=self.spacing_seconds,
-            speed=self.speed,
-            rate_hz=rate_hz,
-            stop=stop,
-        )
 
 
 def daemon_of(
@@ -110,7 +70,10 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
     with ExitStack() as opened:
         simulation: Simulation | None = None
         if replay is not None:
-            simulation = opened.enter_context(replay.open(model.spec.sampling_rate_hz, stop))
+            from .replay.simulation import Simulation
+
+            rate_hz = model.spec.sampling_rate_hz
+            simulation = opened.enter_context(Simulation(replay, rate_hz, stop))
         source = simulation.source if simulation else _sensor(settings, stop)
         # before the output is opened: a model that cannot be run must not cost an earlier run's
         # events

@@ -29,6 +29,7 @@ import numpy as np
 from eqedge.edge.detector import Detector
 from eqedge.edge.picks import find_peaks
 from eqedge.edge.prepare import prepare
+from eqedge.edge.replay.request import Replay
 from eqedge.edge.replay.simulation import Simulation
 from eqedge.edge.replay.timeline import Placement
 from eqedge.edge.settings.node import TriggerSettings, WindowSettings
@@ -150,8 +151,7 @@ def false_per_hour(
 def of_stead(path: Path, model: Model, hop: float, presets: dict[str, Thresholds]) -> Iterator[str]:
     """Yield a line of the table for each preset."""
     rate = model.spec.sampling_rate_hz
-    options = {"labels": None, "traces": None, "seed": 0, "spacing_seconds": 30.0, "speed": None}
-    with Simulation(path, **options, rate_hz=rate, stop=Event()) as simulation:
+    with Simulation(Replay(path), rate, Event()) as simulation:
         results = play(simulation.timeline.stretches(), model, hop, presets)
         placements = simulation.timeline.placements
     for name, result in results.items():

@@ -140,10 +140,10 @@ def _without_card(path: Path) -> Picker:
     interpreter = _interpreter(path)
     signatures = interpreter.get_signature_list().values()
     named = {name for signature in signatures for name in signature["outputs"]}
-    data, sha256 = path.read_bytes(), sha256_of(path)
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
     if named == set(HEADS):
-        picker = of_model(Model(path.stem, data, sha256, ModelSpec(path.stem, path.stem), {}))
-        return Picker(picker.name, sha256, picker.views, picker.predict, {}, data)
+        return of_model(Model(path.stem, data, sha256, ModelSpec(path.stem, path.stem), {}))
     return Picker(
         path.stem, sha256, _views(path.stem, UNFILTERED, BAND_PASSED), RedPan(path, interpreter),
         data=data,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from threading import Event
 
 from ..resample import same_rate
 from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
 from .playlist import Playlist, choose
+from .request import Replay
 from .scoreboard import Scoreboard, score
 from .source import SimSource
 from .stead import SteadError, SteadFile, TraceError, parse_time
@@ -24,12 +24,7 @@ class Simulation:
     """Holds the open file, the timeline and, as a sink, the messages to be scored.
 
     Args:
-        path: STEAD-layout HDF5.
-        labels: CSV of labels, or None for the one beside the file.
-        traces: Replay this many at random; None for all.
-        seed: Of the choice, and of the noise between traces.
-        spacing_seconds: Noise between traces.
-        speed: Multiple of real time, None for as fast as possible.
+        replay: The file, and how it is played.
         rate_hz: The model's sampling rate.
         stop: Set to end it.
 
@@ -37,21 +32,10 @@ class Simulation:
         SteadError: The file cannot be read, or not one of its traces can be played.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        labels: Path | None,
-        traces: int | None,
-        seed: int,
-        spacing_seconds: float,
-        speed: float | None,
-        rate_hz: float,
-        stop: Event,
-    ) -> None:
+    def __init__(self, replay: Replay, rate_hz: float, stop: Event) -> None:
         self._messages: list[Message] = []
-        self._file = SteadFile(path, labels)
-        names = choose(self._file.names, traces, seed)
+        self._file = SteadFile(replay.path, replay.labels)
+        names = choose(self._file.names, replay.traces, replay.seed)
         self.playlist = Playlist(self._file, names, rate_hz)
         try:
             start_ns = self._start(names) - round(LEAD_SECONDS * NANOSECONDS)
@@ -64,11 +48,11 @@ class Simulation:
         self.timeline = Timeline(
             self.playlist,
             own_hz,
-            spacing_seconds=spacing_seconds,
+            spacing_seconds=replay.spacing_seconds,
             lead_seconds=LEAD_SECONDS,
-            seed=seed,
+            seed=replay.seed,
         )
-        self.source = SimSource(self.timeline, own_hz, start_ns, speed, stop)
+        self.source = SimSource(self.timeline, own_hz, start_ns, replay.speed, stop)
 
     def _start(self, names: list[str]) -> int:
         """Return the time of the first trace that can be played.

@@ -21,8 +21,10 @@ from ... import EqedgeError
 from ...firmware_bridge.packets import Hello
 from ...firmware_bridge.virtual import VirtualSensor
 from ...models.registry import Model
-from ..node import Replay, daemon_of
+from ..node import daemon_of
+from ..replay.request import Replay
 from ..replay.sample import write_sample
+from ..replay.simulation import Simulation
 from ..replay.synthetic import earthquake
 from ..settings.node import Settings
 
@@ -131,7 +133,7 @@ def replay(model: Model) -> ReplayCost:
     with tempfile.TemporaryDirectory(prefix="eqedge-bench-") as name:
         path = Path(name) / "sample.hdf5"
         write_sample(path, events=REPLAYED_TRACES, noise_traces=0, seed=1)
-        with Replay(path).open(model.spec.sampling_rate_hz, Event()) as simulation:
+        with Simulation(Replay(path), model.spec.sampling_rate_hz, Event()) as simulation:
             daemon = daemon_of(Settings(), model, simulation.source, live=False)
             began = time.process_time()
             counts = daemon.run([])

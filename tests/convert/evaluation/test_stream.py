@@ -11,9 +11,9 @@ from eqedge.models.spec import ModelSpec
 ENDS = range(6000, 9001, 25)
 
 
-def picks_of(*heard):
+def picks_of(*seen):
     """Picks of each window: (sample, first end, last end) is seen by windows that end between."""
-    return [[k for k, first, last in heard if first <= end <= last] for end in ENDS]
+    return [[k for k, first, last in seen if first <= end <= last] for end in ENDS]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from eqedge.edge.gaps import StreamCounts
+from eqedge.edge.replay.request import Replay
 from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
 from eqedge.edge.replay.stead import SteadError, parse_time
 from eqedge.edge.run_counts import RunCounts
@@ -19,18 +20,9 @@ def wave(rng):
     return rng.standard_normal((6000, 3))
 
 
-def simulation(path, **more):
+def simulation(path, rate_hz=100.0, **more):
     """Open a simulation of a file."""
-    fields = {
-        "labels": None,
-        "traces": None,
-        "seed": 0,
-        "spacing_seconds": 30.0,
-        "speed": None,
-        "rate_hz": 100.0,
-        "stop": threading.Event(),
-    }
-    return Simulation(path, **{**fields, **more})
+    return Simulation(Replay(path, **more), rate_hz, threading.Event())
 
 
 def start_ns(opened):
