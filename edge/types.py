@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..firmware_bridge.measured import gauge, published
 
 Phase = Literal["P", "S"]
+PHASES: tuple[Phase, ...] = ("P", "S")
 EventType = Literal["new", "update", "end"]
 NANOSECONDS = 1_000_000_000
 

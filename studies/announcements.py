@@ -29,6 +29,7 @@ import numpy as np
 from eqedge.edge.detector import Detector
 from eqedge.edge.picks import find_peaks
 from eqedge.edge.prepare import prepare
+from eqedge.edge.replay.labels import matches
 from eqedge.edge.replay.request import Replay
 from eqedge.edge.replay.simulation import Simulation
 from eqedge.edge.replay.timeline import Placement
@@ -42,7 +43,6 @@ from eqedge.models.spec import Thresholds
 
 SIM = ClockState("sim", True)
 FULL_VIEW_SECONDS = 30.0
-TOLERANCE_SECONDS = 0.5
 AGES_SECONDS = (0.5, 1.0, 2.0, 3.0)
 
 
@@ -107,8 +107,7 @@ def _judge(
     seen = [
         window.first_sample + k.sample for k in find_peaks(values[:, 1], thresholds.P_threshold)
     ]
-    near = TOLERANCE_SECONDS * rate
-    return sum(all(abs(p.sample - sample) > near for sample in seen) for p in complete)
+    return sum(not any(matches(p.sample, k, rate) for k in seen) for p in complete)
 
 
 def announced_shares(
@@ -124,7 +123,7 @@ def announced_shares(
             end
             for end, message in messages
             for pick in message.picks
-            if pick.phase == "P" and abs(pick.sample - p) <= TOLERANCE_SECONDS * rate
+            if pick.phase == "P" and matches(pick.sample, p, rate)
         ]
         waits.append((min(ends) - p) / rate if ends else np.inf)
     ages = (*AGES_SECONDS, 1e9)

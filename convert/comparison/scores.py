@@ -90,18 +90,18 @@ def score_all(
     events = noise = done = 0
     place = {record: number for number, record in enumerate(records, start=1)}
     for cut in cuts(records, Waveforms(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
-        marks = cut.marks
+        labels = cut.labels
         for number, picker in enumerate(pickers):
             (answer,) = picker.answer([cut.samples])
             limits = picker.spec.thresholds["default"]
             thresholds = (limits.detection_threshold, limits.P_threshold, limits.S_threshold)
             for column, head in enumerate(HEADS):
-                one = judge_head(head, answer[:, column], marks, thresholds[column])
+                one = judge_head(head, answer[:, column], labels, thresholds[column])
                 judged[number][column].append(one)
-            if marks.is_noise:
+            if labels.is_noise:
                 noise_picks[number] += len(find_peaks(answer[:, 1], thresholds[1]))
-        noise += marks.is_noise
-        events += not marks.is_noise
+        noise += labels.is_noise
+        events += not labels.is_noise
         if progress is not None and place[cut.record] > done:
             done = place[cut.record]
             progress("scoring", done, len(records))

@@ -16,8 +16,8 @@ from typing import Any
 from ...edge.files import written_whole
 from .records import Index, Record
 
-SCHEMA = 3
-NUMBERS = ("first", "n_samples", "p_sample", "s_sample", "coda_end_sample")
+SCHEMA = 4
+NUMBERS = ("first", "n_samples", "p_arrival_sample", "s_arrival_sample", "coda_end_sample")
 SHARED = ("path", "station", "source", "kind", "event")
 """Texts that many records have in common, kept once."""
 

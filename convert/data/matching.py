@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ...edge.replay.scoreboard import TOLERANCE_SECONDS
+from ...edge.replay.labels import TOLERANCE_SECONDS, Labelled, matches
 from .records import RATE_HZ
-from .windows import Marks
 
 TOLERANCE_SAMPLES = round(TOLERANCE_SECONDS * RATE_HZ)
 NOWHERE = np.zeros(0, np.int64)
@@ -78,7 +77,7 @@ def packed(verdicts: Sequence[Verdict]) -> Packed:
 
 
 def judge(
-    picks: Sequence[int], label: int | None, unlabelled: NDArray[np.int64] = NOWHERE
+    picks: Sequence[int], label: float | None, unlabelled: NDArray[np.int64] = NOWHERE
 ) -> Verdict:
     """Judge one window's picks of one phase; without a label they are neither right nor false.
 
@@ -89,11 +88,11 @@ def judge(
     """
     if label is None:
         return NOTHING
-    residuals = sorted((k - label for k in picks if abs(k - label) <= TOLERANCE_SAMPLES), key=abs)
-    others = [k for k in picks if abs(k - label) > TOLERANCE_SAMPLES]
+    residuals = sorted((k - label for k in picks if matches(k, label, RATE_HZ)), key=abs)
+    others = [k for k in picks if not matches(k, label, RATE_HZ)]
     unknown = [k for k in others if not near(unlabelled, k)]
     again = max(0, len(residuals) - 1)
-    first = residuals[0] if residuals else 0
+    first = round(residuals[0]) if residuals else 0
     return Verdict(bool(residuals), first, len(others) + again, len(unknown) + again)
 
 
@@ -153,7 +152,7 @@ class Outcomes:
 def verdicts_of(
     curve: NDArray[np.float32],
     thresholds: Sequence[float],
-    label: int | None,
+    label: float | None,
     unlabelled: NDArray[np.int64] = NOWHERE,
 ) -> Packed:
     """Judge a curve of probability at each threshold.
@@ -187,7 +186,7 @@ class Judged:
     verdict: Verdict
 
 
-def judge_head(head: str, curve: NDArray[np.float32], marks: Marks, threshold: float) -> Judged:
+def judge_head(head: str, curve: NDArray[np.float32], labels: Labelled, threshold: float) -> Judged:
     """Judge one head's answer.
 
     Picks are judged as `eqedge evaluate` judges them: right within half a second, any other false,
@@ -197,15 +196,15 @@ def judge_head(head: str, curve: NDArray[np.float32], marks: Marks, threshold: f
     Args:
         head: One of `models.spec.HEADS`.
         curve: (window_samples,) probabilities.
-        marks: Of that window.
+        labels: Of that window.
         threshold: What a pick must reach.
     """
     peaks = find_peaks(curve, threshold)
-    p, s = marks.p_sample, marks.s_sample
+    p, s = labels.p_arrival_sample, labels.s_arrival_sample
     if head != "detection":
         label = p if head == "P" else s
         return Judged(label is not None, judge([peak.sample for peak in peaks], label))
-    if marks.is_noise:
+    if labels.is_noise:
         return Judged(False, Verdict(False, 0, int(bool(peaks)), int(bool(peaks))))
     if p is None:
         return Judged(False, NOTHING)

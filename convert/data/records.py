@@ -16,12 +16,12 @@ import h5py
 
 from ... import EqedgeError, first_line
 from ...edge.replay.heaps import UNREADABLE, DamagedHeap, GuardedHdf5
+from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import (
     RATE_FIELDS,
     SteadError,
     TraceError,
-    category_of,
-    number,
+    labels_of,
     plain,
     rate_of,
     rows_of,
@@ -50,16 +50,14 @@ FIELDS = (
 )
 """What is read of a trace; of STEAD's 35 attributes the others would take most of the time."""
 
-Kind = Literal["event", "noise", "continuous"]
-
 
 class DataError(EqedgeError):
     """A file has no record that training could use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """Where a stretch of waveform is stored, and its attributes. Samples count from `first`."""
+class Record(Labelled):
+    """A labelled stretch of waveform in a file: where it is stored, and whose it is."""
 
     path: str
     """The HDF5 file."""
@@ -73,14 +71,13 @@ class Record:
     """Both codes in alphabetical order, since sources disagree which one comes first."""
     source: str
     """Data set it belongs to, for scores a set."""
-    kind: Kind
-    p_sample: int | None = None
-    s_sample: int | None = None
-    coda_end_sample: int | None = None
-    manual: bool = False
-    """Whether a person picked it."""
     event: str = ""
     """STEAD's `source_id`; empty where it has none, as noise has."""
+
+    @property
+    def trace(self) -> str:
+        """STEAD's `trace_name`, or the path of a continuous record's dataset."""
+        return self.dataset.removeprefix("data/")
 
     @property
     def key(self) -> str:
@@ -242,31 +239,50 @@ def _stead_record(
     if problem := _rate_problem(name, facts):
         skipped[problem] += 1
         return
-    p, s, coda = (
-        _sample(facts.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
-    )
-    noise = category_of(name, facts) == "noise"
-    problem = None if noise else _label_problem(p, s, shape[0])
-    if problem:
+    labels = labels_of(name, facts)
+    if labels.kind == "event" and labels.p_arrival_sample is None:
+        skipped["earthquake without a P"] += 1
+    elif problem := labels.problem(shape[0]):
         skipped[problem] += 1
-        return
-    if noise:
-        p = s = coda = None
-    if coda is not None and p is not None and not p < coda <= shape[0]:
-        coda = None
-    yield Record(
+    else:
+        yield record_of(path, name, shape[0], labels, facts)
+
+
+def record_of(
+    path: Path, name: str, n_samples: int, labels: Labelled, attributes: Mapping[str, Any]
+) -> Record:
+    """Return the record of a whole trace, its labels at whole samples; noise has none.
+
+    Args:
+        path: The HDF5 file.
+        name: Of the trace.
+        n_samples: Its length at the rate of scores.
+        labels: At that rate.
+        attributes: Those of `FIELDS` that are known.
+    """
+    noise = labels.is_noise
+    inside = labels.inside(0, n_samples)
+    p, s, coda = (
+        None if sample is None or noise else min(round(sample), last)
+        for sample, last in (
+            (inside.p_arrival_sample, n_samples - 1),
+            (inside.s_arrival_sample, n_samples - 1),
+            (inside.coda_end_sample, n_samples),
+        )
+    )
+    return Record(
         str(path),
         f"data/{name}",
         0,
-        int(shape[0]),
-        sys.intern(station_of(name, facts)),
-        sys.intern(str(facts.get("source_set") or path.stem)),
-        "noise" if noise else "event",
-        p,
-        s,
-        coda,
-        str(facts.get("p_status", "manual")) == "manual",
-        "" if noise else sys.intern(event_of(facts)),
+        n_samples,
+        sys.intern(station_of(name, attributes)),
+        sys.intern(str(attributes.get("source_set") or path.stem)),
+        "" if noise else sys.intern(event_of(attributes)),
+        kind=labels.kind,
+        p_arrival_sample=p,
+        s_arrival_sample=s,
+        coda_end_sample=coda,
+        manual=labels.manual,
     )
 
 
@@ -281,21 +297,6 @@ def _rate_problem(name: str, facts: Mapping[str, Any]) -> str | None:
         return None if rate_of(name, facts) == RATE_HZ else f"rate other than {RATE_HZ:g} Hz"
     except TraceError:
         return "stated rate that is none"
-
-
-def _label_problem(p: int | None, s: int | None, n_samples: int) -> str | None:
-    if p is None:
-        return "earthquake without a P"
-    if not 0 <= p < n_samples or (s is not None and not 0 <= s < n_samples):
-        return "label outside the trace"
-    if s is not None and s <= p:
-        return "S not after P"
-    return None
-
-
-def _sample(value: Any) -> int | None:
-    found = number(value)
-    return None if found is None else round(found)
 
 
 def _datasets(file: Any) -> list[tuple[str, Any]]:
@@ -322,7 +323,7 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> It
     for first in range(0, max(1, len(dataset) - WINDOW_SAMPLES), CONTINUOUS_SAMPLES):
         length = min(CONTINUOUS_SAMPLES + WINDOW_SAMPLES, len(dataset) - first)
         key = station_key(network, station) if network else station
-        yield Record(str(path), name, first, length, key, path.stem, "continuous")
+        yield Record(str(path), name, first, length, key, path.stem, kind="continuous")
 
 
 def _reasons(skipped: Counter[str]) -> str:

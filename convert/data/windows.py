@@ -7,13 +7,14 @@ raw windows of held-out records for scoring, one at a time, so that memory does 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.prepare import prepare
+from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import Trace
 from ...models.spec import ModelSpec
 from .example import nothing_in
@@ -26,29 +27,16 @@ NOISE_BEFORE_P = 2500
 """The window that ends just before P counts as noise where so much of it is real."""
 CLEAR_OF_P = 30
 """Samples before a labelled P that may not be quiet."""
-AFTER_P = 100
-"""A window of an event shows at least so many samples from its P on."""
+LEAST_IN_VIEW = 100
+"""A window of an event shows at least so many samples on either side of its P."""
+SCORED_AFTER_P = 500
+"""One to be scored shows so many samples from its P on."""
 MAX_CROPS = 8
 """Windows cut from one trace at most."""
 QUIET_WINDOWS = 100
 """Windows of noise cut from before the P of events, beside the file's own noise."""
 
 Use = Literal["event", "noise", "onset"]
-
-
-@dataclass(frozen=True)
-class Marks:
-    """The catalogue's labels of one window.
-
-    Attributes:
-        is_noise: Whether there is no earthquake.
-        p_sample: In the window; None if it is not known or not in view.
-        s_sample: The same.
-    """
-
-    is_noise: bool
-    p_sample: int | None = None
-    s_sample: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +46,20 @@ class WindowSet:
     Attributes:
         windows: (n, window_samples, 3).
         is_noise: (n,) whether each holds no earthquake that the catalogue knows of.
-        marks: The catalogue's labels of each; None where it cannot be scored: a window shorter
-            than the network's holds its arrivals twice, the second time in the mirror.
+        labels: Of each; None where it cannot be scored: a window shorter than the network's holds
+            its arrivals twice, the second time in the mirror.
         traces: How many traces they come from.
     """
 
     windows: NDArray[np.float32]
     is_noise: NDArray[np.bool_]
-    marks: tuple[Marks | None, ...]
+    labels: tuple[Labelled | None, ...]
     traces: int
 
     def every(self, stride: int) -> WindowSet:
         """Every so many-th of the windows."""
         return WindowSet(
-            self.windows[::stride], self.is_noise[::stride], self.marks[::stride], self.traces
+            self.windows[::stride], self.is_noise[::stride], self.labels[::stride], self.traces
         )
 
 
@@ -95,7 +83,7 @@ def cut_windows(
     return WindowSet(
         np.stack([prepare(trace.waveform[part], spec) for trace, part, _ in crops]),
         np.array([is_noise for _, _, is_noise in crops]),
-        tuple(_marks(trace, part, spec) for trace, part, _ in crops),
+        tuple(_labels(trace, part, spec) for trace, part, _ in crops),
         len(traces),
     )
 
@@ -111,21 +99,42 @@ def crop(trace: Trace, window_samples: int, rng: np.random.Generator) -> slice:
     """
     total = len(trace.waveform)
     arrival = None if trace.p_arrival_sample is None else round(trace.p_arrival_sample)
-    spare = total - window_samples
-    if spare > 0:
-        first, last = 0, spare
-        if arrival is not None:
-            first = max(first, min(last, arrival + AFTER_P - window_samples))
-            last = min(last, max(first, arrival - AFTER_P))
-        start = int(rng.integers(first, last + 1))
+    if total > window_samples:
+        start = place(total, window_samples, arrival, LEAST_IN_VIEW, rng)
         return slice(start, start + window_samples)
     if rng.random() < 1 / 3:
         return slice(0, total)
-    latest = total // 2 if arrival is None else min(total // 2, max(1, arrival - AFTER_P))
+    latest = total // 2 if arrival is None else min(total // 2, max(1, arrival - LEAST_IN_VIEW))
     if rng.random() < 1 / 2:
         return slice(int(rng.integers(0, max(1, latest))), total)
-    earliest = total // 2 if arrival is None else max(total // 2, arrival + AFTER_P)
+    earliest = total // 2 if arrival is None else max(total // 2, arrival + LEAST_IN_VIEW)
     return slice(0, int(rng.integers(min(earliest, total - 1), total)))
+
+
+def place(
+    n_samples: int, window_samples: int, arrival: int | None, after: int, rng: np.random.Generator
+) -> int:
+    """Draw the first sample of a window at a random place, the arrival in it if there is one.
+
+    Args:
+        n_samples: Length of the record; at least a window.
+        window_samples: Length of the window.
+        arrival: Sample of P, or None.
+        after: Samples from P on that the window shows, as far as the record has them; before P it
+            shows `LEAST_IN_VIEW`.
+        rng: Draws it.
+    """
+    first, last = 0, n_samples - window_samples
+    if arrival is not None:
+        first = max(first, min(last, arrival + after - window_samples))
+        last = min(last, max(first, arrival - LEAST_IN_VIEW))
+    return int(rng.integers(first, last + 1))
+
+
+def noise_end(labels: Labelled) -> int | None:
+    """Return the end of the noise before P; None where there is too little of it or no P."""
+    p = labels.p_arrival_sample
+    return None if p is None or p < NOISE_BEFORE_P else int(p) - CLEAR_OF_P
 
 
 def _crops(
@@ -142,22 +151,15 @@ def _quiet(
 ) -> Iterator[tuple[Trace, slice, bool]]:
     """What came before the P of events."""
     for trace in traces:
-        end = int(trace.p_arrival_sample or 0) - CLEAR_OF_P
-        if end >= NOISE_BEFORE_P and wanted > 0:
+        end = noise_end(trace)
+        if end is not None and wanted > 0:
             wanted -= 1
             yield trace, slice(max(0, end - spec.window_samples), end), True
 
 
-def _marks(trace: Trace, part: slice, spec: ModelSpec) -> Marks | None:
-    if part.stop - part.start < spec.window_samples:
-        return None
-    p, s = (
-        None
-        if sample is None or not part.start <= sample < part.stop
-        else round(sample) - part.start
-        for sample in (trace.p_arrival_sample, trace.s_arrival_sample)
-    )
-    return Marks(trace.is_noise, p, s)
+def _labels(trace: Trace, part: slice, spec: ModelSpec) -> Labelled | None:
+    length = part.stop - part.start
+    return None if length < spec.window_samples else trace.inside(part.start, length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,22 +180,16 @@ class Cut:
     samples: NDArray[np.float32]
 
     @property
-    def marks(self) -> Marks:
-        """What the catalogue has of it."""
-        record = self.record
-        p, s = self.sample_of(record.p_sample), self.sample_of(record.s_sample)
-        return Marks(self.use == "noise", p, s)
+    def labels(self) -> Labelled:
+        """Labels of the window; one before a P is noise."""
+        inside = self.record.inside(self.first, WINDOW_SAMPLES)
+        return replace(inside, kind="noise") if self.use == "noise" else inside
 
     @property
     def age(self) -> int:
         """Samples from P to the window's end."""
-        assert self.record.p_sample is not None
-        return self.first + WINDOW_SAMPLES - self.record.p_sample
-
-    def sample_of(self, label: int | None) -> int | None:
-        """Where a sample of the record lies in the window; None outside of it."""
-        at = None if label is None else label - self.first
-        return at if at is not None and 0 <= at < WINDOW_SAMPLES else None
+        assert self.record.p_arrival_sample is not None
+        return self.first + WINDOW_SAMPLES - int(self.record.p_arrival_sample)
 
 
 def cuts(
@@ -223,19 +219,14 @@ def cuts(
         waveform = waveforms.read(record)
         if waveform is None:
             continue
-        n, p = record.n_samples, record.p_sample
+        n, p = record.n_samples, record.p_arrival_sample
         if p is None:
             last = min(n - WINDOW_SAMPLES, CONTINUOUS_SAMPLES - 1)
             for first in range(0, last + 1 if record.kind == "continuous" else 1, WINDOW_SAMPLES):
                 yield Cut(record, "noise", first, waveform[first : first + WINDOW_SAMPLES])
             continue
         for _ in range(draws):
-            earliest, latest = (
-                max(0, p - WINDOW_SAMPLES + 500),
-                min(n - WINDOW_SAMPLES, p - AFTER_P),
-            )
-            first = int(rng.integers(earliest, max(earliest, latest) + 1))
-            first = min(first, n - WINDOW_SAMPLES)
+            first = place(n, WINDOW_SAMPLES, int(p), SCORED_AFTER_P, rng)
             yield Cut(record, "event", first, waveform[first : first + WINDOW_SAMPLES])
         if record.manual and p >= LEAST_BEFORE_P:
             yield from _endings(record, waveform, ages if record in judged else ())
@@ -243,21 +234,24 @@ def cuts(
 
 def _endings(record: Record, waveform: NDArray[np.float32], ages: Sequence[int]) -> Iterator[Cut]:
     """Windows that end soon after P, and the one that ends just before it."""
-    assert record.p_sample is not None
-    p = record.p_sample
+    assert record.p_arrival_sample is not None
+    p = int(record.p_arrival_sample)
     led = nothing_in(waveform).preceded(WINDOW_SAMPLES, p - CLEAR_OF_P).waveform
     for age in ages:
         end = p + age
         if end <= record.n_samples:
             yield Cut(record, "onset", end - WINDOW_SAMPLES, led[end : end + WINDOW_SAMPLES])
-    if p >= NOISE_BEFORE_P:
-        end = p - CLEAR_OF_P
-        yield Cut(record, "noise", end - WINDOW_SAMPLES, led[end : end + WINDOW_SAMPLES])
+    quiet_end = noise_end(record)
+    if quiet_end is not None:
+        samples = led[quiet_end : quiet_end + WINDOW_SAMPLES]
+        yield Cut(record, "noise", quiet_end - WINDOW_SAMPLES, samples)
 
 
 def _with_onset(records: Sequence[Record], at_most: int | None, seed: int) -> set[Record]:
     fit = [
-        r for r in records if r.manual and r.p_sample is not None and r.p_sample >= LEAST_BEFORE_P
+        r
+        for r in records
+        if r.manual and r.p_arrival_sample is not None and r.p_arrival_sample >= LEAST_BEFORE_P
     ]
     if at_most is None or len(fit) <= at_most:
         return set(fit)

@@ -24,7 +24,7 @@ def chosen(account: ScoreTable) -> dict[str, Any] | None:
     Returns:
         The account's `chosen`; None with fewer than two stations and events.
     """
-    by_hand = np.array([subject.manual for subject in account.events], bool)
+    by_hand = np.array([subject.record.manual for subject in account.events], bool)
     kind, half = halves(account, by_hand)
     enough = min((by_hand & half).sum(), (by_hand & ~half).sum()) >= LEAST_BY_HAND
     used = by_hand if enough else np.ones(len(by_hand), bool)
@@ -73,7 +73,7 @@ def halves(account: ScoreTable, used: NDArray[np.bool_]) -> tuple[str | None, ND
         What they were split by, or None, and (n,) whether each is in the first half.
     """
     for kind, units in (
-        ("station", [subject.station for subject in account.events]),
+        ("station", [subject.record.station for subject in account.events]),
         ("event", list(account.units)),
     ):
         names, of_row = np.unique(np.array(units, dtype=str), return_inverse=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...edge.replay.scoreboard import TOLERANCE_SECONDS
+from ...edge.replay.labels import TOLERANCE_SECONDS
 from ..data.picker import Picker, open_picker
 from ..data.waveforms import Unusable
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels

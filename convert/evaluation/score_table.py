@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..data.matching import TOLERANCE_SAMPLES, Outcomes, Packed, verdicts_of
+from ...edge.replay.labels import matches
+from ...edge.types import PHASES
+from ..data.matching import Outcomes, Packed, verdicts_of
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..data.windows import Cut
 from ..training.dataset import LabelMap
@@ -112,11 +114,11 @@ class Ledger:
         if cut.use == "event":
             self._events.append(subject)
             unlabelled = unlabelled_in(cut, self._labels)
-            for phase, label in enumerate((cut.record.p_sample, cut.record.s_sample)):
-                at = cut.sample_of(label)
-                self._labelled[phase].append(at is not None)
-                self._verdicts[phase].append(
-                    verdicts_of(answer[:, phase + 1], self._thresholds, at, unlabelled[phase])
+            for column, phase in enumerate(PHASES):
+                label = cut.labels.arrival(phase)
+                self._labelled[column].append(label is not None)
+                self._verdicts[column].append(
+                    verdicts_of(answer[:, column + 1], self._thresholds, label, unlabelled[column])
                 )
         elif cut.use == "noise":
             picks = [[find_peaks(answer[:, h], t) for t in self._thresholds] for h in (1, 2)]
@@ -130,7 +132,7 @@ class Ledger:
             p = WINDOW_SAMPLES - cut.age
             self._onset_units[cut.record] = subject.event
             self._onsets.setdefault(cut.record, {})[cut.age / RATE_HZ] = [
-                any(abs(k.sample - p) <= TOLERANCE_SAMPLES for k in find_peaks(answer[:, 1], t))
+                any(matches(k.sample, p, RATE_HZ) for k in find_peaks(answer[:, 1], t))
                 for t in self._thresholds
             ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
-from ..data.matching import TOLERANCE_SAMPLES
+from ...edge.replay.labels import matches
 from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..data.waveforms import Waveforms
@@ -105,7 +105,7 @@ def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[t
     for sample in announced:
         later = int(np.searchsorted(ends, sample + LATER_SAMPLES))
         if later < len(ends):
-            sure = any(abs(sample - other) <= TOLERANCE_SAMPLES for other in picks[later])
+            sure = any(matches(sample, other, RATE_HZ) for other in picks[later])
             judged.append((sample, sure))
     return judged
 

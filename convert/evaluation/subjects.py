@@ -1,4 +1,4 @@
-"""Find the trace, event and station of a scored window, and the file's attributes of the event."""
+"""Join a scored record with its event and what the file states about that."""
 
 from __future__ import annotations
 
@@ -8,28 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.replay.heaps import GuardedHdf5
+from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import SteadError, number, rows_of
 from ..data.records import RATE_HZ, DataError, Record, event_of, read_attributes
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a window's scores are grouped by.
+    """A scored record and what its scores are grouped by.
 
     Attributes:
-        trace: STEAD's `trace_name`.
+        record: With its labels.
         event: `source_id` where the file has it, else the trace: what is resampled as a whole.
-        station: Both codes in alphabetical order.
-        source: Data set.
-        manual: Whether a person picked it.
         facts: Of `FACTS`, those that are known.
     """
 
-    trace: str
+    record: Record
     event: str
-    station: str
-    source: str
-    manual: bool
     facts: Mapping[str, float]
 
 
@@ -46,42 +41,34 @@ FIELDS = ("source_id", "snr_db", "source_distance_km", "source_magnitude")
 """STEAD's, that are read of an event; of a million rows no more is kept."""
 
 
-def facts_of(
-    attributes: Mapping[str, Any], p_sample: float | None, s_sample: float | None
-) -> dict[str, float]:
+def facts_of(attributes: Mapping[str, Any], labels: Labelled, rate_hz: float) -> dict[str, float]:
     """Read an event's facts from STEAD's fields.
 
     Args:
         attributes: Of the trace, numbers also as STEAD's strings.
-        p_sample: Its P.
-        s_sample: Its S.
+        labels: Of the trace.
+        rate_hz: Its rate.
     """
+    p, s = labels.p_arrival_sample, labels.s_arrival_sample
     found = {
         "snr_db": _mean(attributes.get("snr_db")),
         "distance_km": number(attributes.get("source_distance_km")),
         "magnitude": number(attributes.get("source_magnitude")),
     }
-    if p_sample is not None and s_sample is not None:
-        found["s_minus_p_s"] = (s_sample - p_sample) / RATE_HZ
+    if p is not None and s is not None:
+        found["s_minus_p_s"] = (s - p) / rate_hz
     return {name: value for name, value in found.items() if value is not None}
 
 
 def subject_of(record: Record, attributes: Mapping[str, Any]) -> Subject:
-    """Tell of whom a labelled record is.
+    """Join a record with the attributes of its trace.
 
     Args:
         record: Its place and labels.
         attributes: STEAD's fields of the trace.
     """
-    trace = record.dataset.removeprefix("data/")
-    return Subject(
-        trace,
-        event_of(attributes) or trace,
-        record.station,
-        record.source,
-        record.manual,
-        facts_of(attributes, record.p_sample, record.s_sample),
-    )
+    event = event_of(attributes) or record.trace
+    return Subject(record, event, facts_of(attributes, record, RATE_HZ))
 
 
 class Catalogue:
@@ -109,9 +96,9 @@ class Catalogue:
         return trace in (self._rows or {})
 
     def subject(self, record: Record) -> Subject:
-        """Tell of whom a record is."""
+        """Join a record with its attributes."""
         attributes = self._attributes(record.dataset)
-        row = (self._rows or {}).get(record.dataset.removeprefix("data/"), {})
+        row = (self._rows or {}).get(record.trace, {})
         return subject_of(record, {**row, **attributes})
 
     def _attributes(self, dataset: str) -> dict[str, Any]:
@@ -120,7 +107,7 @@ class Catalogue:
                 self._file = GuardedHdf5(self._path)
             return read_attributes(self._file[dataset], FIELDS)
         except (OSError, KeyError, RuntimeError, ValueError):
-            return {}  # who cannot be read is counted where the waveform is
+            return {}  # a trace that cannot be read is counted where its waveform is
 
 
 def _rows(table: Path) -> dict[str, dict[str, Any]] | None:

@@ -54,8 +54,8 @@ def table(account: ScoreTable, p: int, s: int) -> dict[str, Any]:
         p: Column of P's threshold.
         s: Column of S's.
     """
-    by_hand = np.array([subject.manual for subject in account.events], bool)
-    source = np.array([subject.source for subject in account.events], dtype=str)
+    by_hand = np.array([subject.record.manual for subject in account.events], bool)
+    source = np.array([subject.record.source for subject in account.events], dtype=str)
     result: dict[str, Any] = {"events": len(account.events)}
     for name, outcomes, column in (("P", account.P, p), ("S", account.S, s)):
         rows: dict[str, dict[str, Any]] = dict(phase_table(outcomes, column, by_hand, source))
@@ -89,7 +89,7 @@ def table(account: ScoreTable, p: int, s: int) -> dict[str, Any]:
 
 def sweep(account: ScoreTable) -> dict[str, Any]:
     """Return columns over all thresholds: precision, recall, F1, false picks, announced by 1 s."""
-    by_hand = np.array([subject.manual for subject in account.events], bool)
+    by_hand = np.array([subject.record.manual for subject in account.events], bool)
     result: dict[str, Any] = {"threshold": list(account.thresholds)}
     every = range(len(account.thresholds))
     for name, outcomes in (("P", account.P), ("S", account.S)):

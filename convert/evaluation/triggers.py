@@ -12,47 +12,25 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
+from ...edge.replay.labels import matches
 from ...edge.replay.playlist import Playlist, choose
 from ...edge.replay.scoreboard import Scoreboard, score
-from ...edge.replay.stead import SteadFile, Trace, number
+from ...edge.replay.stead import SteadFile, Trace, labels_of
 from ...edge.replay.timeline import Placement
-from ...edge.types import NANOSECONDS, Message, Phase
-from ..data.matching import TOLERANCE_SAMPLES, Outcomes, Packed, judge, packed
-from ..data.records import RATE_HZ, Record, station_of
+from ...edge.types import NANOSECONDS, PHASES, Message
+from ..data.matching import Outcomes, Packed, judge, packed
+from ..data.records import RATE_HZ, record_of
 from ..training.dataset import LabelMap
 from ..training.score import seen_by_all
 from .score_table import Noise, Onsets, ScoreTable
 from .subjects import Subject, subject_of
 
-PHASES: tuple[Phase, ...] = ("P", "S")
 TAIL_SAMPLES = 1500
 """Noise that a run plays after its last trace."""
 
 
 class RunError(EqedgeError):
     """A file of triggers that is none, or not of the run it is scored as."""
-
-
-@dataclass(frozen=True)
-class Played:
-    """One trace of a run.
-
-    Attributes:
-        record: Its labels.
-        subject: What its scores are grouped by.
-    """
-
-    record: Record
-    subject: Subject
-
-    @property
-    def trace(self) -> str:
-        """STEAD's name."""
-        return self.subject.trace
-
-    def label(self, phase: Phase) -> int | None:
-        """Sample of an arrival, or None."""
-        return self.record.p_sample if phase == "P" else self.record.s_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +46,7 @@ class Run:
 
     name: str
     messages: Sequence[Message]
-    played: Sequence[Played]
+    played: Sequence[Subject]
     skipped: Counter[str]
 
     @property
@@ -79,9 +57,9 @@ class Run:
 
     def picks(self) -> dict[str, list[Message]]:
         """Return each trace's picks, by the last message of their events."""
-        last_words = {message["event_id"]: message for message in self.messages}
-        found: dict[str, list[Message]] = {one.trace: [] for one in self.played}
-        for message in last_words.values():
+        latest = {message["event_id"]: message for message in self.messages}
+        found: dict[str, list[Message]] = {one.record.trace: [] for one in self.played}
+        for message in latest.values():
             for pick in message["picks"]:
                 found.get(pick["sim"]["trace_name"], []).append(pick)
         return found
@@ -102,7 +80,7 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> Run:
     """
     messages = read_messages(path)
     skipped: Counter[str] = Counter()
-    played: list[Played] = []
+    played: list[Subject] = []
     with SteadFile(data) as file:
         names = file.names
         playlist = Playlist(file, choose(names, traces, seed), RATE_HZ)
@@ -111,11 +89,10 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> Run:
         for trace in playlist:
             lengths[trace.name] = len(trace.waveform)
             scale = RATE_HZ / trace.rate_hz
-            one, problem = _played(data, trace, scale)
-            if problem:
+            if problem := labels_of(trace.name, trace.attributes).problem(len(trace.waveform)):
                 skipped[problem] += 1
             else:
-                played.append(one)
+                played.append(_played(data, trace, scale))
     skipped.update(playlist.passed_over)
     drawn = "" if traces is None else f" of the {traces} traces drawn by seed {seed}"
     for line, message in enumerate(messages, start=1):
@@ -192,13 +169,13 @@ def account_of(run: Run, labels: LabelMap) -> ScoreTable:
         verdicts: list[Packed] = []
         for one in events:
             unlabelled = seen_by_all(labels, one.record, phase.lower())
-            samples = [p["sim"]["sample"] for p in picks[one.trace] if p["phase"] == phase]
-            verdicts.append(packed([judge(samples, one.label(phase), unlabelled)]))
-        labelled = [one.label(phase) is not None for one in events]
+            samples = [p["sim"]["sample"] for p in picks[one.record.trace] if p["phase"] == phase]
+            verdicts.append(packed([judge(samples, one.record.arrival(phase), unlabelled)]))
+        labelled = [one.record.arrival(phase) is not None for one in events]
         outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
     return ScoreTable(
         (),
-        tuple(one.subject for one in events),
+        tuple(events),
         outcomes["P"],
         outcomes["S"],
         _noise(run, picks),
@@ -225,66 +202,47 @@ def _noise(run: Run, picks: dict[str, list[Message]]) -> Noise:
     inside = [
         Counter(
             pick["phase"]
-            for pick in picks[one.trace]
+            for pick in picks[one.record.trace]
             if 0 <= pick["sim"]["sample"] < one.record.n_samples
         )
         for one in quiet
     ]
     p, s = (np.array([[count[x]] for count in inside], np.int32).reshape(-1, 1) for x in "PS")
     seconds = np.array([one.record.n_samples / RATE_HZ for one in quiet])
-    units = tuple(one.subject.event for one in quiet)
+    units = tuple(one.event for one in quiet)
     return Noise(units, seconds, p, s)
 
 
-def _onsets(messages: Iterable[Message], events: Sequence[Played]) -> Onsets:
-    """From each labelled P to the end of the data when the node first spoke of it."""
-    labels = {one.trace: one.record.p_sample for one in events}
+def _onsets(messages: Iterable[Message], events: Sequence[Subject]) -> Onsets:
+    """Time from each labelled P to the end of the data when the node first published it."""
+    labels = {one.record.trace: one.record.p_arrival_sample for one in events}
     first: dict[str, float] = {}
     for message in messages:
         for pick in message["picks"]:
             name, sample = pick["sim"]["trace_name"], pick["sim"]["sample"]
             label = labels.get(name)
-            if pick["phase"] != "P" or label is None or abs(sample - label) > TOLERANCE_SAMPLES:
+            if pick["phase"] != "P" or label is None or not matches(sample, label, RATE_HZ):
                 continue
             data_s = float(message["latency_ms"]["data"]) / 1000
             # the message counts its latency from its last pick
             since_pick_s = (message["picks"][-1]["time_ns"] - pick["time_ns"]) / NANOSECONDS
             first.setdefault(name, data_s + since_pick_s + (sample - label) / RATE_HZ)
-    labelled = [one for one in events if one.record.p_sample is not None]
-    ages = np.array([[first.get(one.trace, np.inf)] for one in labelled]).reshape(-1, 1)
-    return Onsets(tuple(one.subject.event for one in labelled), None, ages)
+    labelled = [one for one in events if one.record.p_arrival_sample is not None]
+    ages = np.array([[first.get(one.record.trace, np.inf)] for one in labelled]).reshape(-1, 1)
+    return Onsets(tuple(one.event for one in labelled), None, ages)
 
 
-def _played(data: Path, trace: Trace, scale: float) -> tuple[Played, str]:
-    """One trace's labels at the rate of scores, and what is wrong with them or nothing."""
-    p, s = trace.p_arrival_sample, trace.s_arrival_sample
-    given = [number(trace.attributes.get(f"{x}_arrival_sample")) for x in "ps"]
-    problem = ""
-    if not trace.is_noise and any(
-        label is not None and found is None for label, found in zip(given, (p, s), strict=True)
-    ):
-        problem = "label outside the trace"
-    elif p is not None and s is not None and s <= p:
-        problem = "S not after P"
-    record = Record(
-        str(data),
-        f"data/{trace.name}",
-        0,
-        round(len(trace.waveform) * scale),
-        station_of(trace.name, trace.attributes),
-        str(trace.attributes.get("source_set") or data.stem),
-        "noise" if trace.is_noise else "event",
-        None if p is None or trace.is_noise else round(p * scale),
-        None if s is None or trace.is_noise else round(s * scale),
-        None,
-        str(trace.attributes.get("p_status", "manual")) == "manual",
-    )
-    return Played(record, subject_of(record, trace.attributes)), problem
+def _played(data: Path, trace: Trace, scale: float) -> Subject:
+    """One trace with its labels at the rate of scores."""
+    labels = trace.scaled(scale)
+    n_samples = round(len(trace.waveform) * scale)
+    record = record_of(data, trace.name, n_samples, labels, trace.attributes)
+    return subject_of(record, trace.attributes)
 
 
-def _placement(one: Played) -> Placement:
+def _placement(one: Subject) -> Placement:
     """The trace as if it were alone on a timeline."""
     record = one.record
-    is_noise = record.kind == "noise"
-    p, s = record.p_sample, record.s_sample
-    return Placement(one.trace, 0, 0, record.n_samples, is_noise, p, s, None)
+    return Placement(
+        record.trace, 0, 0, record.n_samples, **asdict(record.inside(0, record.n_samples))
+    )

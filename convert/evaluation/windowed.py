@@ -145,7 +145,7 @@ def _batches(windows: Iterator[Cut]) -> Iterator[list[Cut]]:
 def _subject(record: Record, catalogues: dict[str, Catalogue]) -> Subject:
     if record.path in catalogues:
         return catalogues[record.path].subject(record)
-    return Subject(record.key, record.key, record.station, record.source, False, {})
+    return Subject(record, record.key, {})
 
 
 def _without_row(records: Sequence[Record], catalogues: dict[str, Catalogue]) -> Counter[str]:
@@ -153,6 +153,6 @@ def _without_row(records: Sequence[Record], catalogues: dict[str, Catalogue]) ->
     missing: Counter[str] = Counter()
     for record in records:
         catalogue = catalogues.get(record.path)
-        if catalogue and catalogue.has_table and not catalogue.lists(record.dataset[5:]):
+        if catalogue and catalogue.has_table and not catalogue.lists(record.trace):
             missing[f"scored by attributes, no row in {Path(record.path).stem}.csv"] += 1
     return missing

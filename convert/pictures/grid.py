@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.prepare import COMPONENTS
+from ...edge.replay.labels import TOLERANCE_SECONDS, matches
 from ...edge.replay.playlist import choose
-from ...edge.replay.scoreboard import TOLERANCE_SECONDS
 from ...edge.replay.stead import SteadFile, Trace
 from ..data.records import RATE_HZ
 from ..evaluation.triggers import open_run
@@ -45,8 +45,9 @@ class Panel:
     def residual(self, phase: str) -> float | None:
         """Seconds of the nearest right pick after the label; None without one."""
         label = arrivals(self.trace).get(phase)
-        near = [at - label for kind, at in self.picks if kind == phase and label is not None]
-        right = [r for r in near if abs(r) <= TOLERANCE_SECONDS]
+        if label is None:
+            return None
+        right = [at - label for kind, at in self.picks if kind == phase and matches(at, label, 1)]
         return min(right, key=abs, default=None)
 
     def is_right(self, phase: str, at: float) -> bool | None:
@@ -54,7 +55,7 @@ class Panel:
         label = arrivals(self.trace).get(phase)
         if label is None:
             return False if self.trace.is_noise else None
-        return abs(at - label) <= TOLERANCE_SECONDS
+        return matches(at, label, 1)
 
     @property
     def false(self) -> int:
@@ -79,7 +80,7 @@ def panels_of(
         PlotError: No trace has been played that could be drawn.
     """
     run = open_run(triggers, data, traces, seed)
-    names = choose([one.trace for one in run.played], panels, seed)
+    names = choose([one.record.trace for one in run.played], panels, seed)
     if not names:
         raise PlotError(f"{data}: no trace to draw; {'; '.join(run.skipped) or 'it has none'}")
     picks = run.picks()

@@ -51,13 +51,12 @@ class View:
 
 def arrivals(trace: Trace) -> dict[str, float]:
     """Labels in seconds since the trace's first sample, by phase; those it has."""
-    labels = {"P": trace.p_arrival_sample, "S": trace.s_arrival_sample}
-    return {k: v / trace.rate_hz for k, v in labels.items() if v is not None}
+    return {phase: sample / trace.rate_hz for phase, sample in trace.arrivals().items()}
 
 
 def caption(trace: Trace) -> str:
     """Name of a trace and the attributes of its event."""
-    facts = facts_of(trace.attributes, None, None)
+    facts = facts_of(trace.attributes, trace, trace.rate_hz)
     forms = {"magnitude": "M {:.1f}", "distance_km": "{:.0f} km", "snr_db": "SNR {:.0f} dB"}
     return ", ".join([trace.name, *(f.format(facts[k]) for k, f in forms.items() if k in facts)])
 

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ...edge.detector import Detector
 from ...edge.picks import Peak, find_peaks
+from ...edge.replay.labels import matches
 from ...models.registry import Model
 from ...models.spec import HEADS, ModelSpec
-from ..data.matching import TOLERANCE_SAMPLES, PhaseScore, judge_head, summed
+from ..data.matching import PhaseScore, judge_head, summed
+from ..data.records import RATE_HZ
 from ..data.windows import WindowSet
 from ..progress import OnProgress
 from .agreement import Agreement, HeadAgreement
@@ -134,9 +136,9 @@ def _by_labels(
     head: str, curves: Sequence[NDArray[np.float32]], threshold: float, windows: WindowSet
 ) -> PhaseScore:
     return summed(
-        judge_head(head, curve, marks, threshold)
-        for curve, marks in zip(curves, windows.marks, strict=True)
-        if marks is not None
+        judge_head(head, curve, labels, threshold)
+        for curve, labels in zip(curves, windows.labels, strict=True)
+        if labels is not None
     )
 
 
@@ -158,7 +160,7 @@ def _matched(
 def _same(head: str, a: Peak, b: Peak) -> bool:
     if head == "detection":
         return a.start_sample < b.end_sample and b.start_sample < a.end_sample
-    return abs(a.sample - b.sample) <= TOLERANCE_SAMPLES
+    return matches(a.sample, b.sample, RATE_HZ)
 
 
 def _moment(head: str, peak: Peak) -> int:

@@ -33,10 +33,10 @@ def best_threshold(predict: Predict, trial: Trial, head: int) -> float:
         trial: Windows of the stations trained on.
         head: 1 for P, 2 for S.
     """
-    events = [event for event in trial.events if event.manual]
+    events = [event for event in trial.events if event.labels.manual]
     if not events:
         return CENTRE
-    labels = [e.p_sample if head == 1 else e.s_sample for e in events]
+    labels = [event.labels.arrival("P" if head == 1 else "S") for event in events]
     answers: Sequence[NDArray[np.float32]] = list(predict(np.stack([e.window for e in events])))
     outcomes = Outcomes.of(
         [label is not None for label in labels],

@@ -51,15 +51,15 @@ def _bump(
 
 def detection_box(record: Record) -> tuple[int, int]:
     """First sample of an event's box and the first one after it, both inside the record."""
-    if record.p_sample is None:
+    p, s = record.p_arrival_sample, record.s_arrival_sample
+    if p is None:
         return 0, 0
+    end = p
     if record.coda_end_sample is not None:
         end = record.coda_end_sample
-    elif record.s_sample is not None:
-        end = int(record.s_sample + CODA_FACTOR * (record.s_sample - record.p_sample))
-    else:
-        end = record.p_sample
-    return record.p_sample, min(end, record.n_samples)
+    elif s is not None:
+        end = s + CODA_FACTOR * (s - p)
+    return int(p), min(int(end), record.n_samples)
 
 
 def annotate(
@@ -86,15 +86,15 @@ def annotate(
         slow = np.repeat(answer.detection, DETECTION_STEP_SAMPLES)[: len(waveform)]
         detection[: len(slow)] += np.float32(weight) * slow
     detection = np.clip((detection - 0.2) / 0.6, 0.0, 1.0).astype(np.float32)
-    if record.p_sample is not None:
+    if record.p_arrival_sample is not None:
         # Whoever labelled the record looked at its beginning: only a sure teacher contradicts.
-        early = p[:, 0] < record.p_sample - OVERRIDE_SAMPLES
+        early = p[:, 0] < record.p_arrival_sample - OVERRIDE_SAMPLES
         p = p[~early | (p[:, 1] > 0.9)]
-        p = _override(p, record.p_sample, record.manual)
+        p = _override(p, record.p_arrival_sample, record.manual)
         begin, end = detection_box(record)
         detection[begin:end] = 1.0
-    if record.s_sample is not None:
-        s = _override(s, record.s_sample, record.manual)
+    if record.s_arrival_sample is not None:
+        s = _override(s, record.s_arrival_sample, record.manual)
     return Example(waveform, p, s, detection)
 
 
@@ -120,7 +120,7 @@ def _trusted(peaks: list[list[float]]) -> NDArray[np.float32]:
     return onsets(*kept)
 
 
-def _override(known: NDArray[np.float32], label: int, manual: bool) -> NDArray[np.float32]:
+def _override(known: NDArray[np.float32], label: float, manual: bool) -> NDArray[np.float32]:
     near = np.abs(known[:, 0] - label) <= OVERRIDE_SAMPLES
     own = onsets((float(label), 1.0 if manual else 0.5))
     if near.any() and not manual:

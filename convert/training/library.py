@@ -104,8 +104,8 @@ class Library:
         return spots[int(np.searchsorted(self._chances[name], rng.random()))]
 
     def _index(self, number: int, record: Record) -> None:
-        if record.kind == "event" and record.p_sample is not None:
-            self.labelled.append(Spot(number, record.p_sample))
+        if record.kind == "event" and record.p_arrival_sample is not None:
+            self.labelled.append(Spot(number, int(record.p_arrival_sample)))
         elif record.kind == "noise":
             self.quiet.append(Spot(number, 0))
         elif record.kind == "continuous":

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
+from ...edge.replay.labels import Labelled, matches
+from ...edge.types import PHASES
 from ...models.spec import ModelSpec
-from ..data.matching import NOWHERE, TOLERANCE_SAMPLES, Outcomes, near, verdicts_of
+from ..data.matching import NOWHERE, Outcomes, near, verdicts_of
 from ..data.picker import Predict
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
 from ..data.waveforms import Unusable, Waveforms
@@ -34,10 +36,9 @@ class EventWindow:
 
     window: NDArray[np.float32]
     source: str
-    p_sample: int
-    s_sample: int | None
-    manual: bool = True
-    """Whether a person picked it and so, one hopes, everything in the record."""
+    """Data set it is of."""
+    labels: Labelled
+    """Of the window. What a person picked is, one hopes, picked completely."""
     unlabelled: tuple[NDArray[np.int64], NDArray[np.int64]] = (NOWHERE, NOWHERE)
     """Samples where all teachers have a P, or an S, that the record's own label is not."""
 
@@ -84,11 +85,8 @@ def make_trial(
         elif cut.use == "onset":
             trial.onsets.append((cut.age, window))
         else:
-            record = cut.record
-            p, s = cut.sample_of(record.p_sample), cut.sample_of(record.s_sample)
-            assert p is not None
             others = unlabelled_in(cut, labels)
-            trial.events.append(EventWindow(window, record.source, p, s, record.manual, others))
+            trial.events.append(EventWindow(window, cut.record.source, cut.labels, others))
     return trial
 
 
@@ -104,11 +102,13 @@ def score(
     counted. Announced: a P pick within 0.5 s of the arrival while the window ends that long after.
     """
     answers = predict(np.stack([e.window for e in trial.events])) if trial.events else ()
-    by_hand = np.array([event.manual for event in trial.events], bool)
+    by_hand = np.array([event.labels.manual for event in trial.events], bool)
     source = np.array([event.source for event in trial.events])
     tables: dict[str, Any] = {}
-    for name, head, threshold in (("P", 1, p_threshold), ("S", 2, s_threshold)):
-        labels = [e.p_sample if head == 1 else e.s_sample for e in trial.events]
+    for head, (phase, threshold) in enumerate(
+        zip(PHASES, (p_threshold, s_threshold), strict=True), 1
+    ):
+        labels = [event.labels.arrival(phase) for event in trial.events]
         outcomes = Outcomes.of(
             [label is not None for label in labels],
             [
@@ -117,7 +117,7 @@ def score(
             ],
             thresholds=1,
         )
-        tables[name] = phase_table(outcomes, 0, by_hand, source)
+        tables[phase] = phase_table(outcomes, 0, by_hand, source)
     result = {"events": len(trial.events), "P": tables["P"], "S": tables["S"]}
     if trial.noise:
         answers = predict(np.stack(trial.noise))
@@ -194,7 +194,7 @@ def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, fl
     for age in ONSET_AGES_SAMPLES:
         p = WINDOW_SAMPLES - age
         found = [
-            any(abs(k.sample - p) <= TOLERANCE_SAMPLES for k in find_peaks(a[:, 1], threshold))
+            any(matches(k.sample, p, RATE_HZ) for k in find_peaks(a[:, 1], threshold))
             for (own, _), a in zip(trial.onsets, answers, strict=True)
             if own == age
         ]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import Message
+from ..types import PHASES, Message, Phase
+from .labels import TOLERANCE_SECONDS, matches
 from .timeline import Placement
-
-TOLERANCE_SECONDS = 0.5
-"""A pick within this time of its label is right."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,11 @@ def score(
         name = message["picks"][0]["sim"]["trace_name"]
         samples = {k: v["sample"] for k, v in picks.items() if v["trace_name"] == name}
         by_trace.setdefault(name, []).append(samples)
-    residuals: dict[str, list[float]] = {"P": [], "S": []}
+    residuals: dict[Phase, list[float]] = {"P": [], "S": []}
     events = found = false = unscored = 0
     for placed in placements:
         triggers = by_trace.get(placed.trace_name, [])
-        labels = _labels(placed)
+        labels = placed.moved(-placed.first_sample).arrivals()
         if not labels:
             if placed.is_noise:
                 false += len(triggers)
@@ -109,23 +107,19 @@ def score(
                 unscored += len(triggers)
             continue
         events += 1
-        hits: dict[str, float] = {}
+        hits: dict[Phase, float] = {}
         for picks in triggers:
             new = {
                 phase: (picks[phase] - label) / rate_hz
                 for phase, label in labels.items()
-                if phase in picks
-                and phase not in hits
-                and abs(picks[phase] - label) <= TOLERANCE_SECONDS * rate_hz
+                if phase in picks and phase not in hits and matches(picks[phase], label, rate_hz)
             }
             false += bool(hits) or not new  # a second trigger for the same event, or wrong
             hits |= new
         for phase, residual in hits.items():
             residuals[phase].append(residual)
         found += bool(hits)
-    labelled = {
-        phase: sum(phase in _labels(placed) for placed in placements) for phase in residuals
-    }
+    labelled = {phase: sum(phase in placed.arrivals() for placed in placements) for phase in PHASES}
     return Scoreboard(
         traces=len(placements),
         events=events,
@@ -136,9 +130,3 @@ def score(
         p=Residuals.of(labelled["P"], residuals["P"]),
         s=Residuals.of(labelled["S"], residuals["S"]),
     )
-
-
-def _labels(placed: Placement) -> dict[str, float]:
-    """Labels of a trace, as samples within it."""
-    arrivals = {"P": placed.p_arrival_sample, "S": placed.s_arrival_sample}
-    return {k: v - placed.first_sample for k, v in arrivals.items() if v is not None}

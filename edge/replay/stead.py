@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ... import EqedgeError, first_line
 from ..types import NANOSECONDS
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
+from .labels import Labelled
 
 RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
@@ -36,18 +37,14 @@ class TraceError(EqedgeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
-    """One record.
+class Trace(Labelled):
+    """One record in memory, with those of its labels that lie inside it.
 
     Attributes:
         name: STEAD's `trace_name`.
         waveform: (n, 3) in the file's own unit, E, N, Z.
         rate_hz: Samples a second.
-        category: `trace_category`; `noise` is noise, every other value an event.
         start_time_ns: UTC of the first sample, or None.
-        p_arrival_sample: Label, or None.
-        s_arrival_sample: Label, or None.
-        coda_end_sample: Label, or None.
         attributes: All attributes, HDF5's over the CSV's.
         remark: A peculiarity of a trace that can be used, or empty.
     """
@@ -55,18 +52,9 @@ class Trace:
     name: str
     waveform: NDArray[np.float32]
     rate_hz: float
-    category: str
     start_time_ns: int | None
-    p_arrival_sample: float | None
-    s_arrival_sample: float | None
-    coda_end_sample: float | None
     attributes: Mapping[str, Any] = field(repr=False)
     remark: str = ""
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether the record is labelled to hold no earthquake."""
-        return self.category == "noise"
 
 
 class SteadFile:
@@ -138,17 +126,15 @@ class SteadFile:
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
         if len(still) == 3:
             raise TraceError(f"trace {name}: all three components are constant")
+        labels = labels_of(name, attributes).inside(0, len(waveform))
         return Trace(
             name=name,
             waveform=waveform,
             rate_hz=rate_of(name, attributes),
-            category=category_of(name, attributes),
             start_time_ns=parse_time(attributes.get("trace_start_time")),
-            p_arrival_sample=_arrival(attributes, "p_arrival_sample", len(waveform)),
-            s_arrival_sample=_arrival(attributes, "s_arrival_sample", len(waveform)),
-            coda_end_sample=number(attributes.get("coda_end_sample")),
             attributes=attributes,
             remark=f"constant component {', '.join(still)}" if still else "",
+            **asdict(labels),
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -219,11 +205,6 @@ def parse_time(value: Any) -> int | None:
     return None
 
 
-def _arrival(attributes: Mapping[str, Any], key: str, length: int) -> float | None:
-    sample = number(attributes.get(key))
-    return sample if sample is not None and 0 <= sample < length else None
-
-
 def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
     """Return samples a second: what the attributes state, else STEAD's.
 
@@ -239,10 +220,24 @@ def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
     return RATE_HZ
 
 
-def category_of(name: str, attributes: Mapping[str, Any]) -> str:
-    """Return `trace_category`; where it is not stated, a name that ends in `_NO` is noise."""
-    stated = str(attributes.get("trace_category") or "")
-    return stated or ("noise" if name.endswith("_NO") else "earthquake_local")
+def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:
+    """Return a trace's labels as they are stated, also those that lie outside it.
+
+    `trace_category` decides whether it is noise; where that is not stated, the end `_NO` of its
+    name does.
+    """
+    category = str(attributes.get("trace_category") or "")
+    noise = category == "noise" or (not category and name.endswith("_NO"))
+    p, s, coda = (
+        number(attributes.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
+    )
+    return Labelled(
+        kind="noise" if noise else "event",
+        p_arrival_sample=p,
+        s_arrival_sample=s,
+        coda_end_sample=coda if coda is None or p is None or p < coda else None,
+        manual=str(attributes.get("p_status", "manual")) == "manual",
+    )
 
 
 def plain(value: Any) -> Any:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .labels import Labelled
 from .stead import Trace
 
 NOISE_COUNTS = 200.0
@@ -36,28 +37,20 @@ Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where one trace lies on the timeline.
+class Placement(Labelled):
+    """Where one trace lies on the timeline; its labels are samples of the timeline.
 
     Attributes:
         trace_name: STEAD's name.
         lead_sample: First sample of the noise that leads up to it.
         first_sample: Its own first sample.
         end_sample: First sample after it.
-        is_noise: Whether it holds no earthquake.
-        p_arrival_sample: P on the timeline, or None.
-        s_arrival_sample: S on the timeline, or None.
-        coda_end_sample: Last sample of the event on the timeline, or None.
     """
 
     trace_name: str
     lead_sample: int
     first_sample: int
     end_sample: int
-    is_noise: bool
-    p_arrival_sample: float | None
-    s_arrival_sample: float | None
-    coda_end_sample: float | None
 
 
 class Timeline:
@@ -242,18 +235,12 @@ def _running_mean(x: NDArray[np.float64], reach: int, length: int) -> NDArray[np
 
 
 def _placed(trace: Trace, lead_sample: int, first_sample: int) -> Placement:
-    def on_timeline(sample: float | None) -> float | None:
-        return None if sample is None else first_sample + sample
-
     return Placement(
         trace_name=trace.name,
         lead_sample=lead_sample,
         first_sample=first_sample,
         end_sample=first_sample + len(trace.waveform),
-        is_noise=trace.is_noise,
-        p_arrival_sample=on_timeline(trace.p_arrival_sample),
-        s_arrival_sample=on_timeline(trace.s_arrival_sample),
-        coda_end_sample=on_timeline(trace.coda_end_sample),
+        **asdict(trace.moved(first_sample)),
     )
 
 

@@ -27,7 +27,7 @@ HELLO = Hello("s", "f", 100.0, ("HHE", "HHN", "HHZ"))
 def timeline(rng_seed=1, length=3000):
     """Return a timeline of one trace: 0.5 s of lead, the trace, 1 s of tail."""
     wave = np.random.default_rng(rng_seed).standard_normal((length, 3)).astype(np.float32)
-    one = Trace("t_NO", wave, 100.0, "noise", None, None, None, None, {})
+    one = Trace("t_NO", wave, 100.0, None, {}, kind="noise")
     return Timeline([one], 100.0, spacing_seconds=1, lead_seconds=0.5, tail_seconds=1)
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from eqedge.edge.replay.scoreboard import TOLERANCE_SECONDS
+from eqedge.edge.replay.labels import TOLERANCE_SECONDS
 
 from .sensor import RATE, Break
 

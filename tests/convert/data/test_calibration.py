@@ -24,7 +24,7 @@ SPEC = ModelSpec("x", "leqnet-gru")
 def trace(length, arrival):
     """Return a record whose samples are their own numbers."""
     waveform = np.repeat(np.arange(length, dtype=np.float32)[:, None], 3, axis=1)
-    return Trace("t", waveform, 100.0, "earthquake_local", None, arrival, None, None, {})
+    return Trace("t", waveform, 100.0, None, {}, p_arrival_sample=arrival)
 
 
 @pytest.mark.parametrize("length", [6000, 9001, 5000, 20_000])
@@ -141,19 +141,19 @@ def test_what_comes_before_p_is_noise_too(records):
     some = cut_windows([late, traces[-1]], 4, SPEC, np.random.default_rng(0), quiet=9)
     assert len(some.windows) == 5 and traces[-1].is_noise
     assert some.is_noise.tolist() == [False, True, False, True, True]
-    assert some.marks[-1] is None, "a mirrored piece cannot be scored"
+    assert some.labels[-1] is None, "a mirrored piece cannot be scored"
     assert cut_windows([late], 1, SPEC, np.random.default_rng(0)).is_noise.tolist() == [False]
 
 
-def test_marks_move_with_the_window(rng):
+def test_labels_move_with_the_window(rng):
     """A label stands where the window has it, and is gone where the window ends before it."""
     long = replace(trace(9000, 3000.0), s_arrival_sample=3900.0)
     long.waveform[:] = rng.standard_normal((9000, 3))
     long.waveform[3000] = 1e4
     some = cut_windows([long], 8, SPEC, rng)
     assert len(some.windows) == 8
-    for window, marks in zip(some.windows, some.marks, strict=True):
-        assert marks is not None and not marks.is_noise
-        assert marks.p_sample == int(window[:, 0].argmax())
-        s_sample = marks.p_sample + 900
-        assert marks.s_sample == (s_sample if s_sample < 6000 else None)
+    for window, labels in zip(some.windows, some.labels, strict=True):
+        assert labels is not None and not labels.is_noise
+        p = int(window[:, 0].argmax())
+        assert labels.p_arrival_sample == p
+        assert labels.s_arrival_sample == (p + 900 if p + 900 < 6000 else None)

@@ -26,15 +26,15 @@ def test_index_reads_labels_that_are_strings(stead_file):
     """STEAD's numbers arrive as floats, as strings and as `[[ 2896.]]`; all are read."""
     events = [r for r in index_stead(stead_file).records if r.kind == "event"]
     assert len(events) == 6
-    assert all(r.p_sample == 900 and r.s_sample > 900 for r in events)
-    assert all(r.coda_end_sample > r.s_sample for r in events)
+    assert all(r.p_arrival_sample == 900 and r.s_arrival_sample > 900 for r in events)
+    assert all(r.coda_end_sample > r.s_arrival_sample for r in events)
 
 
 def test_noise_has_no_labels(stead_file):
     """A noise record never carries a pick."""
     noise = [r for r in index_stead(stead_file).records if r.kind == "noise"]
     assert len(noise) == 3
-    assert all(r.p_sample is None and r.s_sample is None for r in noise)
+    assert all(r.p_arrival_sample is None and r.s_arrival_sample is None for r in noise)
 
 
 def test_attributes_go_before_a_csv_row_that_fills_in(stead_file):
@@ -50,8 +50,8 @@ def test_attributes_go_before_a_csv_row_that_fills_in(stead_file):
     )
     by_name = {r.dataset.removeprefix("data/"): r for r in index_stead(stead_file).records}
     assert len(by_name) == 9
-    assert (by_name[first].p_sample, by_name[first].station) == (1000, "AAA.YY")
-    assert by_name[second].p_sample == by_name[third].p_sample == 900
+    assert (by_name[first].p_arrival_sample, by_name[first].station) == (1000, "AAA.YY")
+    assert by_name[second].p_arrival_sample == by_name[third].p_arrival_sample == 900
 
 
 def test_attributes_of_fixed_length_are_texts(stead_file):
@@ -224,7 +224,9 @@ def test_split_is_by_station_and_for_good(stead_file):
 
 def event_at(station, event, kind="event"):
     """A record of an event, or of none."""
-    return Record("f", f"data/{station}{event}", 0, 6000, station, "s", kind, 900, event=event)
+    return Record(
+        "f", f"data/{station}{event}", 0, 6000, station, "s", event, kind=kind, p_arrival_sample=900
+    )
 
 
 @settings(deadline=None)

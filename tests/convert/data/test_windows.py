@@ -39,7 +39,9 @@ def test_an_onset_window_ends_at_its_age(stead_file):
     onsets = [window for window in cut([record]) if window.use == "onset"]
     assert [window.age for window in onsets] == [100, 500]
     for window in onsets:
-        assert np.array_equal(window.samples[-1], waveform[record.p_sample + window.age - 1])
+        assert np.array_equal(
+            window.samples[-1], waveform[record.p_arrival_sample + window.age - 1]
+        )
 
 
 def test_onsets_of_some_events_only(stead_file):

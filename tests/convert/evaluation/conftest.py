@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from eqedge.convert.data.matching import Outcomes, judge, packed
+from eqedge.convert.data.records import Record
 from eqedge.convert.evaluation.score_table import Noise, Onsets, ScoreTable
 from eqedge.convert.evaluation.subjects import Subject
 from eqedge.edge.replay.sample import write_sample
@@ -34,15 +35,10 @@ def data(played, tmp_path):
 
 def subject(number, **changes):
     """One event, by default of a station of its own."""
-    facts = {
-        "trace": f"t{number}",
-        "event": f"t{number}",
-        "station": f"S{number}.XX",
-        "source": "set",
-        "manual": True,
-        "facts": {},
-    }
-    return Subject(**(facts | changes))
+    names = {"station": f"S{number}.XX", "source": "set", "manual": True} | changes
+    own = {key: names.pop(key) for key in ("event", "facts") if key in names}
+    record = Record("f", f"data/t{number}", 0, 6000, **names)
+    return Subject(**({"record": record, "event": f"t{number}", "facts": {}} | own))
 
 
 def account(columns, subjects=None, thresholds=(0.3, 0.6), noise=None, onsets=None):

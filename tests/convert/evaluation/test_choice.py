@@ -29,7 +29,7 @@ def test_no_station_is_in_both_halves():
     kind, half = halves(made, np.ones(70, bool))
     sides = {}
     for who, side in zip(subjects, half.tolist(), strict=True):
-        assert sides.setdefault(who.station, side) == side
+        assert sides.setdefault(who.record.station, side) == side
     assert kind == "station" and 30 <= half.sum() <= 40
 
 

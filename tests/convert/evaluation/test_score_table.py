@@ -22,7 +22,7 @@ def blank(*picks):
 def windows(played):
     """All windows of the first event and of the first trace of noise."""
     records = index_stead(played[0]).records
-    event = next(r for r in records if r.kind == "event" and r.p_sample >= 450)
+    event = next(r for r in records if r.kind == "event" and r.p_arrival_sample >= 450)
     noise = next(r for r in records if r.kind == "noise")
     return list(cuts_of([event, noise], Waveforms(budget_bytes=0)))
 
@@ -63,10 +63,10 @@ def test_noise_counts_picks_by_threshold_and_those_at_the_edge(windows):
     assert made.late_p.tolist() == [[1, 0]] and made.seconds.tolist() == [60.0]
 
 
-def test_teachers_tell_unlabelled_events_in_the_windows_own_samples(windows):
+def test_teachers_mark_unlabelled_events_in_the_windows_own_samples(windows):
     """A pick where the teachers have one is false strictly, and not with those set aside."""
     window = next(w for w in windows if w.use == "event")
-    p = window.sample_of(window.record.p_sample)
+    p = int(window.labels.p_arrival_sample)
     elsewhere = (p + 2500) % 5000
     taught = TeacherLabels(
         onsets((elsewhere + window.first, 0.9)), onsets(), np.zeros(600, np.float32)

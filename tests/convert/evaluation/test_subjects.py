@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.records import DataError, index_stead
 from eqedge.convert.evaluation.subjects import Catalogue, facts_of
+from eqedge.edge.replay.labels import Labelled
 
 
 @pytest.mark.parametrize(
@@ -10,14 +11,15 @@ from eqedge.convert.evaluation.subjects import Catalogue, facts_of
 )
 def test_snr_is_the_mean_of_three(snr):
     """As STEAD writes it, text or array."""
-    assert facts_of({"snr_db": snr}, None, None)["snr_db"] == pytest.approx(53.2)
+    assert facts_of({"snr_db": snr}, Labelled(), 100.0)["snr_db"] == pytest.approx(53.2)
 
 
 def test_what_is_unknown_is_left_out():
     """No fact is made up; S minus P comes from the labels."""
     blank = {"snr_db": "", "source_distance_km": "None", "source_magnitude": float("nan")}
-    assert facts_of(blank, 100, None) == {}
-    assert facts_of(blank, 100, 350) == {"s_minus_p_s": 2.5}
+    assert facts_of(blank, Labelled(p_arrival_sample=100), 100.0) == {}
+    both = Labelled(p_arrival_sample=100, s_arrival_sample=350)
+    assert facts_of(blank, both, 100.0) == {"s_minus_p_s": 2.5}
 
 
 def test_attributes_lie_over_a_csv_row(data):
@@ -30,8 +32,8 @@ def test_attributes_lie_over_a_csv_row(data):
     catalogue = Catalogue(data)
     result, other = catalogue.subject(first), catalogue.subject(second)
     assert 0 < result.facts["magnitude"] != 4.5 and result.event == "quake"
-    assert other.event == other.trace
-    assert catalogue.lists(name) and not catalogue.lists(other.trace)
+    assert other.event == other.record.trace
+    assert catalogue.lists(name) and not catalogue.lists(other.record.trace)
 
 
 @pytest.mark.parametrize("content", [b"", b"name,p\nx,1\n", b"\xff\xfe\x00trace_name"])
@@ -43,7 +45,7 @@ def test_a_csv_that_is_not_steads_is_named(data, content):
 
 
 def test_a_file_that_cannot_be_opened_leaves_the_facts_unknown(data):
-    """Who cannot be read is counted elsewhere; here it only has no facts."""
+    """A trace that cannot be read is counted elsewhere; here it only has no facts."""
     record = next(r for r in index_stead(data).records if r.kind == "event")
     with h5py.File(data, "a") as file:
         del file[record.dataset]

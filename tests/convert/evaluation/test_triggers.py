@@ -186,9 +186,9 @@ def test_another_files_run_is_refused(run, event):
         run(trigger("e", event.name, ("P", 9000)))
     names = set()
     for seed in range(20):
-        names.update(one.trace for one in run(traces=1, seed=seed).played)
+        names.update(one.record.trace for one in run(traces=1, seed=seed).played)
     assert len(names) > 1
-    played = run(traces=1, seed=0).played[0].trace
+    played = run(traces=1, seed=0).played[0].record.trace
     other = next(name for name in sorted(names) if name != played)
     with pytest.raises(RunError, match="none of the 1 traces drawn by seed 0; give --traces"):
         run(trigger("e", other, ("P", 10)), traces=1, seed=0)

@@ -1,6 +1,7 @@
 """What stands in the figures is what the data say."""
 
 import json
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -95,9 +96,9 @@ def test_a_grid_tells_right_from_false(triggers):
 
 
 def test_a_pick_that_nobody_labelled_is_neither_right_nor_false(view):
-    """As in the scores: an event without an S label says nothing of S; noise says it has none."""
-    event = type(view.trace)(**{**vars(view.trace), "s_arrival_sample": None})
-    quiet = type(event)(**{**vars(event), "category": "noise", "p_arrival_sample": None})
+    """As in the scores: nothing is known of S in an event without an S label; noise has none."""
+    event = replace(view.trace, s_arrival_sample=None)
+    quiet = replace(event, kind="noise", p_arrival_sample=None)
     assert Panel(event, [("S", 38.0)]).is_right("S", 38.0) is None
     assert Panel(event, [("S", 38.0), ("P", 1.0)]).false == 1
     assert Panel(quiet, [("S", 38.0)]).false == 1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eqedge.convert.data.windows import Marks, WindowSet
+from eqedge.convert.data.windows import WindowSet
 from eqedge.convert.proof.agreement import (
     LIMIT,
     LOSSLESS,
@@ -13,6 +13,7 @@ from eqedge.convert.proof.agreement import (
     disagreement,
 )
 from eqedge.convert.proof.verify import _head_agreement
+from eqedge.edge.replay.labels import Labelled
 
 
 def bump(*centres, height=0.9, width=30):
@@ -22,10 +23,18 @@ def bump(*centres, height=0.9, width=30):
     return np.asarray(curve, dtype=np.float32)
 
 
-def head_agreement(head, before, after, threshold, marks=None):
+NOISE = Labelled(kind="noise")
+
+
+def event(p, s=None):
+    """Return the labels of a window with these arrivals."""
+    return Labelled(p_arrival_sample=p, s_arrival_sample=s)
+
+
+def head_agreement(head, before, after, threshold, labels=None):
     """Compare curves of windows that no catalogue knows of, or that have these labels."""
     n = len(before)
-    windows = WindowSet(np.zeros((n, 1, 3)), np.zeros(n, bool), tuple(marks or [None] * n), n)
+    windows = WindowSet(np.zeros((n, 1, 3)), np.zeros(n, bool), tuple(labels or [None] * n), n)
     return _head_agreement(head, before, after, threshold, windows)
 
 
@@ -57,23 +66,23 @@ def test_detections_are_matched_by_overlap():
 
 def test_f1_is_by_the_labels():
     """A pick within half a second of its label is right, any other in its window false."""
-    marks = [Marks(False, 1000, 1800), Marks(False, 2000), Marks(False, 3000, 3900), Marks(True)]
+    labels = [event(1000, 1800), event(2000), event(3000, 3900), NOISE]
     before = [bump(1010), bump(2000), bump(3049), bump()]
     after = [bump(1010), bump(2051), bump(3000, 5000), bump(700)]
-    found = head_agreement("P", before, after, 0.3, marks)
+    found = head_agreement("P", before, after, 0.3, labels)
     assert (found.labels, found.float_f1) == (3, 1.0)
     # two found, one missed, two false; noise counts by its detections
     assert found.f1 == pytest.approx(2 * 2 / (2 * 2 + 1 + 2))
     assert found.f1_lost_points == pytest.approx(100 * 3 / 7)
     late = [bump(1800), bump(2600), bump(3900), bump()]
-    assert head_agreement("S", late, late, 0.3, marks).labels == 2
+    assert head_agreement("S", late, late, 0.3, labels).labels == 2
 
 
 def test_detection_is_scored_by_windows():
     """An event's window wants a stretch over its arrivals, a window of noise wants none."""
-    marks = [Marks(False, 1000, 1800), Marks(False, 2000), Marks(True), Marks(True)]
+    labels = [event(1000, 1800), event(2000), NOISE, NOISE]
     curves = [bump(1400, width=200), bump(4000, width=200), bump(100, 5000), bump()]
-    scored = head_agreement("detection", curves, curves, 0.5, marks)
+    scored = head_agreement("detection", curves, curves, 0.5, labels)
     # one found, one missed, one window of noise detected, however often
     assert scored.labels == 2
     assert scored.f1 == pytest.approx(2 / (2 + 1 + 1))

@@ -5,6 +5,7 @@ import pytest
 from eqedge.convert.training.centring import CENTRE, best_threshold, shift_to_centre
 from eqedge.convert.training.score import EventWindow, Trial
 from eqedge.convert.training.student import Student, StudentSettings
+from eqedge.edge.replay.labels import Labelled
 
 
 def answers(windows, right, wrong):
@@ -18,7 +19,8 @@ def answers(windows, right, wrong):
 def trial(manual=True):
     """Ten windows with P at 3000 and S there too."""
     window = np.zeros((6000, 3), np.float32)
-    return Trial([EventWindow(window, "set", 3000, 3000, manual) for _ in range(10)])
+    labels = Labelled(p_arrival_sample=3000, s_arrival_sample=3000, manual=manual)
+    return Trial([EventWindow(window, "set", labels) for _ in range(10)])
 
 
 @pytest.mark.parametrize("head", [1, 2])

@@ -11,7 +11,7 @@ def record(**changes):
     """A manually picked event."""
     facts = dict(
         path="f", dataset="d", first=0, n_samples=6000, station="A.B", source="s", kind="event",
-        p_sample=1000, s_sample=1500, coda_end_sample=None, manual=True,
+        p_arrival_sample=1000, s_arrival_sample=1500, coda_end_sample=None, manual=True,
     )  # fmt: skip
     return Record(**(facts | changes))
 
@@ -51,7 +51,7 @@ def test_box_ends_after_s_or_at_the_coda():
     """P to S + 1.4 (S-P), or to the coda's end where it is known, within the record."""
     assert detection_box(record()) == (1000, 2200)
     assert detection_box(record(coda_end_sample=1800)) == (1000, 1800)
-    assert detection_box(record(s_sample=4000)) == (1000, 6000)
+    assert detection_box(record(s_arrival_sample=4000)) == (1000, 6000)
 
 
 def test_a_person_stands_above_the_teacher():
@@ -72,7 +72,7 @@ def test_an_automatic_pick_moves_to_the_teachers():
 
 def test_teachers_who_disagree_make_a_low_label():
     """The first teacher counts double; what only the second one hears is doubtful."""
-    bare = record(kind="continuous", p_sample=None, s_sample=None)
+    bare = record(kind="continuous", p_arrival_sample=None, s_arrival_sample=None)
     both, first, second = (
         annotate(bare, WAVEFORM, answers).p
         for answers in (
@@ -89,7 +89,7 @@ def test_teachers_who_disagree_make_a_low_label():
 def test_noise_records_believe_no_teacher():
     """What a person called noise holds no event."""
     example = annotate(
-        record(kind="noise", p_sample=None, s_sample=None),
+        record(kind="noise", p_arrival_sample=None, s_arrival_sample=None),
         WAVEFORM,
         [teacher(p=[(2000, 0.9)], detection=1.0)],
     )

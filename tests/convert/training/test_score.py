@@ -5,6 +5,7 @@ from eqedge.convert.data.records import Index, Record, index_stead
 from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
 from eqedge.convert.training.training import SCORED_RECORDS, scored_on
+from eqedge.edge.replay.labels import Labelled
 from eqedge.models.spec import ModelSpec
 
 SPEC = ModelSpec("leqnet_gru", "leqnet-gru")
@@ -22,10 +23,10 @@ def answering(*picks):
     return predict
 
 
-def trial(**changes):
+def trial(s=2600, **changes):
     """One event in one window."""
-    facts = dict(window=np.zeros((6000, 3), np.float32), source="x", p_sample=2000, s_sample=2600)
-    return Trial(events=[EventWindow(**(facts | changes))])
+    labels = Labelled(p_arrival_sample=2000, s_arrival_sample=s, manual=True)
+    return Trial(events=[EventWindow(np.zeros((6000, 3), np.float32), "x", labels, **changes)])
 
 
 def row(result, phase="P", name="pooled"):
@@ -50,7 +51,7 @@ def test_any_other_pick_is_false():
 
 def test_records_without_an_s_label_do_not_count_for_s():
     """Without a label of S its picks are neither right nor false."""
-    result = score(answering((2, 2600)), trial(s_sample=None))
+    result = score(answering((2, 2600)), trial(s=None))
     assert row(result, "S") == {"found": 0, "missed": 0, "false": 0}
 
 
@@ -85,7 +86,7 @@ def test_trial_is_the_same_for_every_network_and_p_moves(stead_file):
     """The seed fixes the windows; P is not at one place."""
     records = index_stead(stead_file).records
     one, other = (make_trial(records, {}, SPEC, seed=4, draws=3) for _ in range(2))
-    assert [e.p_sample for e in one.events] == [e.p_sample for e in other.events]
+    assert [e.labels for e in one.events] == [e.labels for e in other.events]
     assert len(one.events) == 18 and len(one.noise) == 3
     assert all(
         np.array_equal(a.window, b.window) for a, b in zip(one.events, other.events, strict=True)
@@ -116,7 +117,9 @@ def test_teachers_must_agree_on_an_unlabelled_event(stead_file):
 def test_a_training_is_scored_on_a_bounded_number():
     """All held-out records where they are few; of STEAD's a part, from first to last station."""
     names = [f"S{k:04d}.XX" for k in range(4000)]
-    records = [Record("f", f"data/{name}", 0, 6000, name, "set", "event", 900) for name in names]
+    records = [
+        Record("f", f"data/{name}", 0, 6000, name, "set", p_arrival_sample=900) for name in names
+    ]
     held = Index(records).held_out()
     assert scored_on(Index(held[:300])) == held[:300]
     some = scored_on(Index(records))

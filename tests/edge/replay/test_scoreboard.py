@@ -14,7 +14,9 @@ def placed(name, p=None, s=None, noise=False):
     def label(sample):
         return None if sample is None else float(first + sample)
 
-    return Placement(name, 9000, first, 16_000, noise, label(p), label(s), None)
+    kind = "noise" if noise else "event"
+    labels = {"p_arrival_sample": label(p), "s_arrival_sample": label(s)}
+    return Placement(name, 9000, first, 16_000, kind=kind, **labels)
 
 
 def sent(event, trace, kind="new", **picks):
@@ -50,7 +52,7 @@ def test_one_event(picks, found, false, p, s):
     assert (board.p.labelled, board.s.labelled) == (1, 1)
 
 
-def test_the_last_word_counts():
+def test_the_last_message_counts():
     """An update that moves a pick replaces the earlier message."""
     messages = [sent("1", "a_EV", P=900), sent("1", "a_EV", "update", P=705, S=1190)]
     board = score([QUAKE], messages, 100.0)

@@ -17,7 +17,7 @@ def trace(waveform, name="t_EV", p=None, s=None):
         name=name,
         waveform=np.asarray(waveform, dtype=np.float32),
         rate_hz=RATE,
-        category="noise" if name.endswith("NO") else "earthquake_local",
+        kind="noise" if name.endswith("NO") else "event",
         start_time_ns=None,
         p_arrival_sample=p,
         s_arrival_sample=s,
