@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..models.registry import CARD_SCHEMA
-from .conversion import Converted, Report
+from .conversion import ConversionReport, Converted
 from .quantization.sensitivity import is_tuned
 
 
-def card(report: Report, result: Converted) -> dict[str, Any]:
+def card(report: ConversionReport, result: Converted) -> dict[str, Any]:
     """Return the card of one file; `models.registry` reads it."""
     return {
         "schema": CARD_SCHEMA,
@@ -42,7 +42,7 @@ def card(report: Report, result: Converted) -> dict[str, Any]:
     }
 
 
-def _tuning_steps(report: Report, result: Converted) -> int:
+def _tuning_steps(report: ConversionReport, result: Converted) -> int:
     """Steps that went into this file."""
     by_ranges = result.precision in ("int8", "mixed")
     return report.settings.tuning_steps if by_ranges and is_tuned(result.kept_float) else 0

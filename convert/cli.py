@@ -10,10 +10,10 @@ import click
 from ..models.architectures import ARCHITECTURES
 from .console import tensorflow_silenced, tidy_on_signals
 from .options import SEED
-from .progress import Progress
+from .progress import ProgressLines
 
 if TYPE_CHECKING:
-    from .conversion import Report
+    from .conversion import ConversionReport
 
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 REMOVED = {"int16x8": "mixed", "dynamic": "float16"}
@@ -158,9 +158,9 @@ def convert(
         click.echo(f"{output}/{report.micro.summary}")
 
 
-def _run(**settings: Any) -> Report:
+def _run(**settings: Any) -> ConversionReport:
     with tensorflow_silenced():
         from .conversion import ConvertSettings
         from .pipeline import convert as run
 
-    return run(ConvertSettings(**settings), Progress())
+    return run(ConvertSettings(**settings), ProgressLines())

@@ -96,7 +96,7 @@ class Converted:
 
 
 @dataclass(frozen=True)
-class Report:
+class ConversionReport:
     """The result of a conversion.
 
     Attributes:

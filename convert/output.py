@@ -12,7 +12,7 @@ from ..edge.files import written_whole
 from .card import card
 from .card_text import card_text
 from .console import signals_deferred
-from .conversion import Report
+from .conversion import ConversionReport
 from .microcontroller.sources import sources
 from .report import render
 
@@ -33,7 +33,7 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def write_all(report: Report) -> None:
+def write_all(report: ConversionReport) -> None:
     """Write every file under a temporary name; once all are there, rename them.
 
     The card comes last: a model without its card is refused by the node, so a set that a kill -9
@@ -52,7 +52,7 @@ def write_all(report: Report) -> None:
         ) from error
 
 
-def _contents(report: Report) -> Iterator[tuple[str, bytes]]:
+def _contents(report: ConversionReport) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file."""
     folder = report.settings.output
     training_card = report.origin.training_card

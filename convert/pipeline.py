@@ -14,7 +14,7 @@ from ..edge.detector import Detector
 from ..edge.runtime import find_runtime
 from ..models.registry import Model
 from ..models.spec import ModelSpec
-from .conversion import AUTO, TFLM, Converted, ConvertSettings, Report
+from .conversion import AUTO, TFLM, ConversionReport, Converted, ConvertSettings
 from .data.calibration import CalibrationData, load_windows
 from .data.windows import WindowSet
 from .graph.macs import count_macs
@@ -29,7 +29,7 @@ from .proof.verify import compare
 from .quantization.flatbuffer import contents
 from .quantization.precisions import PrecisionBuilder
 from .quantization.request import QuantizeError
-from .quantization.sensitivity import Step, Verdict, groups_of, most_steps, search
+from .quantization.sensitivity import FileVerdict, Step, groups_of, most_steps, search
 from .quantization.stage_error import stage_errors, stages
 
 EQUIVALENCE_LIMIT = 1e-3
@@ -49,7 +49,7 @@ class Disagreement(EqedgeError):
     exit_code = 1
 
 
-def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Report:
+def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> ConversionReport:
     """Convert weights and write the results; all of them, or nothing.
 
     Raises:
@@ -88,7 +88,7 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Re
         if result.refusal is not None and not settings.force:
             raise Disagreement(_refused(result, settings))
     micro = _micro(settings, reference.spec, converted, windows, progress)
-    report = Report(
+    report = ConversionReport(
         settings=settings,
         architecture=loaded.architecture,
         parameters=loaded.network.count_params(),
@@ -209,7 +209,7 @@ def _searched(
     groups = groups_of(stages(reference.data))
     done = 0
 
-    def judge(kept: tuple[str, ...]) -> Verdict:
+    def judge(kept: tuple[str, ...]) -> FileVerdict:
         nonlocal done
         data = builder.make("mixed" if kept else "int8", kept, progress=lambda *_: None)
         agreement = compare(reference, _model("trial", data, reference.spec), some)
@@ -217,7 +217,7 @@ def _searched(
         if progress is not None:
             progress("searching", done, most_steps(len(groups)))
         error = sum(head.mean_error for head in agreement.heads.values())
-        return Verdict(error, disagreement(agreement, settings.limit))
+        return FileVerdict(error, disagreement(agreement, settings.limit))
 
     steps = search(groups, judge)
     if progress is not None:

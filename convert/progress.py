@@ -15,7 +15,7 @@ OnProgress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
 
-class Progress:
+class ProgressLines:
     """Lines on standard error: rewritten in place on a terminal, else one now and then."""
 
     def __init__(self) -> None:

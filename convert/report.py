@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .conversion import Converted, Report
+from .conversion import ConversionReport, Converted
 from .proof.agreement import LOSSLESS, Agreement, disagreement
 
 
-def render(report: Report, result: Converted) -> str:
+def render(report: ConversionReport, result: Converted) -> str:
     """Write the Markdown report of one model."""
     agreement = result.agreement
     loss = disagreement(agreement, LOSSLESS)

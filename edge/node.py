@@ -14,7 +14,7 @@ from ..models.registry import Model, open_model
 from .daemon import Daemon
 from .delivery.file import Sink
 from .delivery.outputs import Delivery
-from .delivery.waveforms import Waveforms
+from .delivery.waveforms import WaveformWriter
 from .health.monitor import HealthMonitor
 from .message import Locate, Node
 from .replay.request import Replay
@@ -87,9 +87,9 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
         delivery = opened.enter_context(
             Delivery(settings, daemon.node, fresh=simulation is not None)
         )
-        waveforms: list[Waveforms] = []
+        waveforms: list[WaveformWriter] = []
         if settings.waveforms.folder is not None:
-            waveforms = [Waveforms(Path(settings.waveforms.folder), settings.waveforms)]
+            waveforms = [WaveformWriter(Path(settings.waveforms.folder), settings.waveforms)]
             opened.callback(waveforms[0].close)
         monitor = HealthMonitor(
             settings.health,

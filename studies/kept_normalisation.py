@@ -15,7 +15,7 @@ import click
 import numpy as np
 from eqedge.convert.console import run_with_one_line_errors
 from eqedge.convert.data.records import DataError, index_continuous
-from eqedge.convert.data.waveforms import Waveforms
+from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.edge.detector import Detector
 from eqedge.edge.picks import find_peaks
 from eqedge.edge.prepare import prepare
@@ -127,7 +127,7 @@ def read_all(
     Raises:
         DataError: There is no record to use.
     """
-    index, waveforms = index_continuous(path), Waveforms(budget_bytes=0)
+    index, waveforms = index_continuous(path), WaveformCache(budget_bytes=0)
     long = [record for record in index.records if record.n_samples >= least_samples]
     left_out = index.skipped + Counter(
         {f"shorter than {least_samples} samples": len(index.records) - len(long)}

@@ -12,7 +12,7 @@ from ... import EqedgeError
 from ...edge.files import written_whole
 from ..console import tensorflow_silenced, tidy_on_signals
 from ..pictures.canvas import SUFFIXES
-from ..progress import Progress
+from ..progress import ProgressLines
 
 if TYPE_CHECKING:
     from .table import Comparison
@@ -84,7 +84,7 @@ def compare(
             from .table import Comparison as Found
             from .table import as_csv, as_markdown, as_text
 
-        progress = Progress()
+        progress = ProgressLines()
         records = choose(data, all_stations, manual)
         windows = draw(continuous, all_stations) if continuous else None
         pickers = open_pickers(networks, calibration, progress)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.picker import Picker
 from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
-from ..data.waveforms import Waveforms
+from ..data.waveforms import WaveformCache
 from ..data.windows import WindowSet
 from ..progress import OnProgress
 from ..proof.agreement import Agreement
@@ -44,7 +44,7 @@ def draw(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> Wi
             f"{names}: no continuous record of a station held out of training; give --all-stations "
             "or another file"
         )
-    rng, waveforms = np.random.default_rng(TRIAL_SEED), Waveforms(budget_bytes=0)
+    rng, waveforms = np.random.default_rng(TRIAL_SEED), WaveformCache(budget_bytes=0)
     lengths = np.array([record.n_samples for record in records])
     drawn = Counter(rng.choice(len(records), wanted, p=lengths / lengths.sum()).tolist())
     windows: list[NDArray[np.float32]] = []

@@ -22,7 +22,7 @@ RUNS_A_TURN = 3
 
 
 @dataclass(frozen=True)
-class Cost:
+class PickerCost:
     """What one network takes.
 
     Attributes:
@@ -39,7 +39,7 @@ class Cost:
     rss_mb: float
 
 
-def costs_of(pickers: Sequence[Picker]) -> list[Cost]:
+def costs_of(pickers: Sequence[Picker]) -> list[PickerCost]:
     """Measure all networks, turn by turn, so that a busy machine is busy for all alike."""
     rng = np.random.default_rng(0)
     windows = [
@@ -52,7 +52,7 @@ def costs_of(pickers: Sequence[Picker]) -> list[Cost]:
             taken.append(min(_timed(picker, window) for _ in range(RUNS_A_TURN)))
     medians = [1000.0 * float(np.median(taken)) for taken in times]
     return [
-        Cost(len(picker.data), median, median / medians[0], peak_rss_mb(picker))
+        PickerCost(len(picker.data), median, median / medians[0], peak_rss_mb(picker))
         for picker, median in zip(pickers, medians, strict=True)
     ]
 

@@ -11,7 +11,7 @@ from ...models.spec import HEADS
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
-from ..data.waveforms import Waveforms
+from ..data.waveforms import WaveformCache
 from ..data.windows import cuts
 from ..progress import OnProgress
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
@@ -35,7 +35,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ComparisonScores:
     """What the networks were scored on, and what came of it.
 
     Attributes:
@@ -77,7 +77,7 @@ def choose(paths: Sequence[Path], all_stations: bool, manual: bool) -> list[Reco
 
 def score_all(
     pickers: Sequence[Picker], records: Sequence[Record], progress: OnProgress | None = None
-) -> Scored:
+) -> ComparisonScores:
     """Show every network the windows that `eqedge evaluate` would.
 
     Args:
@@ -89,7 +89,7 @@ def score_all(
     noise_picks = [0] * len(pickers)
     events = noise = done = 0
     place = {record: number for number, record in enumerate(records, start=1)}
-    for cut in cuts(records, Waveforms(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
+    for cut in cuts(records, WaveformCache(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
         labels = cut.labels
         for number, picker in enumerate(pickers):
             (answer,) = picker.answer([cut.samples])
@@ -110,4 +110,4 @@ def score_all(
         Score(summed(detection), summed(p), summed(s), picks / hours if noise else None)
         for (detection, p, s), picks in zip(judged, noise_picks, strict=True)
     )
-    return Scored(events, noise, len({record.station for record in records}), scores)
+    return ComparisonScores(events, noise, len({record.station for record in records}), scores)

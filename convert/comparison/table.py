@@ -11,8 +11,8 @@ from ...models.spec import HEADS
 from ..data.matching import PhaseScore
 from ..data.picker import Picker
 from ..proof.agreement import Agreement
-from .costs import Cost
-from .scores import Score, Scored
+from .costs import PickerCost
+from .scores import ComparisonScores, Score
 
 COST_COLUMNS = (
     "model", "architecture", "precision", "parameters", "MMAC", "KB", "ms", "latency", "RSS MB",
@@ -43,8 +43,8 @@ class Comparison:
     """
 
     pickers: Sequence[Picker]
-    costs: Sequence[Cost]
-    scored: Scored
+    costs: Sequence[PickerCost]
+    scored: ComparisonScores
     kept: Sequence[Agreement] = ()
 
     def cost_rows(self) -> list[list[str]]:

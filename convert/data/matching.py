@@ -50,7 +50,7 @@ class PhaseScore:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PickVerdict:
     """What the picks of one phase in one window are worth.
 
     Attributes:
@@ -66,19 +66,19 @@ class Verdict:
     false_set_aside: int
 
 
-NOTHING = Verdict(False, 0, 0, 0)
+NOTHING = PickVerdict(False, 0, 0, 0)
 Packed = NDArray[np.int16]
 """(t, 4) verdicts at t thresholds, their fields in order: a million windows fit into memory."""
 
 
-def packed(verdicts: Sequence[Verdict]) -> Packed:
+def packed(verdicts: Sequence[PickVerdict]) -> Packed:
     """Pack verdicts, one a threshold."""
     return np.array([astuple(verdict) for verdict in verdicts], np.int16).reshape(-1, 4)
 
 
 def judge(
     picks: Sequence[int], label: float | None, unlabelled: NDArray[np.int64] = NOWHERE
-) -> Verdict:
+) -> PickVerdict:
     """Judge one window's picks of one phase; without a label they are neither right nor false.
 
     Args:
@@ -93,7 +93,7 @@ def judge(
     unknown = [k for k in others if not near(unlabelled, k)]
     again = max(0, len(residuals) - 1)
     first = round(residuals[0]) if residuals else 0
-    return Verdict(bool(residuals), first, len(others) + again, len(unknown) + again)
+    return PickVerdict(bool(residuals), first, len(others) + again, len(unknown) + again)
 
 
 def near(samples: NDArray[np.int64], sample: int) -> bool:
@@ -107,10 +107,10 @@ class Outcomes:
 
     Attributes:
         labelled: (n,) whether the window has a label of the phase.
-        hit: (n, t) as Verdict's.
-        residual: (n, t) as Verdict's.
-        false: (n, t) as Verdict's.
-        false_set_aside: (n, t) as Verdict's.
+        hit: (n, t) as PickVerdict's.
+        residual: (n, t) as PickVerdict's.
+        false: (n, t) as PickVerdict's.
+        false_set_aside: (n, t) as PickVerdict's.
     """
 
     labelled: NDArray[np.bool_]
@@ -183,7 +183,7 @@ class Judged:
     """
 
     labelled: bool
-    verdict: Verdict
+    verdict: PickVerdict
 
 
 def judge_head(head: str, curve: NDArray[np.float32], labels: Labelled, threshold: float) -> Judged:
@@ -205,12 +205,12 @@ def judge_head(head: str, curve: NDArray[np.float32], labels: Labelled, threshol
         label = p if head == "P" else s
         return Judged(label is not None, judge([peak.sample for peak in peaks], label))
     if labels.is_noise:
-        return Judged(False, Verdict(False, 0, int(bool(peaks)), int(bool(peaks))))
+        return Judged(False, PickVerdict(False, 0, int(bool(peaks)), int(bool(peaks))))
     if p is None:
         return Judged(False, NOTHING)
     end = p + DETECTION_SAMPLES if s is None else s
     hit = any(peak.start_sample <= end and peak.end_sample > p for peak in peaks)
-    return Judged(True, Verdict(hit, 0, 0, 0))
+    return Judged(True, PickVerdict(hit, 0, 0, 0))
 
 
 def summed(judged: Iterable[Judged]) -> PhaseScore:

@@ -54,7 +54,7 @@ class Unusable:
         return Counter(self.reasons.values())
 
 
-class Waveforms:
+class WaveformCache:
     """Reads records and keeps the ones used last, up to a number of bytes.
 
     Attributes:

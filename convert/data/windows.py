@@ -19,7 +19,7 @@ from ...edge.replay.stead import Trace
 from ...models.spec import ModelSpec
 from .example import nothing_in
 from .records import CONTINUOUS_SAMPLES, WINDOW_SAMPLES, Record
-from .waveforms import Waveforms
+from .waveforms import WaveformCache
 
 LEAST_BEFORE_P = 450
 """An onset is judged where so many samples lie before it; before them their mirror is put."""
@@ -194,7 +194,7 @@ class Cut:
 
 def cuts(
     records: Sequence[Record],
-    waveforms: Waveforms,
+    waveforms: WaveformCache,
     seed: int,
     draws: int,
     ages: Sequence[int],

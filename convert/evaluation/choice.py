@@ -15,21 +15,21 @@ LEAST_BY_HAND = 10
 """Manually picked windows that each half needs for the choice to rest on them alone."""
 
 
-def chosen(account: ScoreTable) -> dict[str, Any] | None:
+def chosen(scores: ScoreTable) -> dict[str, Any] | None:
     """Choose each phase's threshold of the highest F1 on either half, report on the other.
 
     Automatic catalogues lack events, which drives a threshold up for nothing: where there are
     enough manually picked records, the choice and the report rest on those.
 
     Returns:
-        The account's `chosen`; None with fewer than two stations and events.
+        The `chosen` of a report; None with fewer than two stations and events.
     """
-    by_hand = np.array([subject.record.manual for subject in account.events], bool)
-    kind, half = halves(account, by_hand)
+    by_hand = np.array([subject.record.manual for subject in scores.events], bool)
+    kind, half = halves(scores, by_hand)
     enough = min((by_hand & half).sum(), (by_hand & ~half).sum()) >= LEAST_BY_HAND
     used = by_hand if enough else np.ones(len(by_hand), bool)
     if not enough:
-        kind, half = halves(account, used)
+        kind, half = halves(scores, used)
     if kind is None:
         return None
     report: dict[str, Any] = {
@@ -37,21 +37,21 @@ def chosen(account: ScoreTable) -> dict[str, Any] | None:
         "rows": "manually_picked" if enough else "pooled",
         "windows": [int((used & half).sum()), int((used & ~half).sum())],
     }
-    for name, outcomes in (("P", account.P), ("S", account.S)):
+    for name, outcomes in (("P", scores.P), ("S", scores.S)):
         folds = []
         for chosen_on, reported_on in ((used & half, used & ~half), (used & ~half, used & half)):
             column = best(outcomes.rows(chosen_on))
             other = outcomes.rows(reported_on)
-            units = np.array(account.units)[reported_on].tolist()
+            units = np.array(scores.units)[reported_on].tolist()
             folds.append(
                 {
-                    "threshold": account.thresholds[column],
+                    "threshold": scores.thresholds[column],
                     "f1_where_chosen": outcomes.rows(chosen_on).score(column).row()["f1"],
                     "on_the_other": other.score(column).row()
                     | {"interval": phase_intervals(units, other, column)},
                 }
             )
-        report[name] = {"folds": folds, "threshold": account.thresholds[best(outcomes.rows(used))]}
+        report[name] = {"folds": folds, "threshold": scores.thresholds[best(outcomes.rows(used))]}
     return report
 
 
@@ -62,19 +62,19 @@ def best(outcomes: Outcomes) -> int:
     return int(equal[len(equal) // 2])
 
 
-def halves(account: ScoreTable, used: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
+def halves(scores: ScoreTable, used: NDArray[np.bool_]) -> tuple[str | None, NDArray[np.bool_]]:
     """Split the windows in two by station, or by event where there is but one station.
 
     Args:
-        account: Of n windows.
+        scores: Of n windows.
         used: (n,) those of which each half is to have as many.
 
     Returns:
         What they were split by, or None, and (n,) whether each is in the first half.
     """
     for kind, units in (
-        ("station", [subject.record.station for subject in account.events]),
-        ("event", list(account.units)),
+        ("station", [subject.record.station for subject in scores.events]),
+        ("event", list(scores.units)),
     ):
         names, of_row = np.unique(np.array(units, dtype=str), return_inverse=True)
         size = np.bincount(of_row, weights=used, minlength=len(names))
@@ -87,4 +87,4 @@ def halves(account: ScoreTable, used: NDArray[np.bool_]) -> tuple[str | None, ND
             first[number] = lead <= 0
             lead += size[number] if lead <= 0 else -size[number]
         return kind, first[of_row]
-    return None, np.zeros(len(account.events), bool)
+    return None, np.zeros(len(scores.events), bool)

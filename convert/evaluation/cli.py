@@ -115,12 +115,12 @@ def evaluate(document: Path | None, **options: Any) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ... import EqedgeError
     from ..training.dataset import DataFiles
-    from .evaluate import Request
+    from .evaluate import EvaluationRequest
     from .evaluate import evaluate as run
     from .markdown import markdown
 
     report = run(
-        Request(
+        EvaluationRequest(
             files=DataFiles(
                 options["labelled"],
                 (),

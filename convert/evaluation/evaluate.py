@@ -12,7 +12,7 @@ from ..data.picker import Picker, open_picker
 from ..data.waveforms import Unusable
 from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
 from .summary import of_network, pair_name, table
-from .triggers import account_of, events_of, open_run
+from .triggers import events_of, open_run, table_of
 from .windowed import score_networks
 
 SCHEMA = 1
@@ -24,7 +24,7 @@ STATIONS = {"station": "held out", "event": "events held out"}
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What is to be scored, and on what.
 
     Attributes:
@@ -51,7 +51,7 @@ class Request:
     report: Callable[[str], None] = field(default=print, compare=False)
 
 
-def evaluate(request: Request) -> dict[str, Any]:
+def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     """Score everything.
 
     Raises:
@@ -76,7 +76,7 @@ def evaluate(request: Request) -> dict[str, Any]:
     return report
 
 
-def _networks(request: Request, networks: Sequence[Picker]) -> dict[str, Any]:
+def _networks(request: EvaluationRequest, networks: Sequence[Picker]) -> dict[str, Any]:
     pairs = [{pair_name(t, t): (t, t) for t in request.thresholds} for _ in networks]
     presets: list[dict[str, str]] = []
     for network, own in zip(networks, pairs, strict=True):
@@ -95,7 +95,7 @@ def _networks(request: Request, networks: Sequence[Picker]) -> dict[str, Any]:
     )
     models: dict[str, Any] = {}
     for number, network in enumerate(networks):
-        summed = of_network(scored.accounts[number], pairs[number])
+        summed = of_network(scored.tables[number], pairs[number])
         models[_free(network.name, models)] = {"presets": presets[number]} | summed
     data = {
         "files": [
@@ -109,7 +109,7 @@ def _networks(request: Request, networks: Sequence[Picker]) -> dict[str, Any]:
     return {"data": data, "models": models}
 
 
-def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
+def _run(request: EvaluationRequest, path: Path, labels: LabelMap) -> dict[str, Any]:
     (data,) = request.files.labelled
     run = open_run(path, data, request.traces, request.seed)
     if not run.messages:
@@ -119,11 +119,11 @@ def _run(request: Request, path: Path, labels: LabelMap) -> dict[str, Any]:
         "models": run.models,
         "skipped": dict(run.skipped),
         "events": events_of(run),
-        "scores": {AS_RUN: table(account_of(run, labels), 0, 0)},
+        "scores": {AS_RUN: table(table_of(run, labels), 0, 0)},
     }
 
 
-def _labels(request: Request) -> LabelMap:
+def _labels(request: EvaluationRequest) -> LabelMap:
     if not request.files.teachers:
         return {}
     return teacher_labels(request.files, index_files(request.files), Unusable(request.report))

@@ -90,7 +90,7 @@ class ScoreTable:
 
 
 class Ledger:
-    """Gathers one network's answers into its account.
+    """Gathers one network's answers into a table of scores.
 
     Args:
         thresholds: In any order.
@@ -136,7 +136,7 @@ class Ledger:
                 for t in self._thresholds
             ]
 
-    def account(self) -> ScoreTable:
+    def table(self) -> ScoreTable:
         """Return what was gathered."""
         n = len(self._thresholds)
         p, s = (
@@ -156,10 +156,10 @@ class Ledger:
                 counts[:, 1],
                 counts[:, 2],
             ),
-            self._onset_account(n),
+            self._onset_rows(n),
         )
 
-    def _onset_account(self, n: int) -> Onsets:
+    def _onset_rows(self, n: int) -> Onsets:
         # Near the end of a record there is not every age.
         ages = sorted({age for own in self._onsets.values() for age in own})
         whole = {r: own for r, own in self._onsets.items() if len(own) == len(ages)}

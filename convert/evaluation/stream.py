@@ -12,7 +12,7 @@ from ...edge.picks import find_peaks
 from ...edge.replay.labels import matches
 from ..data.picker import Picker
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
-from ..data.waveforms import Waveforms
+from ..data.waveforms import WaveformCache
 
 HOP_SAMPLES = 25
 """From one window to the next."""
@@ -47,7 +47,7 @@ class Stream:
 def run_hop_by_hop(
     network: Picker,
     records: Sequence[Record],
-    waveforms: Waveforms,
+    waveforms: WaveformCache,
     thresholds: Sequence[float],
 ) -> Stream:
     """Run a network over continuous records, hop by hop.

@@ -31,131 +31,131 @@ def pair_name(p: float, s: float) -> str:
     return f"P {p:g}, S {s:g}"
 
 
-def of_network(account: ScoreTable, pairs: Pairs) -> dict[str, Any]:
+def of_network(scores: ScoreTable, pairs: Pairs) -> dict[str, Any]:
     """Sum up a network at pairs of thresholds, over all of them, and at the best.
 
     Args:
-        account: With a column for each threshold of the pairs.
+        scores: With a column for each threshold of the pairs.
         pairs: By name.
     """
-    columns = {name: (account.column(p), account.column(s)) for name, (p, s) in pairs.items()}
+    columns = {name: (scores.column(p), scores.column(s)) for name, (p, s) in pairs.items()}
     return {
-        "scores": {name: table(account, *pair) for name, pair in columns.items()},
-        "sweep": sweep(account),
-        "chosen": chosen(account),
+        "scores": {name: table(scores, *pair) for name, pair in columns.items()},
+        "sweep": sweep(scores),
+        "chosen": chosen(scores),
     }
 
 
-def table(account: ScoreTable, p: int, s: int) -> dict[str, Any]:
+def table(scores: ScoreTable, p: int, s: int) -> dict[str, Any]:
     """Sum up at one threshold of each phase; keys as on the training card, and more.
 
     Args:
-        account: Of a network or a run.
+        scores: Of a network or a run.
         p: Column of P's threshold.
         s: Column of S's.
     """
-    by_hand = np.array([subject.record.manual for subject in account.events], bool)
-    source = np.array([subject.record.source for subject in account.events], dtype=str)
-    result: dict[str, Any] = {"events": len(account.events)}
-    for name, outcomes, column in (("P", account.P, p), ("S", account.S, s)):
+    by_hand = np.array([subject.record.manual for subject in scores.events], bool)
+    source = np.array([subject.record.source for subject in scores.events], dtype=str)
+    result: dict[str, Any] = {"events": len(scores.events)}
+    for name, outcomes, column in (("P", scores.P, p), ("S", scores.S, s)):
         rows: dict[str, dict[str, Any]] = dict(phase_table(outcomes, column, by_hand, source))
         for row_name, row in rows.items():
             mask = _mask(row_name, by_hand, source)
             row["interval"] = phase_intervals(
-                _kept(account.units, mask),
+                _kept(scores.units, mask),
                 outcomes.rows(mask),
                 column,
                 row_name == "unlabelled_set_aside",
             )
         result[name] = rows
     result["residuals"] = {
-        "P": _residuals(account.P, p),
-        "S": _residuals(account.S, s),
+        "P": _residuals(scores.P, p),
+        "S": _residuals(scores.S, s),
     }
-    result["by"] = dict(_by_facts(account, p, s))
-    if len(account.noise.seconds):
-        result["noise"] = noise(account.noise, p, s)
-    if len(account.onsets.units):
-        shares = account.onsets.announced_at_age
+    result["by"] = dict(_by_facts(scores, p, s))
+    if len(scores.noise.seconds):
+        result["noise"] = noise(scores.noise, p, s)
+    if len(scores.onsets.units):
+        shares = scores.onsets.announced_at_age
         if all(age in shares for age in AGES_S):
             result["announced_by_s"] = {
                 f"{age:g}": round(float(shares[age][:, p].mean()), 4) for age in AGES_S
             }
-        result["live_onset"] = live_onset(account.onsets, p)
-    if account.stream is not None:
-        result["stream"] = stream(account.stream, p)
+        result["live_onset"] = live_onset(scores.onsets, p)
+    if scores.stream is not None:
+        result["stream"] = stream(scores.stream, p)
     return result
 
 
-def sweep(account: ScoreTable) -> dict[str, Any]:
+def sweep(scores: ScoreTable) -> dict[str, Any]:
     """Return columns over all thresholds: precision, recall, F1, false picks, announced by 1 s."""
-    by_hand = np.array([subject.record.manual for subject in account.events], bool)
-    result: dict[str, Any] = {"threshold": list(account.thresholds)}
-    every = range(len(account.thresholds))
-    for name, outcomes in (("P", account.P), ("S", account.S)):
+    by_hand = np.array([subject.record.manual for subject in scores.events], bool)
+    result: dict[str, Any] = {"threshold": list(scores.thresholds)}
+    every = range(len(scores.thresholds))
+    for name, outcomes in (("P", scores.P), ("S", scores.S)):
         result[name] = {}
         for row, mask in (("pooled", np.ones(len(by_hand), bool)), ("manually_picked", by_hand)):
-            scores = [outcomes.rows(mask).score(k) for k in every]
+            rows = [outcomes.rows(mask).score(k) for k in every]
             result[name][row] = {
-                key: [round(getattr(one, key), 4) for one in scores]
+                key: [round(getattr(one, key), 4) for one in rows]
                 for key in ("precision", "recall", "f1")
             }
-    hours = account.noise.seconds.sum() / 3600
+    hours = scores.noise.seconds.sum() / 3600
     if hours:
-        for name, counts in (("p", account.noise.p), ("s", account.noise.s)):
+        for name, counts in (("p", scores.noise.p), ("s", scores.noise.s)):
             rates = counts.sum(axis=0) / hours
             result[f"false_{name}_per_hour"] = [round(float(rate), 2) for rate in rates]
-    if account.stream is not None:
-        rates = account.stream.unconfirmed.sum(axis=0) / (account.stream.seconds.sum() / 3600)
+    if scores.stream is not None:
+        rates = scores.stream.unconfirmed.sum(axis=0) / (scores.stream.seconds.sum() / 3600)
         result["unconfirmed_p_per_hour"] = [round(float(rate), 2) for rate in rates]
-    if len(account.onsets.units):
-        by = (account.onsets.first_s <= 1.0).mean(axis=0)
+    if len(scores.onsets.units):
+        by = (scores.onsets.first_s <= 1.0).mean(axis=0)
         result["announced_by_1_s"] = [round(float(share), 4) for share in by]
     return result
 
 
-def noise(account: Noise, p: int, s: int) -> dict[str, Any]:
+def noise(scores: Noise, p: int, s: int) -> dict[str, Any]:
     """Count false picks an hour and a day where no earthquake is known."""
-    hours = float(account.seconds.sum()) / 3600
-    result: dict[str, Any] = {"windows": len(account.seconds), "hours": round(hours, 3)}
+    hours = float(scores.seconds.sum()) / 3600
+    result: dict[str, Any] = {"windows": len(scores.seconds), "hours": round(hours, 3)}
     intervals: dict[str, Interval] = {}
-    for name, counts in (("p", account.p[:, p]), ("s", account.s[:, s])):
+    for name, counts in (("p", scores.p[:, p]), ("s", scores.s[:, s])):
         result[f"false_{name}_per_hour"] = round(int(counts.sum()) / hours, 2)
         result[f"false_{name}_per_day"] = round(24 * int(counts.sum()) / hours, 1)
-        interval = rate_interval(account.units, counts, account.seconds)
+        interval = rate_interval(scores.units, counts, scores.seconds)
         intervals[f"false_{name}_per_hour"] = interval
-    if account.late_p is not None:
-        result["of_these_in_last_2_s"] = round(int(account.late_p[:, p].sum()) / hours, 2)
+    if scores.late_p is not None:
+        result["of_these_in_last_2_s"] = round(int(scores.late_p[:, p].sum()) / hours, 2)
     return result | {"interval": intervals}
 
 
-def stream(account: Stream, p: int) -> dict[str, Any]:
+def stream(scores: Stream, p: int) -> dict[str, Any]:
     """Count what is announced in continuous records, and what a later look takes back."""
-    hours = float(account.seconds.sum()) / 3600
+    hours = float(scores.seconds.sum()) / 3600
     result: dict[str, Any] = {"hours": round(hours, 3)}
     intervals: dict[str, Interval] = {}
-    for name, counts in (("announced", account.announced), ("unconfirmed", account.unconfirmed)):
+    for name, counts in (("announced", scores.announced), ("unconfirmed", scores.unconfirmed)):
         key = f"{name}_p_per_hour"
         result[key] = round(int(counts[:, p].sum()) / hours, 2)
-        intervals[key] = rate_interval(account.units, counts[:, p], account.seconds)
+        intervals[key] = rate_interval(scores.units, counts[:, p], scores.seconds)
     return result | {"interval": intervals}
 
 
-def live_onset(account: Onsets, p: int) -> dict[str, Any]:
+def live_onset(scores: Onsets, p: int) -> dict[str, Any]:
     """Tell how many P are announced by when; once announced, they stay so."""
-    first = account.first_s[:, p]
+    first = scores.first_s[:, p]
     by = np.column_stack([first <= age for age in AGES_S])
     median = float(np.median(first))
     ages = np.arange(0.0, CURVE_END_S + CURVE_STEP_S / 2, CURVE_STEP_S)
     return {
         "events": len(first),
-        "hop_s": account.hop_s,
+        "hop_s": scores.hop_s,
         "announced_by_s": {
             f"{age:g}": round(float(share), 4)
             for age, share in zip(AGES_S, by.mean(axis=0), strict=True)
         },
         "interval": dict(
-            zip((f"{a:g}" for a in AGES_S), share_intervals(account.units, by), strict=True)
+            zip((f"{a:g}" for a in AGES_S), share_intervals(scores.units, by), strict=True)
         ),
         "median_s": round(median, 3) if np.isfinite(median) else None,
         "curve": {
@@ -185,10 +185,10 @@ def _residuals(outcomes: Outcomes, column: int) -> dict[str, Any]:
     }
 
 
-def _by_facts(account: ScoreTable, p: int, s: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _by_facts(scores: ScoreTable, p: int, s: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield each fact that any event has, with a row for each bin that has events."""
     for fact, edges in FACTS.items():
-        values = np.array([subject.facts.get(fact, np.nan) for subject in account.events])
+        values = np.array([subject.facts.get(fact, np.nan) for subject in scores.events])
         if not np.isfinite(values).any():
             continue
         rows = []
@@ -201,9 +201,9 @@ def _by_facts(account: ScoreTable, p: int, s: int) -> Iterator[tuple[str, list[d
                 "to": None if np.isinf(high) else high,
                 "windows": int(mask.sum()),
             }
-            for name, outcomes, column in (("P", account.P, p), ("S", account.S, s)):
+            for name, outcomes, column in (("P", scores.P, p), ("S", scores.S, s)):
                 own = outcomes.rows(mask)
-                intervals = phase_intervals(_kept(account.units, mask), own, column)
+                intervals = phase_intervals(_kept(scores.units, mask), own, column)
                 row[name] = own.score(column).row() | {"interval": intervals}
             rows.append(row)
         yield fact, rows

@@ -34,7 +34,7 @@ class RunError(EqedgeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class PlayedRun:
     """Triggers and the traces they are of.
 
     Attributes:
@@ -65,7 +65,7 @@ class Run:
         return found
 
 
-def open_run(path: Path, data: Path, traces: int | None, seed: int) -> Run:
+def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun:
     """Read a run's triggers and the labels of what it played.
 
     Args:
@@ -107,7 +107,7 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> Run:
                     f"{path}: line {line}: sample {sample} of trace {name}, which has "
                     f"{lengths[name]} in {data.name}; name the file replayed"
                 )
-    return Run(path.name, [_rescaled(m, scale) for m in messages], played, skipped)
+    return PlayedRun(path.name, [_rescaled(m, scale) for m in messages], played, skipped)
 
 
 def read_messages(path: Path) -> list[Message]:
@@ -155,7 +155,7 @@ def _rescaled(message: Message, scale: float) -> Message:
     return {**message, "picks": picks}
 
 
-def account_of(run: Run, labels: LabelMap) -> ScoreTable:
+def table_of(run: PlayedRun, labels: LabelMap) -> ScoreTable:
     """Judge a run's picks as a network's are, with one column; each event by its last message.
 
     Args:
@@ -183,7 +183,7 @@ def account_of(run: Run, labels: LabelMap) -> ScoreTable:
     )
 
 
-def events_of(run: Run) -> dict[str, Any]:
+def events_of(run: PlayedRun) -> dict[str, Any]:
     """Count events as the run itself does at its end."""
     board: Scoreboard = score([_placement(one) for one in run.played], run.messages, RATE_HZ)
     hours = sum(one.record.n_samples for one in run.played) / RATE_HZ / 3600
@@ -197,7 +197,7 @@ def events_of(run: Run) -> dict[str, Any]:
     }
 
 
-def _noise(run: Run, picks: dict[str, list[Message]]) -> Noise:
+def _noise(run: PlayedRun, picks: dict[str, list[Message]]) -> Noise:
     quiet = [one for one in run.played if one.record.kind == "noise"]
     inside = [
         Counter(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..data.picker import Picker
 from ..data.records import RATE_HZ, DataError, Record, index_continuous
-from ..data.waveforms import Unusable, Waveforms
+from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import Cut, cuts
 from ..training.dataset import DataFiles, index_files, teacher_labels
 from ..training.score import TRIAL_DRAWS, TRIAL_SEED
@@ -27,17 +27,17 @@ SWEPT = tuple(round(0.05 * k, 2) for k in range(1, 20))
 
 
 @dataclass(frozen=True)
-class Scored:
+class WindowScores:
     """What networks were scored on, and what came of it.
 
     Attributes:
-        accounts: One for each network.
-        records: Scored, by data set and kind.
+        tables: One for each network.
+        records: WindowScores, by data set and kind.
         stations: Number of stations.
         skipped: Records that could not be used, by reason.
     """
 
-    accounts: Sequence[ScoreTable]
+    tables: Sequence[ScoreTable]
     records: dict[str, dict[str, int]]
     stations: int
     skipped: dict[str, int]
@@ -51,7 +51,7 @@ def score_networks(
     thresholds: Sequence[float],
     all_stations: bool,
     report: Callable[[str], None],
-) -> Scored:
+) -> WindowScores:
     """Show every network the same windows.
 
     Args:
@@ -85,7 +85,7 @@ def score_networks(
     skipped.update(_without_row(records, catalogues))
     columns = sorted({*SWEPT, *thresholds})
     ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
-    waveforms = Waveforms(0, unusable)
+    waveforms = WaveformCache(0, unusable)
     subjects: dict[Record, Subject] = {}
     for batch in _batches(cuts_of(records, waveforms)):
         for cut in batch:
@@ -95,12 +95,12 @@ def score_networks(
         for network, ledger in zip(networks, ledgers, strict=True):
             for cut, answer in zip(batch, network.answer(samples), strict=True):
                 ledger.add(cut, subjects[cut.record], answer)
-    accounts = [ledger.account() for ledger in ledgers]
+    tables = [ledger.table() for ledger in ledgers]
     if stretches:
         streamed = [run_hop_by_hop(network, stretches, waveforms, columns) for network in networks]
-        accounts = [
-            replace(account, stream=stream if stream.units else None)
-            for account, stream in zip(accounts, streamed, strict=True)
+        tables = [
+            replace(scores, stream=stream if stream.units else None)
+            for scores, stream in zip(tables, streamed, strict=True)
         ]
     skipped.update(unusable.counts())
     if not subjects:
@@ -110,10 +110,10 @@ def score_networks(
         kinds = counts.setdefault(record.source, {})
         kinds[record.kind] = kinds.get(record.kind, 0) + 1
     stations = len({record.station for record in subjects})
-    return Scored(accounts, counts, stations, dict(skipped))
+    return WindowScores(tables, counts, stations, dict(skipped))
 
 
-def cuts_of(records: Sequence[Record], waveforms: Waveforms) -> Iterator[Cut]:
+def cuts_of(records: Sequence[Record], waveforms: WaveformCache) -> Iterator[Cut]:
     """Cut the card's windows, and onset windows hop by hop."""
     ages = range(HOP_SAMPLES, LAST_AGE_SAMPLES + 1, HOP_SAMPLES)
     return cuts(records, waveforms, TRIAL_SEED, TRIAL_DRAWS, ages, ONSET_EVENTS)

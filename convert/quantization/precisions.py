@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..graph.weights import LoadedNetwork
 from ..progress import OnProgress
 from .quantize import quantize
-from .request import RANGED_PRECISIONS, RANGES, Request
+from .request import RANGED_PRECISIONS, RANGES, QuantizationRequest
 from .sensitivity import is_tuned
 
 
@@ -76,9 +76,9 @@ class PrecisionBuilder:
         float_stages: tuple[str, ...] = (),
         tuning_steps: int = 0,
         io: str = "float32",
-    ) -> Request:
+    ) -> QuantizationRequest:
         loaded = self._loaded
-        return Request(
+        return QuantizationRequest(
             loaded.architecture, loaded.variant, self._layers, precision, float_stages,
             tuning_steps, io,
         )  # fmt: skip

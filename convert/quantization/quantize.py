@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..console import signals_deferred
 from ..progress import OnProgress
-from .request import RANGED_PRECISIONS, RESULT, QuantizeError, Request
+from .request import RANGED_PRECISIONS, RESULT, QuantizationRequest, QuantizeError
 
 _OUT_OF_MEMORY = (
     "MemoryError", "bad_alloc", "annot allocate memory", "failed to map segment", "OOM when",
@@ -24,7 +24,7 @@ _DISK_FULL = ("No space left on device", "File too large", "Disk quota exceeded"
 
 
 def quantize(
-    request: Request,
+    request: QuantizationRequest,
     *,
     windows: NDArray[np.float32] | None = None,
     ranged: bytes | None = None,

@@ -31,7 +31,7 @@ class QuantizeError(EqedgeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class QuantizationRequest:
     """One file to be made; the same request and windows give the same bytes.
 
     Attributes:
@@ -104,7 +104,7 @@ class Request:
         (folder / REQUEST).write_text(json.dumps(document))
 
     @classmethod
-    def read(cls, folder: Path) -> Request:
+    def read(cls, folder: Path) -> QuantizationRequest:
         """Read what `write` wrote."""
         document = json.loads((folder / REQUEST).read_text())
         layers: dict[str, list[NDArray[np.float32]]] = {}

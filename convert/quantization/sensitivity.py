@@ -13,7 +13,7 @@ Group = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FileVerdict:
     """A judge's verdict on a file.
 
     Attributes:
@@ -35,10 +35,10 @@ class Step:
     """
 
     kept: Group
-    verdict: Verdict
+    verdict: FileVerdict
 
 
-Judge = Callable[[Group], Verdict]
+Judge = Callable[[Group], FileVerdict]
 
 
 def is_tuned(kept: Group) -> bool:
@@ -79,7 +79,7 @@ def search(groups: list[Group], judge: Judge) -> list[Step]:
     """
     steps = [Step((), judge(()))]
 
-    def attempt(chosen: list[Group]) -> Verdict:
+    def attempt(chosen: list[Group]) -> FileVerdict:
         kept = tuple(name for group in chosen for name in group)
         known = [step.verdict for step in steps if set(step.kept) == set(kept)]
         steps.append(Step(kept, known[0] if known else judge(kept)))

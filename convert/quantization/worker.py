@@ -16,7 +16,7 @@ from ..graph.static import folded, static_module
 from .flatbuffer import compact, open_flatbuffer, stage_of
 from .float_io import with_float_io
 from .ranges import ranges_in, with_ranges
-from .request import RANGED, RANGES, RESULT, WINDOWS, Request
+from .request import RANGED, RANGES, RESULT, WINDOWS, QuantizationRequest
 from .tuning import encoder_points, tune_encoder
 
 RANGE_WINDOWS = 300
@@ -25,7 +25,7 @@ RANGE_WINDOWS = 300
 
 def main(folder: Path) -> None:
     """Answer the request in `folder` with a model file in it."""
-    request = Request.read(folder)
+    request = QuantizationRequest.read(folder)
     # one thread: the order of additions, and with it the bytes, must not depend on the load
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
         _report_progress("converting", 1, 1)
 
 
-def _module(request: Request, encoder: Encoder | None = None) -> Any:
+def _module(request: QuantizationRequest, encoder: Encoder | None = None) -> Any:
     return static_module(request.arch, request.variant, request.layers, encoder)
 
 
@@ -59,7 +59,7 @@ def _converted(module: Any, precision: str) -> bytes:
     return bytes(converter.convert())
 
 
-def _ranged(request: Request, folder: Path) -> bytes:
+def _ranged(request: QuantizationRequest, folder: Path) -> bytes:
     """Convert to float with ranges of our own: the stock calibrator knows only extremes."""
     windows = np.load(folder / WINDOWS)
     some = _spread(windows, RANGE_WINDOWS)
@@ -74,7 +74,7 @@ def _spread(windows: NDArray[np.float32], wanted: int) -> NDArray[np.float32]:
     return windows[:: -(-len(windows) // wanted)]
 
 
-def _rounded(request: Request, ranged: bytes) -> bytes:
+def _rounded(request: QuantizationRequest, ranged: bytes) -> bytes:
     """Quantise by the ranges in a float file."""
     kept = request.float_stages
     types = lite_convert._types_pb2  # mlir_quantize takes an enumeration that is public nowhere
@@ -89,7 +89,7 @@ def _rounded(request: Request, ranged: bytes) -> bytes:
 
 
 def _tuned(
-    request: Request,
+    request: QuantizationRequest,
     windows: NDArray[np.float32],
     ranged: bytes,
     some: NDArray[np.float32],

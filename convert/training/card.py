@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What a card has of a training."""
 
     architecture: str
@@ -49,7 +49,7 @@ def plain_command(arguments: Sequence[str]) -> str:
     return " ".join(Path(part).name if os.sep in part else part for part in arguments)
 
 
-def write_card(path: Path, weights: Path, index: Index, run: Run) -> None:
+def write_card(path: Path, weights: Path, index: Index, run: TrainingRun) -> None:
     """Write the card of a weight file, whole or not at all."""
     card = {
         "schema": SCHEMA,

@@ -18,7 +18,7 @@ from ..data.records import (
     merge,
     split_by_event,
 )
-from ..data.waveforms import Unusable, Waveforms
+from ..data.waveforms import Unusable, WaveformCache
 from .label_cache import (
     LabelBook,
     RecordKey,
@@ -82,7 +82,7 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
             known = labelled_keys(kept)
             missing = [r for r in index.records if r.path == str(path) and r.key not in known]
             if missing:
-                write_labels(kept, missing, teacher, Waveforms(0, unusable))
+                write_labels(kept, missing, teacher, WaveformCache(0, unusable))
             if kept.exists():
                 kept_of.setdefault(str(path), []).append(kept)
     return LabelBook(kept_of)

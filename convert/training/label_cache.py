@@ -18,7 +18,7 @@ from ... import EqedgeError
 from ...edge.picks import find_peaks
 from ..data.picker import Picker
 from ..data.records import Record
-from ..data.waveforms import Waveforms
+from ..data.waveforms import WaveformCache
 from .history import report
 from .teachers import label_track
 
@@ -74,7 +74,7 @@ def drop_outdated(path: Path, data: Path) -> None:
 
 
 def write_labels(
-    path: Path, records: Iterable[Record], teacher: Picker, waveforms: Waveforms
+    path: Path, records: Iterable[Record], teacher: Picker, waveforms: WaveformCache
 ) -> Counter[str]:
     """Label every record that the file does not hold yet; each is on disk once it is done.
 

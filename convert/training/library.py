@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.example import Example
 from ..data.records import WINDOW_SAMPLES, DataError, Record
-from ..data.waveforms import Unusable, Waveforms
+from ..data.waveforms import Unusable, WaveformCache
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .labels import annotate
 
@@ -60,7 +60,7 @@ class Library:
         self.records = list(records)
         self._labels = labels
         self.unusable = Unusable() if unusable is None else unusable
-        self._waveforms = Waveforms(budget_bytes=0, unusable=self.unusable)
+        self._waveforms = WaveformCache(budget_bytes=0, unusable=self.unusable)
         self._budget = budget_bytes
         self._held = 0
         self._kept: OrderedDict[int, Example | None] = OrderedDict()

@@ -14,7 +14,7 @@ from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
 from ..graph.weights import load_network
 from . import devices, loop
-from .card import Run, git_revision, write_card
+from .card import TrainingRun, git_revision, write_card
 from .dataset import (
     check_sides,
     index_files,
@@ -78,7 +78,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
         request.output / f"{training.spec.name}.training.json",
         training.weights,
         replace(index, skipped=index.skipped + unusable.counts()),
-        Run(
+        TrainingRun(
             architecture(request.student.architecture).name,
             request.command,
             request.seed,

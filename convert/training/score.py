@@ -17,7 +17,7 @@ from ...models.spec import ModelSpec
 from ..data.matching import NOWHERE, Outcomes, near, verdicts_of
 from ..data.picker import Predict
 from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
-from ..data.waveforms import Unusable, Waveforms
+from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import Cut, cuts
 from .dataset import LabelMap
 
@@ -78,7 +78,7 @@ def make_trial(
     """
     trial = Trial()
     labelled = [record for record in records if record.kind != "continuous"]
-    for cut in cuts(labelled, Waveforms(0, unusable), seed, draws, ONSET_AGES_SAMPLES):
+    for cut in cuts(labelled, WaveformCache(0, unusable), seed, draws, ONSET_AGES_SAMPLES):
         window = prepare(cut.samples, spec)
         if cut.use == "noise":
             trial.noise.append(window)

@@ -30,7 +30,7 @@ NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 """Errors of a disk that accepts nothing now and may accept it later."""
 
 
-class OutputError(EqedgeError):
+class OutputFileError(EqedgeError):
     """An output cannot be opened, or its reader has closed it."""
 
 
@@ -96,7 +96,7 @@ class JsonLines:
             keep_files: Rotated files kept.
 
         Raises:
-            OutputError: It cannot be written. With `append`, a full or read-only disk raises
+            OutputFileError: It cannot be written. With `append`, a full or read-only disk raises
                 nothing: lines wait in memory until the disk accepts them.
         """
         self.counts = FileCounts()
@@ -116,7 +116,7 @@ class JsonLines:
             if append and error.errno in NO_ROOM:
                 self._failed(error)
                 return
-            raise OutputError(
+            raise OutputFileError(
                 f"cannot write {path}: {error.strerror}; give a file in a folder that exists and "
                 "that this user may write to"
             ) from error
@@ -125,7 +125,7 @@ class JsonLines:
         """Write one message, or keep it for later.
 
         Raises:
-            OutputError: Standard output was closed by its reader.
+            OutputFileError: Standard output was closed by its reader.
         """
         self._keep(to_line(message) + b"\n")
         self.retry()
@@ -134,7 +134,7 @@ class JsonLines:
         """Write the lines that wait; call it now and then, since messages may be days apart.
 
         Raises:
-            OutputError: As `write`.
+            OutputFileError: As `write`.
         """
         while self._waiting:
             try:
@@ -171,7 +171,7 @@ class JsonLines:
     def _failed(self, error: OSError) -> None:
         self.counts.failed += 1
         if self._path is None and error.errno == errno.EPIPE:
-            raise OutputError("standard output was closed by its reader") from error
+            raise OutputFileError("standard output was closed by its reader") from error
         text = f"{self._name} cannot be written: {error.strerror}; lines wait in memory"
         self._notices.begin("lines", text)
 

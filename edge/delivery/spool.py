@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ...firmware_bridge.measured import counter, gauge
 from ..settings.delivery import SpoolSettings
-from .file import OutputError
+from .file import OutputFileError
 from .notices import Notices
-from .spool_file import Damaged, DiskRejects, Row, SpoolFile, set_aside
+from .spool_file import Damaged, DiskRejects, SpoolFile, SpoolRow, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Spool:
             utc: Seconds since 1970 by the node's clock.
 
         Raises:
-            OutputError: The path cannot be used for a spool, or another process uses it.
+            OutputFileError: The path cannot be used for a spool, or another process uses it.
         """
         self.counts = SpoolCounts()
         self.path = path
@@ -115,7 +115,7 @@ class Spool:
         self._utc = utc
         self._boot = _boot_id()
         self._lock = threading.RLock()
-        self._unwritten: dict[int, Row] = {}
+        self._unwritten: dict[int, SpoolRow] = {}
         self._leaving: set[int] = set()
         self._purged_to = 0
         self._rejecting = False
@@ -146,7 +146,7 @@ class Spool:
         with self._lock:
             now = self._now()
             for kind, payload in items:
-                row = Row(self._next_id, kind, payload, boot, *now)
+                row = SpoolRow(self._next_id, kind, payload, boot, *now)
                 self._unwritten[row.id] = row
                 self._next_id += 1
                 self._messages += 1
@@ -235,7 +235,7 @@ class Spool:
         self._bytes += size
         self._purged_to = 0
 
-    def _stored(self, after: int, limit: int, without: Collection[str]) -> list[Row]:
+    def _stored(self, after: int, limit: int, without: Collection[str]) -> list[SpoolRow]:
         after, limit = max(after, self._purged_to), limit + len(self._leaving)
         try:
             return self._file.rows(after, limit, without)
@@ -250,7 +250,7 @@ class Spool:
             self._rejected(error)
             return None
 
-    def _entry(self, row: Row) -> Entry:
+    def _entry(self, row: SpoolRow) -> Entry:
         same_boot = row.boot == self._boot
         monotonic, utc = self._now()
         by_utc = utc - row.made_unix
@@ -295,7 +295,7 @@ class Spool:
             elif self._rejecting:
                 self._file.checkpoint()
             self._change(full)
-        except (sqlite3.Error, DiskRejects, Damaged, OutputError) as error:
+        except (sqlite3.Error, DiskRejects, Damaged, OutputFileError) as error:
             self._rejected(error)
             return
         self._leaving.clear()

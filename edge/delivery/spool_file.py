@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from .file import NO_ROOM, OutputError
+from .file import NO_ROOM, OutputFileError
 
 APPLICATION_ID = 0x65716564
 """Marks the SQLite file as a spool, so that no other database is used as one."""
@@ -37,7 +37,7 @@ class Damaged(Exception):
 
 
 @dataclass(frozen=True)
-class Row:
+class SpoolRow:
     """One message, as stored.
 
     Attributes:
@@ -66,7 +66,7 @@ class SpoolFile:
         path: Made where it is missing; None keeps the rows in memory.
 
     Raises:
-        OutputError: The path cannot be used for a spool, or another process uses it.
+        OutputFileError: The path cannot be used for a spool, or another process uses it.
         DiskRejects: Full, or read-only.
         Damaged: It must be set aside first.
     """
@@ -81,7 +81,7 @@ class SpoolFile:
             self._database = _connect(str(path))
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise OutputError(
+                raise OutputFileError(
                     f"spool {path} is used by another process; stop it, or give each its own"
                 ) from error
             raise DiskRejects(str(error)) from error
@@ -101,7 +101,7 @@ class SpoolFile:
         row = self._database.execute("SELECT key FROM newest").fetchone()
         return row[0] if row else None
 
-    def rows(self, after: int, limit: int, without: Collection[str] = ()) -> list[Row]:
+    def rows(self, after: int, limit: int, without: Collection[str] = ()) -> list[SpoolRow]:
         """Return the oldest rows with an id above `after` and of no kind in `without`."""
         others = ", ".join("?" * len(without))
         found = self._database.execute(
@@ -109,7 +109,7 @@ class SpoolFile:
             "ORDER BY id LIMIT ?",
             (after, *without, limit),
         ).fetchall()
-        return [Row(*row) for row in found]
+        return [SpoolRow(*row) for row in found]
 
     def size_of(self, identifier: int) -> int | None:
         """Return the bytes of a message's payload, or None if it is not there."""
@@ -119,7 +119,7 @@ class SpoolFile:
         return int(row[0]) if row else None
 
     def change(
-        self, leaving: Iterable[int], coming: Iterable[Row], key: str, *, durable: bool
+        self, leaving: Iterable[int], coming: Iterable[SpoolRow], key: str, *, durable: bool
     ) -> None:
         """Remove and add rows in one transaction; `durable`: on the disk when this returns.
 
@@ -202,14 +202,14 @@ def _check_place(path: Path) -> None:
     except OSError as error:
         if error.errno in NO_ROOM:
             raise DiskRejects(str(error.strerror)) from error
-        raise OutputError(
+        raise OutputFileError(
             f"cannot keep messages in {path}: {error.strerror}; give a file in a folder "
             "that exists and that this user may write to"
         ) from error
     if head and not head.strip(b"\0"):
         raise Damaged("its first bytes are zero")
     if head and head != b"SQLite format 3\0":
-        raise OutputError(f"{path} is not a spool; give another name")
+        raise OutputFileError(f"{path} is not a spool; give another name")
 
 
 def _connect(name: str) -> sqlite3.Connection:
@@ -220,9 +220,9 @@ def _connect(name: str) -> sqlite3.Connection:
         owner = database.execute("PRAGMA application_id").fetchone()[0]
         tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         if tables and owner != APPLICATION_ID:
-            raise OutputError(f"{name} is a database, but not a spool; give another name")
+            raise OutputFileError(f"{name} is a database, but not a spool; give another name")
         if database.execute("PRAGMA user_version").fetchone()[0] > LAYOUT:
-            raise OutputError(f"spool {name} was made by a newer eqedge; give another name")
+            raise OutputFileError(f"spool {name} was made by a newer eqedge; give another name")
         check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":
             raise sqlite3.DatabaseError(check)

@@ -20,7 +20,7 @@ from ..run_counts import RunCounts
 from ..settings.delivery import WaveformSettings
 from ..settings.validation import SettingsError
 from ..types import NANOSECONDS, Block, Message, Probabilities
-from .file import NO_ROOM, OutputError
+from .file import NO_ROOM, OutputFileError
 from .notices import Notices
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class WaveformCounts:
     errors: int = counter("snippets_errors_total", "Waveform files that could not be written.")
 
 
-class Waveforms:
+class WaveformWriter:
     """Keep the newest samples in memory; write the file of each event.
 
     The samples are the sensor's own, at its own rate. They are cut by their numbers and dated from
@@ -81,7 +81,7 @@ class Waveforms:
 
     Raises:
         SettingsError: pymseed is not installed.
-        OutputError: The folder cannot be made. A full or read-only disk is only logged.
+        OutputFileError: The folder cannot be made. A full or read-only disk is only logged.
     """
 
     def __init__(self, folder: Path, settings: WaveformSettings) -> None:
@@ -101,7 +101,7 @@ class Waveforms:
             self._make_ready()
         except OSError as error:
             if error.errno not in NO_ROOM:
-                raise OutputError(
+                raise OutputFileError(
                     f"cannot make the folder {folder}: {error.strerror}; choose another for "
                     "waveforms"
                 ) from error
@@ -120,7 +120,7 @@ class Waveforms:
     def inferred(self, probabilities: Probabilities, lag_seconds: float) -> None:
         """Do nothing."""
 
-    def tick(self, account: RunCounts) -> None:
+    def tick(self, counts: RunCounts) -> None:
         """Do nothing."""
 
     def write(self, message: Message) -> None:

@@ -15,7 +15,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from ...firmware_bridge.measured import counter
-from ..delivery.file import OutputError
+from ..delivery.file import OutputFileError
 from ..delivery.notices import Notices
 from ..files import written_whole
 from ..settings.health import HealthSettings
@@ -88,7 +88,7 @@ class HealthServer:
         port: TCP port; 0 takes a free one.
 
     Raises:
-        OutputError: The port is taken or the address is not one of this machine's.
+        OutputFileError: The port is taken or the address is not one of this machine's.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -97,7 +97,7 @@ class HealthServer:
         try:
             self._server = _Server((host, port), self._handler())
         except OSError as error:
-            raise OutputError(
+            raise OutputFileError(
                 f"cannot serve health on {host}:{port}: {error.strerror}; choose another port, or "
                 "correct http_host"
             ) from error

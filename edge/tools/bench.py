@@ -25,7 +25,7 @@ from .bench_node import NodeCost, ReplayCost
 
 
 @dataclass(frozen=True)
-class Cost:
+class StageCost:
     """Cost of one stage.
 
     Attributes:
@@ -40,11 +40,11 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """One run of the benchmark; `replay` and `nodes` where they were measured."""
 
     model: str
-    stages: tuple[Cost, ...]
+    stages: tuple[StageCost, ...]
     hop_ms: float
     real_time_factor: float
     other_models: dict[str, float]
@@ -92,7 +92,7 @@ def _node_lines(node: NodeCost) -> list[str]:
     ]
 
 
-def measure(model: Model, others: list[Model], repeats: int) -> Report:
+def measure(model: Model, others: list[Model], repeats: int) -> BenchReport:
     """Time every stage on a synthetic earthquake, alternating between models.
 
     Args:
@@ -133,9 +133,9 @@ def measure(model: Model, others: list[Model], repeats: int) -> Report:
         runs[name] = partial(rival, inputs)
     medians = _medians(runs, repeats)
     total = sum(medians[stage] for stage in stages)
-    return Report(
+    return BenchReport(
         model=model.name,
-        stages=tuple(Cost(s, medians[s], medians[s] / total) for s in stages),
+        stages=tuple(StageCost(s, medians[s], medians[s] / total) for s in stages),
         hop_ms=total,
         real_time_factor=1000 / total,
         other_models={name: medians[name] / medians["network"] for name in rivals},

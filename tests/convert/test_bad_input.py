@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from eqedge.__main__ import main
 from eqedge.convert.quantization.quantize import quantize
-from eqedge.convert.quantization.request import QuantizeError, Request
+from eqedge.convert.quantization.request import QuantizationRequest, QuantizeError
 
 from tests.support.limits import file_size_limit
 
@@ -188,7 +188,7 @@ def test_no_memory_for_the_converter(built, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", child_that(tmp_path, script))
     network = built("leqnet-gru")
     with pytest.raises(QuantizeError, match=r"out of memory; close other programs") as result:
-        quantize(Request("leqnet-gru", network.variant, network.layers, "float32"))
+        quantize(QuantizationRequest("leqnet-gru", network.variant, network.layers, "float32"))
     assert "\n" not in str(result.value)
 
 
@@ -210,7 +210,7 @@ def test_a_temporary_folder_that_is_full(built, windows, tmp_path, monkeypatch):
         file_size_limit(100_000),
         pytest.raises(QuantizeError, match=rf"temporary folder {tmp_path}: .*set TMPDIR"),
     ):
-        request = Request("leqnet-gru", network.variant, network.layers, "int8")
+        request = QuantizationRequest("leqnet-gru", network.variant, network.layers, "int8")
         quantize(request, windows=windows)
     assert list(tmp_path.iterdir()) == []
 

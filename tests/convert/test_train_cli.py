@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from eqedge.convert.data.records import DataError, held_out
 from eqedge.convert.train_cli import train
-from eqedge.convert.training.card import Run, write_card
+from eqedge.convert.training.card import TrainingRun, write_card
 from eqedge.convert.training.dataset import DataFiles, index_files
 from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
 
@@ -124,7 +124,10 @@ def test_a_card_tells_of_events_held_out(stead_file, tmp_path):
     weights = tmp_path / "x.weights.h5"
     weights.touch()
     write_card(
-        tmp_path / "x.json", weights, index, Run("LEQNet-GRU", (), 0, 1, 1.0, {}, (), 3, {}, None)
+        tmp_path / "x.json",
+        weights,
+        index,
+        TrainingRun("LEQNet-GRU", (), 0, 1, 1.0, {}, (), 3, {}, None),
     )
     card = json.loads((tmp_path / "x.json").read_text())
     assert card["split"]["by"] == "event" and "'event:' + source_id" in card["split"]["rule"]

@@ -131,7 +131,7 @@ def test_no_window_lies_across_a_gap_that_was_not_filled(stretches, warm_up):
 
 @given(st.integers(1, 200), st.integers(0, 60), st.integers(1, 200))
 def test_samples_lost_are_counted(before, gap, after):
-    """Filled or not, what did not come stands in the account."""
+    """Filled or not, what did not come is counted."""
     _, counted = cut([block(0, before), block(before + gap, after)])
     assert counted.samples == before + after
     assert counted.samples_lost == gap

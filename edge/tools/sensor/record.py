@@ -16,7 +16,7 @@ KIND = "HN"
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class PlayableRecord:
     """One trace as a sensor would have measured it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Record:
     rate_hz: float
 
 
-def read_record(path: Path, trace: str | None = None) -> Record:
+def read_record(path: Path, trace: str | None = None) -> PlayableRecord:
     """Read one trace of a STEAD-layout file, the first by default.
 
     Raises:
@@ -45,4 +45,4 @@ def read_record(path: Path, trace: str | None = None) -> Record:
     kind = kind if len(kind) == 2 and kind.isascii() and kind.isalnum() else KIND
     counts = np.rint(found.waveform.astype(np.float64)).clip(-FULL_SCALE, FULL_SCALE)
     channels = tuple(kind.upper() + axis for axis in "ENZ")
-    return Record(found.name, channels, counts.astype(np.int32), found.rate_hz)
+    return PlayableRecord(found.name, channels, counts.astype(np.int32), found.rate_hz)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from eqedge.__main__ import main
 from eqedge.convert.comparison.continuous import agree, draw
-from eqedge.convert.comparison.costs import Cost, costs_of
+from eqedge.convert.comparison.costs import PickerCost, costs_of
 from eqedge.convert.comparison.pickers import open_pickers
-from eqedge.convert.comparison.scores import Score, Scored, choose, score_all
+from eqedge.convert.comparison.scores import ComparisonScores, Score, choose, score_all
 from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_text
 from eqedge.convert.data.matching import PhaseScore
 from eqedge.convert.data.records import DataError, held_out
@@ -95,8 +95,8 @@ def test_evaluate_and_compare_give_one_network_the_same_figures(pickers, records
     pair = (limits.P_threshold, limits.S_threshold)
     files = DataFiles((records,), label_folder=records.parent / "labels")
     scored = score_networks([picker], files, (), (), pair, True, print)
-    (account,) = scored.accounts
-    table = of_network(account, {"default": pair})["scores"]["default"]
+    (scores,) = scored.tables
+    table = of_network(scores, {"default": pair})["scores"]["default"]
     for phase in ("P", "S"):
         own = getattr(compared, phase).row()
         assert {name: table[phase]["pooled"][name] for name in own} == own
@@ -174,8 +174,8 @@ def comparison(pickers):
     """Return a comparison of known numbers."""
     head = PhaseScore(8, 2, 2, 0.05)
     scores = (Score(head, head, head, 1.25), Score(head, head, PhaseScore(0, 0, 0, None), None))
-    costs = (Cost(1500, 2.0, 1.0, 60.0), Cost(500, 1.0, 0.5, 50.0))
-    return Comparison(pickers, costs, Scored(10, 4, 3, scores))
+    costs = (PickerCost(1500, 2.0, 1.0, 60.0), PickerCost(500, 1.0, 0.5, 50.0))
+    return Comparison(pickers, costs, ComparisonScores(10, 4, 3, scores))
 
 
 def test_text_and_markdown_have_every_network(comparison):

@@ -14,7 +14,7 @@ from eqedge.convert.data.records import (
     split_by_event,
     station_of,
 )
-from eqedge.convert.data.waveforms import NAMED, Unusable, Waveforms
+from eqedge.convert.data.waveforms import NAMED, Unusable, WaveformCache
 from eqedge.edge.replay.heaps import SIGNATURE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,7 +139,7 @@ def test_a_chunk_shorter_than_its_checksum_is_skipped(tmp_path):
         )
         made.attrs["trace_category"] = "noise"
         made.id.write_direct_chunk((0, 0), b"abc")
-    waveforms = Waveforms()
+    waveforms = WaveformCache()
     assert [waveforms.read(record) for record in index_stead(path).records] == [None]
     assert waveforms.unusable.reasons == {
         (str(path), "data/BAD.XX_0_NO@0"): "unreadable (a chunk is shorter than its checksum)"
@@ -152,7 +152,7 @@ def test_unusable_samples_are_counted_once(stead_file):
         names = list(file["data"])
         file["data"][names[0]][100, 1] = np.nan
         file["data"][names[1]][...] = 5.0
-    waveforms = Waveforms(budget_bytes=0)
+    waveforms = WaveformCache(budget_bytes=0)
     read = [waveforms.read(r) for _ in range(2) for r in index_stead(stead_file).records]
     assert sum(w is None for w in read) == 4
     assert waveforms.skipped == {"NaN or infinite samples": 1, "no motion on any component": 1}
@@ -172,7 +172,7 @@ def test_corrupt_chunk_is_skipped_and_named(tmp_path):
     with path.open("r+b") as raw:
         raw.seek(place.byte_offset + place.size // 2)
         raw.write(bytes(64))
-    waveforms = Waveforms()
+    waveforms = WaveformCache()
     read = {r.dataset: waveforms.read(r) for r in index_stead(path).records}
     assert read["data/BAD.XX_0_NO"] is None
     assert read["data/GOOD.XX_0_NO"] is not None
@@ -193,7 +193,7 @@ def test_records_that_cannot_be_used_are_named_within_bounds():
 
 def test_memory_stays_within_its_budget(stead_file):
     """Whatever is read, no more than the budget is kept."""
-    waveforms = Waveforms(budget_bytes=3 * 6000 * 3 * 4)
+    waveforms = WaveformCache(budget_bytes=3 * 6000 * 3 * 4)
     for record in index_stead(stead_file).records:
         waveforms.read(record)
     kept = [w for w in waveforms._kept.values() if w is not None]

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.data.records import CONTINUOUS_SAMPLES, index_continuous, index_stead
-from eqedge.convert.data.waveforms import Waveforms
+from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.data.windows import cuts
 
 from tests.support.labelled import write_stead
@@ -11,7 +11,7 @@ from tests.support.labelled import write_stead
 def cut(records, **changes):
     """All windows of some records."""
     facts = {"seed": 1, "draws": 2, "ages": (100, 500)} | changes
-    return list(cuts(records, Waveforms(budget_bytes=0), **facts))
+    return list(cuts(records, WaveformCache(budget_bytes=0), **facts))
 
 
 @pytest.mark.parametrize("p", [20, 900, 5600, 5990])
@@ -23,11 +23,11 @@ def test_windows_are_whole_and_hold_their_p(tmp_path, p):
     record = index_stead(path).records[0]
     windows = cut([record])
     assert {window.use for window in windows} >= {"event"}
-    waveform = Waveforms(0).read(record)
+    waveform = WaveformCache(0).read(record)
     for window in windows:
         assert window.samples.shape == (6000, 3)
         if window.use == "event":
-            assert np.array_equal(window.samples[window.sample_of(p)], waveform[p])
+            assert np.array_equal(window.samples[window.labels.p_arrival_sample], waveform[p])
         if window.use == "onset":
             assert window.age in (100, 500) and window.first + 6000 <= record.n_samples
 
@@ -35,7 +35,7 @@ def test_windows_are_whole_and_hold_their_p(tmp_path, p):
 def test_an_onset_window_ends_at_its_age(stead_file):
     """The last sample is the one so long after P."""
     record = next(r for r in index_stead(stead_file).records if r.kind == "event")
-    waveform = Waveforms(0).read(record)
+    waveform = WaveformCache(0).read(record)
     onsets = [window for window in cut([record]) if window.use == "onset"]
     assert [window.age for window in onsets] == [100, 500]
     for window in onsets:

@@ -41,8 +41,8 @@ def subject(number, **changes):
     return Subject(**({"record": record, "event": f"t{number}", "facts": {}} | own))
 
 
-def account(columns, subjects=None, thresholds=(0.3, 0.6), noise=None, onsets=None):
-    """An account of windows with P at 2000 whose P picks are given, threshold by threshold."""
+def score_table(columns, subjects=None, thresholds=(0.3, 0.6), noise=None, onsets=None):
+    """Scores of windows with P at 2000 whose P picks are given, threshold by threshold."""
     n = len(thresholds)
     p = Outcomes.of(
         [True] * len(columns), [packed([judge(k, 2000) for k in row]) for row in columns], n

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import index_stead
-from eqedge.convert.data.waveforms import Waveforms
+from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.evaluation.score_table import Ledger
 from eqedge.convert.evaluation.windowed import cuts_of
 from eqedge.convert.training.label_cache import TeacherLabels
@@ -24,7 +24,7 @@ def windows(played):
     records = index_stead(played[0]).records
     event = next(r for r in records if r.kind == "event" and r.p_arrival_sample >= 450)
     noise = next(r for r in records if r.kind == "noise")
-    return list(cuts_of([event, noise], Waveforms(budget_bytes=0)))
+    return list(cuts_of([event, noise], WaveformCache(budget_bytes=0)))
 
 
 def test_once_announced_a_p_stays_announced(windows):
@@ -34,7 +34,7 @@ def test_once_announced_a_p_stays_announced(windows):
     for window in onset:
         heard = window.age in (75, 300)
         ledger.add(window, subject(1), blank(*[(1, 6000 - window.age, 0.9)] * heard))
-    made = ledger.account().onsets
+    made = ledger.table().onsets
     assert made.first_s[0, 0] == 0.75
     assert [bool(made.announced_at_age[age][0, 0]) for age in (0.5, 0.75, 1.0, 3.0)] == [
         False,
@@ -50,7 +50,7 @@ def test_a_pick_elsewhere_announces_nothing(windows):
     for window in windows:
         if window.use == "onset":
             ledger.add(window, subject(1), blank((1, 3000, 0.9)))
-    assert np.isinf(ledger.account().onsets.first_s).all()
+    assert np.isinf(ledger.table().onsets.first_s).all()
 
 
 def test_noise_counts_picks_by_threshold_and_those_at_the_edge(windows):
@@ -58,7 +58,7 @@ def test_noise_counts_picks_by_threshold_and_those_at_the_edge(windows):
     ledger = Ledger((0.3, 0.6), {}, 0.25)
     (noise,) = [w for w in windows if w.use == "noise" and w.record.kind == "noise"]
     ledger.add(noise, subject(1), blank((1, 1000, 0.9), (1, 5900, 0.4), (2, 3000, 0.7)))
-    made = ledger.account().noise
+    made = ledger.table().noise
     assert made.p.tolist() == [[2, 1]] and made.s.tolist() == [[1, 1]]
     assert made.late_p.tolist() == [[1, 0]] and made.seconds.tolist() == [60.0]
 
@@ -73,5 +73,5 @@ def test_teachers_mark_unlabelled_events_in_the_windows_own_samples(windows):
     )
     ledger = Ledger((0.3,), {(window.record.path, window.record.key): [taught]}, 0.25)
     ledger.add(window, subject(1), blank((1, p, 0.9), (1, elsewhere, 0.9)))
-    made = ledger.account().P
+    made = ledger.table().P
     assert (made.false[0, 0], made.false_set_aside[0, 0], bool(made.hit[0, 0])) == (1, 0, True)

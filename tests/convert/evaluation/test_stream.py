@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.picker import Picker, open_picker
 from eqedge.convert.data.records import index_continuous
-from eqedge.convert.data.waveforms import Waveforms
+from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.evaluation.stream import announcements, run_hop_by_hop
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
@@ -50,7 +50,7 @@ def continuous(tmp_path):
 def test_an_earthquake_is_announced_and_confirmed(continuous):
     """By the shipped model: one announcement, which stays."""
     records, _ = continuous
-    made = run_hop_by_hop(open_picker("leqnet_gru_float32"), records, Waveforms(0), (0.3, 0.5))
+    made = run_hop_by_hop(open_picker("leqnet_gru_float32"), records, WaveformCache(0), (0.3, 0.5))
     assert made.announced.sum(axis=0).tolist() == [1, 1]
     assert made.unconfirmed.sum() == 0
     assert made.seconds.sum() == pytest.approx(110.01)
@@ -65,6 +65,6 @@ def test_who_cries_at_every_end_is_found_out(continuous):
         return answer
 
     crier = Picker("crier", "", (ModelSpec("crier", "leqnet-gru"),), predict)
-    made = run_hop_by_hop(crier, continuous[0], Waveforms(0), (0.3,))
+    made = run_hop_by_hop(crier, continuous[0], WaveformCache(0), (0.3,))
     assert made.announced.sum() > 50
     assert np.array_equal(made.unconfirmed, made.announced)

@@ -3,7 +3,7 @@ import pytest
 from eqedge.convert.evaluation.score_table import Noise, Onsets
 from eqedge.convert.evaluation.summary import of_network, pair_name, table
 
-from .conftest import account, subject
+from .conftest import score_table, subject
 
 RIGHT, FALSE, MISSED = [2010], [2000, 4000], []
 
@@ -11,7 +11,7 @@ RIGHT, FALSE, MISSED = [2010], [2000, 4000], []
 def test_the_keys_are_those_of_the_training_card():
     """Rows by data set, manually picked and set aside; the names are the card's."""
     subjects = [subject(k, source="ab"[k % 2], manual=k < 2) for k in range(4)]
-    result = table(account([[RIGHT, RIGHT]] * 4, subjects), 0, 0)
+    result = table(score_table([[RIGHT, RIGHT]] * 4, subjects), 0, 0)
     assert set(result["P"]) == {"pooled", "manually_picked", "unlabelled_set_aside", "a", "b"}
     assert result["P"]["pooled"]["found"] == 4 and result["P"]["a"]["found"] == 2
     assert result["P"]["manually_picked"]["found"] == 2
@@ -19,14 +19,14 @@ def test_the_keys_are_those_of_the_training_card():
 
 def test_each_phase_has_its_own_threshold():
     """The pair's first column is P's, its second S's."""
-    result = of_network(account([[RIGHT, MISSED]] * 3), {"pair": (0.3, 0.6)})["scores"]["pair"]
+    result = of_network(score_table([[RIGHT, MISSED]] * 3), {"pair": (0.3, 0.6)})["scores"]["pair"]
     assert result["P"]["pooled"]["found"] == 3 and result["S"]["pooled"]["missed"] == 3
     assert pair_name(0.3, 0.25) == "P 0.3, S 0.25"
 
 
 def test_residuals_keep_their_sign():
     """Ten samples late are +0.1 s, in the bar that is ten steps after the middle."""
-    result = table(account([[RIGHT, RIGHT]] * 2), 0, 0)["residuals"]["P"]
+    result = table(score_table([[RIGHT, RIGHT]] * 2), 0, 0)["residuals"]["P"]
     assert result["mean_s"] == pytest.approx(0.1) and result["picks"] == 2
     histogram = result["histogram"]
     at = histogram["counts"].index(2)
@@ -38,7 +38,7 @@ def test_noise_an_hour_and_a_day():
     """Three picks in half an hour are 6 an hour and 144 a day."""
     counts = np.array([[3, 0], [0, 0]], np.int32)
     noise = Noise(("a", "b"), np.full(2, 900.0), counts, counts * 0, counts * 0)
-    result = table(account([], [], noise=noise), 0, 1)["noise"]
+    result = table(score_table([], [], noise=noise), 0, 1)["noise"]
     assert result["false_p_per_hour"] == 6 and result["false_p_per_day"] == 144
     assert result["false_s_per_hour"] == 0
     low, high = result["interval"]["false_p_per_hour"]
@@ -51,7 +51,7 @@ def test_events_stand_in_the_bins_of_their_attributes():
     subjects = [
         subject(k, facts={} if m is None else {"magnitude": m}) for k, m in enumerate(magnitudes)
     ]
-    rows = table(account([[RIGHT, RIGHT]] * 5, subjects), 0, 0)["by"]["magnitude"]
+    rows = table(score_table([[RIGHT, RIGHT]] * 5, subjects), 0, 0)["by"]["magnitude"]
     assert [(row["from"], row["to"], row["windows"]) for row in rows] == [
         (None, 1, 1), (1, 2, 2), (4, None, 1)
     ]  # fmt: skip
@@ -61,7 +61,9 @@ def test_events_stand_in_the_bins_of_their_attributes():
 def test_onset_shares_never_fall():
     """The curve of announced P rises with time, and its median is of all events."""
     first = np.array([[0.25], [0.75], [4.0], [np.inf]]) * np.ones(2)
-    result = table(account([], [], onsets=Onsets(tuple("abcd"), 0.25, first)), 0, 0)["live_onset"]
+    result = table(score_table([], [], onsets=Onsets(tuple("abcd"), 0.25, first)), 0, 0)[
+        "live_onset"
+    ]
     assert result["announced_by_s"] == {"0.5": 0.25, "1": 0.5, "2": 0.5, "3": 0.5, "5": 0.75}
     assert result["median_s"] == pytest.approx(2.375)
     assert np.all(np.diff(result["curve"]["announced"]) >= 0)
@@ -71,7 +73,7 @@ def test_the_sweep_has_a_column_a_threshold():
     """Precision and recall of each threshold, and what it costs in noise."""
     counts = np.array([[4, 1]], np.int32)
     noise = Noise(("a",), np.array([3600.0]), counts, counts, counts)
-    result = of_network(account([[FALSE, RIGHT], [FALSE, MISSED]], noise=noise), {})["sweep"]
+    result = of_network(score_table([[FALSE, RIGHT], [FALSE, MISSED]], noise=noise), {})["sweep"]
     assert result["threshold"] == [0.3, 0.6]
     assert result["P"]["pooled"]["recall"] == [1.0, 0.5]
     assert result["P"]["pooled"]["precision"] == [0.5, 1.0]

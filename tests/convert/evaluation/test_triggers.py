@@ -5,10 +5,10 @@ import h5py
 import pytest
 from eqedge.convert.evaluation.triggers import (
     RunError,
-    account_of,
     events_of,
     open_run,
     read_messages,
+    table_of,
 )
 from eqedge.edge.replay.stead import SteadFile
 from hypothesis import HealthCheck, given, settings
@@ -48,7 +48,7 @@ def test_a_real_run_scores_as_in_its_own_log(played):
     """Found, false and residuals are those that `eqedge run` printed at its end."""
     data, triggers, log = played
     opened = open_run(triggers, data, None, 0)
-    events, made = events_of(opened), account_of(opened, {})
+    events, made = events_of(opened), table_of(opened, {})
     found, labelled, false = re.search(
         r"(\d+) of (\d+) found, \d+ missed; (\d+) false", log
     ).groups()
@@ -68,7 +68,7 @@ def test_the_last_word_counts(run, event):
     p = round(event.p_arrival_sample)
     first = trigger("e", event.name, ("P", p + 200))
     last = trigger("e", event.name, ("P", p + 5), kind="update")
-    score = account_of(run(first, last), {}).P.score(0)
+    score = table_of(run(first, last), {}).P.score(0)
     assert (score.found, score.false) == (1, 0)
     assert score.mean_absolute_s == pytest.approx(0.05)
 
@@ -79,7 +79,7 @@ def test_the_first_right_word_is_the_announcement(run, event):
     wrong = trigger("e", event.name, ("P", p - 80), data_ms=100)
     right = trigger("e", event.name, ("P", p - 10), ("S", p + 300), kind="update", data_ms=500)
     later = trigger("e", event.name, ("P", p), kind="end", data_ms=9000)
-    onsets = account_of(run(wrong, right, later), {}).onsets
+    onsets = table_of(run(wrong, right, later), {}).onsets
     assert sorted(onsets.first_s[:, 0].tolist())[0] == pytest.approx(3.5)
 
 
@@ -87,7 +87,7 @@ def test_a_pick_in_the_noise_is_counted_there(run, data):
     """A false P in a minute of noise, and the event's traces know nothing of it."""
     with SteadFile(data) as file:
         noise = next(name for name in file.names if file.read(name).is_noise)
-    made = account_of(run(trigger("e", noise, ("P", 3000))), {})
+    made = table_of(run(trigger("e", noise, ("P", 3000))), {})
     assert made.noise.p.sum() == 1 and made.noise.s.sum() == 0
     assert made.noise.seconds.tolist() == [60.0, 60.0]
     assert made.P.score(0).false == 0

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eqedge.convert.evaluation.evaluate import Request, evaluate
+from eqedge.convert.evaluation.evaluate import EvaluationRequest, evaluate
 from eqedge.convert.training.dataset import DataFiles
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
@@ -31,7 +31,7 @@ def scores(tmp_path_factory, triggers):
     """What `eqedge evaluate` says of the demo: two networks and a run."""
     path = tmp_path_factory.mktemp("scores") / "scores.json"
     report = evaluate(
-        Request(
+        EvaluationRequest(
             DataFiles((DEMO_FILE,), label_folder=path.parent / "labels"),
             ("leqnet_gru_int8", "leqnet_gru_float32"),
             (triggers,),

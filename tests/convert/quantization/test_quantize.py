@@ -11,7 +11,7 @@ from eqedge.convert.quantization.flatbuffer import compact, contents
 from eqedge.convert.quantization.float_io import with_float_io
 from eqedge.convert.quantization.quantize import quantize
 from eqedge.convert.quantization.ranges import best_range
-from eqedge.convert.quantization.request import RANGES, QuantizeError, Request
+from eqedge.convert.quantization.request import RANGES, QuantizationRequest, QuantizeError
 from eqedge.edge.detector import Detector
 from eqedge.edge.runtime import find_runtime
 from eqedge.models.architectures import ARCHITECTURES
@@ -36,7 +36,9 @@ def converted(built, windows):
 
 def request(network, precision, stages=(), **more):
     """Return what is wanted of a built network."""
-    return Request(network.name, network.variant, network.layers, precision, stages, **more)
+    return QuantizationRequest(
+        network.name, network.variant, network.layers, precision, stages, **more
+    )
 
 
 def answers(data, windows):

@@ -1,7 +1,7 @@
 """The search for the fewest stages to keep in float."""
 
 from eqedge.convert.quantization.sensitivity import (
-    Verdict,
+    FileVerdict,
     groups_of,
     is_tuned,
     most_steps,
@@ -32,7 +32,7 @@ def judge_of(costs, limit, asked):
     def judge(kept):
         asked.append(kept)
         error = sum(cost for name, cost in costs.items() if name not in kept)
-        return Verdict(error, None if error <= limit else f"{error} is more than {limit}")
+        return FileVerdict(error, None if error <= limit else f"{error} is more than {limit}")
 
     return judge
 

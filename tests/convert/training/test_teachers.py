@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.picker import Picker
 from eqedge.convert.data.records import index_stead
-from eqedge.convert.data.waveforms import Unusable, Waveforms
+from eqedge.convert.data.waveforms import Unusable, WaveformCache
 from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
 from eqedge.convert.training.label_cache import (
     LabelBook,
@@ -55,8 +55,8 @@ def test_labels_are_made_once(stead_file, tmp_path):
     """What the file holds is not labelled again, so that an interrupted labelling goes on."""
     records, teacher = index_stead(stead_file).records, Loudest()
     path = tmp_path / "labels.hdf5"
-    write_labels(path, records[:4], teacher.picker, Waveforms())
-    write_labels(path, records, teacher.picker, Waveforms())
+    write_labels(path, records[:4], teacher.picker, WaveformCache())
+    write_labels(path, records, teacher.picker, WaveformCache())
     assert teacher.windows == len(records)
     assert labelled_keys(path) == {r.key for r in records}
 
@@ -64,7 +64,7 @@ def test_labels_are_made_once(stead_file, tmp_path):
 def test_answers_are_read_when_asked_for(stead_file, tmp_path):
     """A book of answers holds paths only, travels to another process, and knows its gaps."""
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
-    write_labels(path, records[:-1], Loudest().picker, Waveforms())
+    write_labels(path, records[:-1], Loudest().picker, WaveformCache())
     book = pickle.loads(pickle.dumps(LabelBook({str(stead_file): [path, path]})))
     key = (records[0].path, records[0].key)
     assert len(book[key]) == 2 and book[key][0].p.shape == (1, 2)
@@ -77,7 +77,7 @@ def test_unusable_records_have_no_labels(stead_file, tmp_path):
     with h5py.File(stead_file, "a") as file:
         next(iter(file["data"].values()))[...] = np.nan
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
-    skipped = write_labels(path, records, Loudest().picker, Waveforms())
+    skipped = write_labels(path, records, Loudest().picker, WaveformCache())
     assert skipped == {"NaN or infinite samples": 1}
     assert len(labelled_keys(path)) == len(records) - 1
 

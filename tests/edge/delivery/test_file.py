@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.file import JsonLines, OutputError
+from eqedge.edge.delivery.file import JsonLines, OutputFileError
 
 from tests.support.delivery import numbers
 from tests.support.disks import fill, no_new_names, remount, small_disk
@@ -46,7 +46,7 @@ def test_append_goes_on_and_fresh_starts_anew(tmp_path):
 def test_unwritable_output_is_one_clear_error(tmp_path, place):
     """A missing folder, a file as a folder, a folder as a file: named, with the remedy."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot write .*; give a file") as caught:
+    with pytest.raises(OutputFileError, match=r"cannot write .*; give a file") as caught:
         JsonLines(tmp_path / place, append=False)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
@@ -60,7 +60,7 @@ def test_read_only_disk_at_the_start(tmp_path, logged):
         sink.write(message(0))
         sink.close()
         remount(disk, "ro")
-        with pytest.raises(OutputError, match="Read-only"):
+        with pytest.raises(OutputFileError, match="Read-only"):
             JsonLines(path, append=False)
         sink = JsonLines(path, append=True)
         sink.write(message(1))
@@ -222,7 +222,7 @@ def test_a_pipe_without_reader_ends_the_run():
     with os.fdopen(write, "w") as closed, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", closed)
         sink = JsonLines(None, append=False)
-        with pytest.raises(OutputError, match="closed by its reader"):
+        with pytest.raises(OutputFileError, match="closed by its reader"):
             sink.write(message(0))
         patch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.file import OutputError
+from eqedge.edge.delivery.file import OutputFileError
 from eqedge.edge.delivery.spool import Spool
 from eqedge.edge.settings.delivery import SpoolSettings
 from eqedge.edge.settings.validation import SettingsError
@@ -339,7 +339,7 @@ def test_no_other_file_is_taken_for_a_spool(tmp_path):
         database.execute("CREATE TABLE precious (x)")
     before = text.read_bytes(), other.read_bytes()
     for path in (text, other, tmp_path, tmp_path / "missing" / "spool.db"):
-        with pytest.raises(OutputError) as caught:
+        with pytest.raises(OutputFileError) as caught:
             Spool(path)
         assert str(path) in str(caught.value)
     assert (text.read_bytes(), other.read_bytes()) == before
@@ -350,7 +350,7 @@ def test_one_process_at_a_time(tmp_path):
     path = tmp_path / "spool.db"
     first = Spool(path)
     put(first, 1)
-    with pytest.raises(OutputError, match="another process"):
+    with pytest.raises(OutputFileError, match="another process"):
         Spool(path)
     first.close()
     Spool(path).close()

@@ -10,8 +10,8 @@ import pytest
 from eqedge.edge.assemble import Assembler
 from eqedge.edge.dating.arrivals import Arrival, HostClock
 from eqedge.edge.dating.replayed import SimClock
-from eqedge.edge.delivery.file import OutputError
-from eqedge.edge.delivery.waveforms import Waveforms
+from eqedge.edge.delivery.file import OutputFileError
+from eqedge.edge.delivery.waveforms import WaveformWriter
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.settings.delivery import WaveformSettings
 from eqedge.edge.types import NANOSECONDS, Block, ClockState
@@ -68,7 +68,7 @@ def read(path):
 @pytest.fixture
 def waveforms(tmp_path):
     """Waveforms of a quota of 64 KiB, from 30 s before to 60 s after."""
-    return Waveforms(tmp_path, WaveformSettings(max_bytes=65_536))
+    return WaveformWriter(tmp_path, WaveformSettings(max_bytes=65_536))
 
 
 def test_an_event_becomes_a_file_of_ninety_seconds(waveforms, tmp_path):
@@ -218,7 +218,7 @@ def test_the_oldest_go_first(waveforms, tmp_path):
 
 def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
     """It is logged once, counted, and raised nowhere."""
-    waveforms = Waveforms(tmp_path / "gone", WaveformSettings())
+    waveforms = WaveformWriter(tmp_path / "gone", WaveformSettings())
     (tmp_path / "gone").rmdir()
     for name in ("e1", "e2"):
         waveforms.write(event(0, name=name))
@@ -230,7 +230,7 @@ def test_a_folder_that_goes_away_costs_the_files_only(tmp_path, logged):
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     """At the next start."""
     (tmp_path / ".e0.mseed.part").write_bytes(b"half")
-    Waveforms(tmp_path, WaveformSettings())
+    WaveformWriter(tmp_path, WaveformSettings())
     assert not list(tmp_path.iterdir())
 
 
@@ -243,7 +243,7 @@ def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_pa
             waves.mkdir()
             (waves / ".e0.mseed.part").write_bytes(b"half")
         remount(disk, "ro")
-        waveforms = Waveforms(waves, WaveformSettings())
+        waveforms = WaveformWriter(waves, WaveformSettings())
         feed(waveforms, 0, 1_000)
         waveforms.write(event(500))
         waveforms.close()
@@ -259,8 +259,8 @@ def test_a_disk_that_is_read_only_at_the_start_costs_its_files_only(left, tmp_pa
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     """A file in its place is a mistake in the settings, not the disk's."""
     (tmp_path / "waves").touch()
-    with pytest.raises(OutputError, match=r"cannot make the folder .*; choose another"):
-        Waveforms(tmp_path / "waves", WaveformSettings())
+    with pytest.raises(OutputFileError, match=r"cannot make the folder .*; choose another"):
+        WaveformWriter(tmp_path / "waves", WaveformSettings())
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(waveforms, tmp_path, monkeypatch):

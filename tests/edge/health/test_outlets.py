@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
-from eqedge.edge.delivery.file import OutputError
+from eqedge.edge.delivery.file import OutputFileError
 from eqedge.edge.health import outlets as health_outlets
 from eqedge.edge.health.liveness import State
 from eqedge.edge.health.metrics import health_record, metrics_of
@@ -141,7 +141,7 @@ def test_a_client_that_disconnects_early_is_not_logged(server, capfd):
 
 def test_an_endpoint_that_cannot_listen_is_one_line(server):
     """A port that is taken, named with the remedy."""
-    with pytest.raises(OutputError, match=f"127.0.0.1:{server.port}.*choose another port"):
+    with pytest.raises(OutputFileError, match=f"127.0.0.1:{server.port}.*choose another port"):
         HealthServer("127.0.0.1", server.port)
 
 
