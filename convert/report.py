@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from .conversion import ConversionReport, Converted
 from .proof.agreement import LOSSLESS, Agreement, disagreement
+from .tables import markdown_table
 
 
 def render(report: ConversionReport, result: Converted) -> str:
@@ -17,41 +18,33 @@ def render(report: ConversionReport, result: Converted) -> str:
         if result.refusal is None
         else f"**misses the agreement limit** and was written with --force: {result.refusal}."
     )
+    calibration = ", ".join(path.name for path in report.settings.calibration)
+    facts = {
+        "file": f"{len(result.data):,} bytes, sha256 `{result.sha256}`",
+        "input and outputs": report.io_of(result),
+        "float32 of the same weights": f"{report.float_contents.size_bytes:,} bytes",
+        "parameters": f"{report.parameters:,}",
+        "multiply-accumulates a window": f"{report.macs:,}",
+        "weights": "{weights}, sha256 `{sha256}`".format_map(report.origin.summary),
+        "float32 file against Keras": f"{report.graph_error:.1e} at most",
+        "calibrated on": f"{report.calibration_windows} windows of {calibration}",
+        "compared on": f"{agreement.windows} windows that calibration did not see "
+        f"({report.verified_on}), {agreement.noise_windows} of them noise",
+        "traces skipped": report.skipped_traces,
+        "time of a window, one thread": f"{agreement.latency_ms:.2f} ms; float32 "
+        f"{agreement.float_latency_ms:.2f} ms in the same run: ratio "
+        f"{agreement.latency_ratio:.2f}",
+    }
     lines = [
         f"# {result.name}",
         "",
         f"{result.precision} of {report.architecture}: {verdict}",
         "",
-        "| | |",
-        "|---|---|",
-        f"| file | {len(result.data):,} bytes, sha256 `{result.sha256}` |",
-        f"| input and outputs | {report.io_of(result)} |",
-        f"| float32 of the same weights | {report.float_contents.size_bytes:,} bytes |",
-        f"| parameters | {report.parameters:,} |",
-        f"| multiply-accumulates a window | {report.macs:,} |",
-        "| weights | {weights}, sha256 `{sha256}` |".format_map(report.origin.summary),
-        f"| float32 file against Keras | {report.graph_error:.1e} at most |",
-        f"| calibrated on | {report.calibration_windows} windows of "
-        f"{', '.join(path.name for path in report.settings.calibration)} |",
-        f"| compared on | {agreement.windows} windows that calibration did not see "
-        f"({report.verified_on}), {agreement.noise_windows} of them noise |",
-        f"| traces skipped | {report.skipped_traces} |",
-        f"| time of a window, one thread | {agreement.latency_ms:.2f} ms; float32 "
-        f"{agreement.float_latency_ms:.2f} ms in the same run: ratio "
-        f"{agreement.latency_ratio:.2f} |",
+        *markdown_table(("", ""), facts.items()),
         "",
         "## Agreement with float32, through the device's detector and pick finding",
         "",
-        "| head | max error | mean error | kept | lost | added | shift median | shift p95 |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, head in agreement.heads.items():
-        lines.append(
-            f"| {name} | {head.max_error:.3f} | {head.mean_error:.5f} | {head.kept} "
-            f"({head.kept_fraction:.1%}) | {head.lost} | {head.added} | "
-            f"{_samples(head.shift_median_samples)} | {_samples(head.shift_p95_samples)} |"
-        )
-    lines += [
+        *agreement_table(agreement),
         "",
         "Shifts are in samples; a detection's is that of its start. "
         f"Newly detected windows of noise: {agreement.noise_added} of {agreement.noise_windows}.",
@@ -75,20 +68,43 @@ def render(report: ConversionReport, result: Converted) -> str:
     return "\n".join(lines)
 
 
+def agreement_table(agreement: Agreement) -> list[str]:
+    """Return the rows of the heads; shifts are in samples."""
+    header = ("head", "max error", "mean error", "kept", "lost", "added")
+    rows = (
+        (
+            name,
+            f"{head.max_error:.3f}",
+            f"{head.mean_error:.5f}",
+            f"{head.kept} ({head.kept_fraction:.1%})",
+            head.lost,
+            head.added,
+            _samples(head.shift_median_samples),
+            _samples(head.shift_p95_samples),
+        )
+        for name, head in agreement.heads.items()
+    )
+    return markdown_table((*header, "shift median", "shift p95"), rows)
+
+
 def _by_labels(agreement: Agreement) -> Iterator[str]:
     """What both score by the catalogue."""
     if not any(head.labels for head in agreement.heads.values()):
         return
     yield "## F1 by the labels of those windows"
     yield ""
-    yield "| head | labels | float32 | this file | points lost |"
-    yield "|---|---|---|---|---|"
-    for name, head in agreement.heads.items():
-        if head.f1 is not None:
-            yield (
-                f"| {name} | {head.labels} | {head.float_f1:.3f} | {head.f1:.3f} | "
-                f"{head.f1_lost_points:.1f} |"
-            )
+    rows = (
+        (
+            name,
+            head.labels,
+            f"{head.float_f1:.3f}",
+            f"{head.f1:.3f}",
+            f"{head.f1_lost_points:.1f}",
+        )
+        for name, head in agreement.heads.items()
+        if head.f1 is not None
+    )
+    yield from markdown_table(("head", "labels", "float32", "this file", "points lost"), rows)
     yield ""
     yield (
         "A pick within half a second of its label is right, any other is false; detection is "
@@ -103,10 +119,11 @@ def _by_stage(result: Converted) -> Iterator[str]:
     yield ""
     yield "Signal over noise in decibels against float32; errors of earlier stages are in."
     yield ""
-    yield "| stage | dB |"
-    yield "|---|---|"
-    for name, value in result.stage_errors.items():
-        yield f"| {name} | {'exact' if value is None else f'{value:.1f}'} |"
+    rows = (
+        (name, "exact" if value is None else f"{value:.1f}")
+        for name, value in result.stage_errors.items()
+    )
+    yield from markdown_table(("stage", "dB"), rows)
     yield ""
 
 
@@ -118,11 +135,11 @@ def _searched(result: Converted) -> Iterator[str]:
     yield ""
     if not result.search:
         return
-    yield "| in float | mean error, heads summed | missed |"
-    yield "|---|---|---|"
-    for step in result.search:
-        kept, verdict = ", ".join(step.kept) or "none", step.verdict
-        yield f"| {kept} | {verdict.error:.5f} | {verdict.refusal or '-'} |"
+    rows = (
+        (", ".join(step.kept) or "none", f"{step.verdict.error:.5f}", step.verdict.refusal or "-")
+        for step in result.search
+    )
+    yield from markdown_table(("in float", "mean error, heads summed", "missed"), rows)
     yield ""
 
 

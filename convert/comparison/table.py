@@ -11,6 +11,7 @@ from ...models.spec import HEADS
 from ..data.matching import PhaseScore
 from ..data.picker import Picker
 from ..proof.agreement import Agreement
+from ..tables import aligned_table, markdown_table
 from .costs import PickerCost
 from .scores import ComparisonScores, Score
 
@@ -29,6 +30,8 @@ KEPT_COLUMNS = (
 )  # fmt: skip
 NUMBERS_FROM = 3
 """Columns of text before those of numbers."""
+
+Table = tuple[Sequence[str], list[list[str]], int]
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,13 @@ class Comparison:
             for picker, agreement in zip(self.pickers, self.kept, strict=bool(self.kept))
         ]
 
-    def tables(self) -> list[tuple[list[list[str]], int]]:
-        """Tables with their heads, and how many columns of text each begins with."""
-        tables = [
-            ([list(COST_COLUMNS), *self.cost_rows()], NUMBERS_FROM),
-            ([list(SCORE_COLUMNS), *self.score_rows()], 1),
+    def tables(self) -> list[Table]:
+        """Header, rows and first column of numbers of each table."""
+        tables: list[Table] = [
+            (COST_COLUMNS, self.cost_rows(), NUMBERS_FROM),
+            (SCORE_COLUMNS, self.score_rows(), 1),
         ]
-        return [*tables, ([list(KEPT_COLUMNS), *self.kept_rows()], 1)] if self.kept else tables
+        return [*tables, (KEPT_COLUMNS, self.kept_rows(), 1)] if self.kept else tables
 
     def caption(self) -> str:
         """Describe what the scores are of."""
@@ -106,13 +109,13 @@ class Comparison:
 
 def as_text(comparison: Comparison) -> str:
     """Return it for a terminal."""
-    tables = ["\n".join(_aligned(*table)) for table in comparison.tables()]
+    tables = ["\n".join(aligned_table(*table)) for table in comparison.tables()]
     return "\n\n".join([*tables, comparison.caption()])
 
 
 def as_markdown(comparison: Comparison) -> str:
     """Return the tables and what they are of."""
-    tables = ["\n".join(_piped(*table)) for table in comparison.tables()]
+    tables = ["\n".join(markdown_table(*table)) for table in comparison.tables()]
     return "\n\n".join([*tables, comparison.caption() + "\n"])
 
 
@@ -148,19 +151,3 @@ def _mega(count: int | None) -> float | None:
 
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
-
-
-def _aligned(rows: Sequence[Sequence[str]], numbers_from: int) -> list[str]:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if k < numbers_from else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _piped(rows: Sequence[Sequence[str]], numbers_from: int) -> list[str]:
-    rule = ["---" if k < numbers_from else "---:" for k in range(len(rows[0]))]
-    return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from ..tables import markdown_table
 
 NOTHING = "-"
 PHASE_HEADER = ("F1", "precision / recall", "mean absolute residual, s")
@@ -58,7 +60,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     stations = f"{count} station{'s' if count != 1 else ''} ({data['stations']})"
     yield f"{', '.join(data['files'])}: {stations}."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("data set", "events", "noise", "continuous"),
         (
             (name, *(kinds.get(kind, 0) for kind in ("event", "noise", "continuous")))
@@ -104,7 +106,7 @@ def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
             if row in one["P"]:
                 cells = [cell for phase in "PS" for cell in _phase(one[phase][row])]
                 rows.append((row.replace("_", " "), name, *cells))
-    yield from _table(("records", "", *header), rows)
+    yield from markdown_table(("records", "", *header), rows)
 
 
 def _set_aside(scores: Scores) -> bool:
@@ -139,7 +141,7 @@ def _noise(scores: Mapping[str, Scores]) -> Iterator[str]:
             rows.append((name, f"{noise['hours']:.2f} h", *cells))
     if rows:
         yield ""
-        yield from _table(("noise", "", "false P an hour", "false S an hour"), rows)
+        yield from markdown_table(("noise", "", "false P an hour", "false S an hour"), rows)
 
 
 def _onset(scores: Mapping[str, Scores]) -> Iterator[str]:
@@ -156,7 +158,7 @@ def _onset(scores: Mapping[str, Scores]) -> Iterator[str]:
             rows.append((name, onset["events"], *cells, median))
     if rows:
         yield ""
-        yield from _table(
+        yield from markdown_table(
             ("P announced by", "events", *(f"{age} s" for age in ages), "median"), rows
         )
 
@@ -177,7 +179,7 @@ def _stream(scores: Mapping[str, Scores]) -> Iterator[str]:
     ]
     if rows:
         yield ""
-        yield from _table(
+        yield from markdown_table(
             ("stream", "", "P announced an hour", "not confirmed 10 s later, an hour"), rows
         )
 
@@ -197,7 +199,7 @@ def _facts(scores: Mapping[str, Scores]) -> Iterator[str]:
         if rows:
             header = [f"{phase} {what}" for phase in "PS" for what in PHASE_HEADER[:2]]
             yield ""
-            yield from _table((title, "", "windows", *header), rows)
+            yield from markdown_table((title, "", "windows", *header), rows)
 
 
 def _chosen(models: Mapping[str, Any]) -> Iterator[str]:
@@ -217,7 +219,9 @@ def _chosen(models: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"Halves by {'; '.join(sorted(by))}."
         yield ""
-        yield from _table(("", "phase", "threshold", "F1 on the other", PHASE_HEADER[1]), rows)
+        yield from markdown_table(
+            ("", "phase", "threshold", "F1 on the other", PHASE_HEADER[1]), rows
+        )
 
 
 def _bin(row: Mapping[str, Any]) -> str:
@@ -228,13 +232,3 @@ def _bin(row: Mapping[str, Any]) -> str:
 
 def _bracket(interval: Sequence[float] | None, digits: int) -> str:
     return "" if interval is None else f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    yield _row(header)
-    yield "|" + "---|" * len(header)
-    yield from (_row(row) for row in rows)
-
-
-def _row(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"

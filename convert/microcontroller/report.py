@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..report import agreement_table
+from ..tables import markdown_table
 from .proof import MicroModel
 
 _SPELLED = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum"}
@@ -26,41 +28,32 @@ def render(micro: MicroModel) -> str:
         if micro.refusal is None
         else f"**It misses the limit** and was written with --force: {micro.refusal}."
     )
-    rows = "\n".join(
-        f"| {head} | {h.max_error:.3f} | {h.mean_error:.5f} | {h.kept} of {h.kept + h.lost} | "
-        f"{h.added} | {_samples(h.shift_median_samples)} | {_samples(h.shift_p95_samples)} |"
-        for head, h in found.heads.items()
-    )
     loops = ", ".join(f"{rounds} rounds" for rounds in micro.loops) or "none"
-    calls = resolver_calls(micro.operations)
+    arena = f"{micro.arena_bytes:,} bytes in tflite-micro on this machine"
+    facts = {
+        "model": f"{len(micro.data):,} bytes of flash",
+        "arena": f"{arena}, where pointers have 8 bytes",
+        "operations to register": len(resolver_calls(micro.operations)),
+        "recurrences rolled into loops": loops,
+    }
+    newline = "\n"
     return f"""\
 # {micro.name}
 
 Of {micro.source.name}, sha256 `{micro.source.sha256}`. {verdict}
 
-| | |
-|---|---|
-| model | {len(micro.data):,} bytes of flash |
-| arena | {micro.arena_bytes:,} bytes in tflite-micro on this machine, where pointers have 8 bytes |
-| operations to register | {len(calls)} |
-| recurrences rolled into loops | {loops} |
+{newline.join(markdown_table(("", ""), facts.items()))}
 
 The same {found.windows} windows through TensorFlow Lite for Microcontrollers (this model) and
 LiteRT ({micro.source.name}). Both round to int8, not in the same places.
 
-| head | max difference | mean | picks of LiteRT kept | added | shift median | shift p95 |
-|---|---|---|---|---|---|---|
-{rows}
+{newline.join(agreement_table(found))}
 
 Shifts are in samples; a detection's is that of its start. Newly detected windows of noise:
 {found.noise_added} of {found.noise_windows}.
 
 Operations: {", ".join(f"{op} {count}" for op, count in sorted(micro.operations.items()))}.
 """
-
-
-def _samples(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _word(part: str) -> str:

@@ -9,6 +9,8 @@ from eqedge.edge.settings.node import Settings
 from eqedge.edge.sources import SourceCounts
 from eqedge.edge.types import Block, ClockState, Instrument
 
+from ..support.sinks import Kept
+
 START_NS = 1_790_000_000 * 10**9
 CLOCK = ClockState("seedlink", synced=True, error_s=0.002)
 
@@ -51,14 +53,9 @@ class Records:
 
 def run(model, source):
     """Return (messages, counts)."""
-    messages = []
-
-    class Kept:
-        write = staticmethod(messages.append)
-        close = staticmethod(lambda: None)
-
+    kept = Kept()
     node = Node(Settings().station, model, "boot")
-    return messages, Daemon(Settings(), model, source, node, live=False).run([Kept()])
+    return kept.messages, Daemon(Settings(), model, source, node, live=False).run([kept])
 
 
 @pytest.mark.parametrize("length", [100, 412, 5000])
@@ -87,7 +84,7 @@ def test_a_silence_closes_the_event(model, stream):
     counts, p, _ = stream
     instrument = Instrument(("BHE", "BHN", "BHZ"), 100.0)
     source = Records(counts[: p + 150], instrument, length=50)
-    messages = []
+    kept = Kept()
     ends = []
 
     class Silent:
@@ -97,15 +94,11 @@ def test_a_silence_closes_the_event(model, stream):
             yield from source
             for second in range(1, 60):
                 yield [], Arrival(round((p + 150) * 1e7) + second * 10**9, 0)
-                ends.append([message["type"] for message in messages].count("end"))
+                ends.append([message["type"] for message in kept.messages].count("end"))
 
         def reopen(self):
             pass
 
-    class Kept:
-        write = staticmethod(messages.append)
-        close = staticmethod(lambda: None)
-
     node = Node(Settings().station, model, "boot")
-    Daemon(Settings(), model, Silent(), node, live=False).run([Kept()])
+    Daemon(Settings(), model, Silent(), node, live=False).run([kept])
     assert ends[-1] == 1 and ends.index(1) + 1 == 31

@@ -28,6 +28,8 @@ from eqedge.models.registry import ModelError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ..support.sinks import Kept
+
 RATE = 100.0
 ENZ = ("HHE", "HHN", "HHZ")
 
@@ -54,20 +56,6 @@ class Bytes:
     def identify(self):
         """Count the requests."""
         self.requests += 1
-
-
-class Kept:
-    """A sink that remembers."""
-
-    def __init__(self):
-        self.messages = []
-
-    def write(self, message):
-        """Keep it."""
-        self.messages.append(message)
-
-    def close(self):
-        """Nothing is pending."""
 
 
 def daemon(model, source, configured=None, *, live=False):

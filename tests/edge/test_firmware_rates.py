@@ -15,6 +15,8 @@ from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.edge.wire import WireSource
 from eqedge.firmware_bridge.packets import Hello
 
+from ..support.sinks import Kept
+
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
 
@@ -22,20 +24,6 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def program(make_firmware):
     """The firmware built for this machine."""
     return make_firmware("host") / "sensor"
-
-
-class Kept:
-    """A sink that remembers."""
-
-    def __init__(self):
-        self.messages = []
-
-    def write(self, message):
-        """Keep it."""
-        self.messages.append(message)
-
-    def close(self):
-        """Nothing is pending."""
 
 
 class Recorded:
