@@ -16,7 +16,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 SLOW_FOLDERS = ("soak", "smoke", "studies")
-SLOW_FIXTURES = {"broker", "make_firmware", "built", "whole"}
+SLOW_FIXTURES = {"broker", "make_firmware", "built", "whole", "played"}
 SLOW_NAMES = {"Broker", "find"}
 """A test whose own code uses one of these needs a broker."""
 TENSORFLOW = ("tensorflow", "keras")
