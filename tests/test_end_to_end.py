@@ -83,7 +83,7 @@ def test_the_demo_is_what_it_was(demo):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         (lambda m: m["picks"][0].update(time_ns=m["picks"][0]["time_ns"] + 20_000_000), "time_ns"),
         (lambda m: m["picks"][0].update(probability=0.1), "probability 0.1 instead of"),
@@ -94,14 +94,14 @@ def test_the_demo_is_what_it_was(demo):
         (lambda m: m.update(peak_time="2026-01-01T00:00:59.000000Z"), "peak_time"),
     ],
 )
-def test_a_demo_that_is_another_is_noticed(change, words):
+def test_a_demo_that_is_another_is_noticed(change, text):
     """Two samples later, another probability, a pick fewer: each is named with its line."""
     messages = read_lines(GOLDEN)
     assert differences(messages, read_lines(GOLDEN)) == []
     assert differences(messages[1:], read_lines(GOLDEN)) != []
     change(messages[0])
     (line,) = differences(messages, read_lines(GOLDEN))
-    assert line.startswith("line 1: ") and words in line
+    assert line.startswith("line 1: ") and text in line
 
 
 def test_every_line_keeps_the_schema(demo):

@@ -142,7 +142,7 @@ def stream(scores: Stream, p: int) -> dict[str, Any]:
 
 
 def live_onset(scores: Onsets, p: int) -> dict[str, Any]:
-    """Tell how many P are announced by when; once announced, they stay so."""
+    """Return how many P are announced by when; once announced, they stay so."""
     first = scores.first_s[:, p]
     by = np.column_stack([first <= age for age in AGES_S])
     median = float(np.median(first))

@@ -105,7 +105,7 @@ def load_network(path: Path, arch: str | None = None) -> LoadedNetwork:
 
 
 def recognise(stored: StoredNetwork, path: Path) -> tuple[str, Variant]:
-    """Tell architecture and variant from what a file holds.
+    """Return architecture and variant from what a file holds.
 
     Raises:
         WeightsError: A layer is of a kind none of the networks has, or what makes a network out

@@ -84,7 +84,7 @@ def find_micro() -> Any:
 
 
 def head_places(data: bytes) -> list[int]:
-    """Tell which of a model's outputs, by number, each head of `models.spec.HEADS` is."""
+    """Return which of a model's outputs, by number, each head of `models.spec.HEADS` is."""
     model = open_flatbuffer(data)
     tensors = {
         entry.name.decode(): entry.tensorIndex

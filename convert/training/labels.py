@@ -114,7 +114,7 @@ def _joined(
 
 
 def _trusted(peaks: list[list[float]]) -> NDArray[np.float32]:
-    """Peaks as (k, 2) onsets: what a teacher half believes is a label of little height."""
+    """Peaks as (k, 2) onsets: a probability near the threshold makes a label of little height."""
     heights = ((height - 0.2) / 0.3 for _, height in peaks)
     kept = [(q[0], min(h, 1.0)) for q, h in zip(peaks, heights, strict=True) if h > 0]
     return onsets(*kept)

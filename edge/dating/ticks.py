@@ -127,7 +127,7 @@ class TickDatedClock:
 
     Args:
         hello: The sensor's introduction: rate and tick rate.
-        questions: Asked of this sensor.
+        questions: For this sensor.
         synchronised: Whether the host knows UTC.
     """
 

@@ -95,7 +95,7 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in a few words why a file or a connection failed."""
+    """Return briefly why a file or a connection failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
     if isinstance(error, TimeoutError):

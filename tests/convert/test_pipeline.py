@@ -198,7 +198,7 @@ def test_bad_inputs_write_nothing(weights, records, tmp_path, arguments, error):
 def test_what_does_not_exist_is_named_before_the_long_work(
     weights, records, tmp_path, arguments, reason
 ):
-    """Not after minutes of tuning, which would ask for more than these records hold."""
+    """Not after minutes of tuning, which would need more than these records hold."""
     stages = []
     settings = ConvertSettings(weights, (records,), tmp_path / "out", **arguments)
     with pytest.raises(QuantizeError, match=reason):
@@ -208,7 +208,7 @@ def test_what_does_not_exist_is_named_before_the_long_work(
 
 
 def test_the_command_offers_every_precision():
-    """The command line lists them without importing TensorFlow to ask."""
+    """The command line lists them without importing TensorFlow."""
     assert OFFERED == PRECISIONS
     text = CliRunner().invoke(command, ["--help"]).output
     assert all(option in text for option in ("--weights", "--calibration", "--force", "mixed"))
@@ -242,7 +242,7 @@ def test_the_command_as_a_process(weights, records, tmp_path, eqedge):
     assert (tmp_path / "out" / "mine_float32.json").exists()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="asks for POSIX exit codes")
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX exit codes")
 def test_errors_are_one_line_and_exit_2(weights, tmp_path, eqedge):
     """A missing calibration file is one line on standard error."""
     done = eqedge("convert", "--weights", weights, "--calibration", tmp_path / "none.hdf5",

@@ -31,7 +31,7 @@ def all_of_one(path, station, **attributes):
 def call(data, output, *more):
     """`eqedge train` of a step in one process unless more says otherwise."""
     given = ["--data", data, "--output", output, "--steps", "1", "--batch", "1", "--workers", "0"]
-    return CliRunner().invoke(train, [str(word) for word in (*given, *more)])
+    return CliRunner().invoke(train, [str(part) for part in (*given, *more)])
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_continuous_records_without_a_teacher_are_reported(stead_file, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "words"),
+    ("option", "value", "message"),
     [
         ("--seed", "-1", "0<=x<=4294967295"),
         ("--learning-rate", "-1", "x>0"),
@@ -79,11 +79,11 @@ def test_continuous_records_without_a_teacher_are_reported(stead_file, tmp_path)
         ("--label", "p_width_samples=0", "p_width_samples '0'; use 1 to 200"),
     ],
 )
-def test_values_out_of_range_are_one_line(stead_file, tmp_path, option, value, words):
+def test_values_out_of_range_are_one_line(stead_file, tmp_path, option, value, message):
     """Before anything is read: the option, its value and what it may be; exit 2."""
     result = call(stead_file, tmp_path / "out", option, value)
     assert result.exit_code == 2 and f"Invalid value for '{option}'" in result.stderr
-    assert words in " ".join(result.stderr.split()) and not (tmp_path / "out").exists()
+    assert message in " ".join(result.stderr.split()) and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("options", [AugmentOptions(), LabelOptions()])

@@ -77,7 +77,7 @@ def field(schema, *names):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         (lambda s: s["properties"].pop("degraded"), "message: degraded is gone"),
         (lambda s: field(s, "picks", "[]")["properties"].pop("sample"), "picks[]: sample is gone"),
@@ -92,12 +92,12 @@ def field(schema, *names):
         (lambda s: field(s, "picks", "[]", "sim")["properties"].update(x={}), "which was excluded"),
     ],
 )
-def test_a_change_that_breaks_a_reader_is_named(change, words):
+def test_a_change_that_breaks_a_reader_is_named(change, text):
     """A field that vanishes, one more that is required, another type, an event of a new kind."""
     changed = copy.deepcopy(RELEASED)
     change(changed)
     found = list(breaks(RELEASED, changed, RELEASED, changed))
-    assert found and any(words in line for line in found), found
+    assert found and any(text in line for line in found), found
 
 
 def test_a_new_field_that_may_be_absent_breaks_nothing():
@@ -105,5 +105,5 @@ def test_a_new_field_that_may_be_absent_breaks_nothing():
     changed = copy.deepcopy(RELEASED)
     changed["properties"]["magnitude"] = {"type": "number"}
     field(changed, "picks", "[]")["properties"]["polarity"] = {"enum": ["up", "down"]}
-    field(changed, "degraded")["description"] = "Other words."
+    field(changed, "degraded")["description"] = "Other text."
     assert list(breaks(RELEASED, changed, RELEASED, changed)) == []

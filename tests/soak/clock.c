@@ -1,4 +1,4 @@
-/* Lets one process believe that UTC is so many nanoseconds ahead as the file SOAK_CLOCK says.
+/* Shifts the UTC of one process by as many nanoseconds as the file SOAK_CLOCK has.
  *
  * Loaded by LD_PRELOAD. Only UTC is moved: durations and sleeps are left alone, as on a machine
  * whose clock is set. (libfaketime makes some of Python's sleeps fail with EINVAL.)

@@ -57,7 +57,7 @@ def run(monkeypatch, *arguments):
 
 
 def test_the_command_prints_a_line_a_stage(model, tmp_path, monkeypatch, capsys):
-    """A file in, a table out; no card is asked for."""
+    """A file in, a table out; no card is needed."""
     path = tmp_path / "beginning.tflite"
     path.write_bytes(cut(model.data, set(range(6))))
     assert not run(monkeypatch, path, "--rounds", "1")

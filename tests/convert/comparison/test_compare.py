@@ -198,16 +198,16 @@ def test_csv_is_plain_numbers(comparison):
 
 
 def test_kept_picks_are_a_table_of_their_own(comparison):
-    """In text, Markdown and CSV; where they were not asked for there is none."""
+    """In text, Markdown and CSV; where none was given there is no such table."""
     heads = {head: HeadAgreement(0.1, 0.01, 97, 7, 3, 1.0, 4.0) for head in HEADS}
     agreement = Agreement(230, 0, 0, heads, 1.0, 1.0)
-    asked = replace(comparison, kept=(agreement, agreement))
-    assert as_text(asked).split("\n\n")[2].splitlines()[1].split() == [
+    given = replace(comparison, kept=(agreement, agreement))
+    assert as_text(given).split("\n\n")[2].splitlines()[1].split() == [
         FLOAT, *(3 * ["104", "97", "3"]), "4", "4"
     ]  # fmt: skip
-    assert f"| {INT8} | 104 | 97 | 3 |" in as_markdown(asked)
-    assert "in 230 windows at random places" in as_markdown(asked)
-    first, _ = csv.DictReader(as_csv(asked).splitlines())
+    assert f"| {INT8} | 104 | 97 | 3 |" in as_markdown(given)
+    assert "in 230 windows at random places" in as_markdown(given)
+    first, _ = csv.DictReader(as_csv(given).splitlines())
     assert (first["P of"], first["P kept"], first["S p95"]) == ("104", "97", "4")
     assert "kept" not in as_text(comparison) + as_csv(comparison)
 

@@ -77,7 +77,7 @@ def test_an_unreadable_file_is_named(tmp_path, name):
 
 
 def test_an_answer_is_the_mean_over_the_views(quake):
-    """A network that is good on two preparations has one answer, whoever asks for it."""
+    """A network that is good on two preparations has one answer, whichever command uses it."""
     picker = open_picker("leqnet_gru_float32")
     linear = replace(picker.spec, preparation=replace(picker.spec.preparation, norm="peak"))
     both = replace(picker, views=(picker.spec, linear))

@@ -41,7 +41,7 @@ def report(played, tmp_path_factory):
 
 
 def test_networks_are_scored_side_by_side_on_the_same_windows(report):
-    """Each at every threshold asked for, on as many windows."""
+    """Each at every threshold given, on as many windows."""
     models = report[0]["models"]
     assert list(models) == ["leqnet_gru_int8", "leqnet_gru_float32"]
     for model in models.values():
@@ -165,9 +165,9 @@ def damage(data, kind):
 @pytest.mark.parametrize("kind", ["outside", "order", "rate", "nan", "chunk"])
 def test_what_cannot_be_used_is_left_out_and_reported(data, kind):
     """The other events are scored; the reason is on standard error and in the report."""
-    words = damage(data, kind)
+    message = damage(data, kind)
     result, log = run(*MODEL, "--data", data, "--all-stations")
-    assert words in log
+    assert message in log
     assert result["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 9
     assert sum(result["data"]["skipped"].values()) == 1
 
@@ -231,18 +231,18 @@ def test_events_held_out_are_scored(data):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("nothing.h5", "no such file; name weights"),
         ("there.txt", "expected .tflite, .h5 or .keras"),
     ],
 )
-def test_a_network_that_is_none_is_named(played, tmp_path, name, words):
+def test_a_network_that_is_none_is_named(played, tmp_path, name, message):
     """With what can be given instead."""
     path = tmp_path / name
     if name == "there.txt":
         path.write_text("x")
-    with pytest.raises(EqedgeError, match=words):
+    with pytest.raises(EqedgeError, match=message):
         run("--weights", path, "--data", played[0])
 
 

@@ -32,8 +32,8 @@ def test_once_announced_a_p_stays_announced(windows):
     ledger = Ledger((0.3,), {}, 0.25)
     onset = [window for window in windows if window.use == "onset"]
     for window in onset:
-        heard = window.age in (75, 300)
-        ledger.add(window, subject(1), blank(*[(1, 6000 - window.age, 0.9)] * heard))
+        found = window.age in (75, 300)
+        ledger.add(window, subject(1), blank(*[(1, 6000 - window.age, 0.9)] * found))
     made = ledger.table().onsets
     assert made.first_s[0, 0] == 0.75
     assert [bool(made.announced_at_age[age][0, 0]) for age in (0.5, 0.75, 1.0, 3.0)] == [

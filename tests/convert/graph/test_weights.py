@@ -108,7 +108,7 @@ def test_the_published_layout_comes_back(built, tmp_path, name, root):
 
 
 def test_another_architecture_is_named(built, tmp_path):
-    """Asking for LEQNet of EQTransformer's weights names what the file holds and the remedy."""
+    """The error names what the file holds and the remedy."""
     path = write_published(tmp_path / "e.h5", built("eqtransformer").network)
     with pytest.raises(WeightsError, match=r"holds EQTransformer.*--arch eqtransformer$"):
         load_network(path, "leqnet")

@@ -189,7 +189,7 @@ def test_outputs_that_are_not_the_heads_are_refused(micro):
 
 
 def test_the_command_offers_the_target():
-    """The command line lists what the conversion knows, without importing TensorFlow to ask."""
+    """The command line lists what the conversion knows, without importing TensorFlow."""
     assert TARGETS == (LITERT, TFLM)
     assert "--target [litert|tflm]" in CliRunner().invoke(command, ["--help"]).output
 

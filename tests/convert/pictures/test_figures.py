@@ -57,7 +57,7 @@ def test_a_record_shows_samples_labels_and_the_nodes_own_probabilities(view):
 
 
 def test_a_longer_record_is_cut_about_its_p(view):
-    """A window of 60 s with P at a quarter of it, or where one asks for it."""
+    """A window of 60 s with P at a quarter of it, or at a given second."""
     trace = view.trace
     longer = type(trace)(**{
         **vars(trace),
@@ -66,8 +66,8 @@ def test_a_longer_record_is_cut_about_its_p(view):
     })  # fmt: skip
     model = open_model(DEFAULT_MODEL)
     assert view_of(longer, model, None).first == 7500
-    asked = view_of(longer, model, 20.0)
-    assert asked.first == 2000 and asked.seconds[0] == 20.0 and len(asked.samples) == 6000
+    chosen = view_of(longer, model, 20.0)
+    assert chosen.first == 2000 and chosen.seconds[0] == 20.0 and len(chosen.samples) == 6000
     with pytest.raises(PlotError, match="180 s long; --from 200 leaves nothing"):
         view_of(longer, model, 200.0)
 

@@ -155,12 +155,12 @@ def test_a_training_without_enough_scores(training, tmp_path):
     """No history, one note, a damaged line: named, with the remedy."""
     history = training / "history.jsonl"
     lines = history.read_text().splitlines()
-    for content, words in (
+    for content, message in (
         (lines[0], "0 losses and 1 scores, a curve needs two; train for longer"),
         ("\n".join([*lines, "{"]), "line 4 is no note of a training"),
     ):
         history.write_text(content)
-        with pytest.raises(EqedgeError, match=words):
+        with pytest.raises(EqedgeError, match=message):
             run("learning", training, "--output", tmp_path / "a.png")
     history.unlink()
     with pytest.raises(EqedgeError, match=r"history\.jsonl: .*give the --output of eqedge train"):

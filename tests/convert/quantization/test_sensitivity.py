@@ -26,11 +26,11 @@ def test_what_is_kept_in_float_is_not_tuned():
     assert not is_tuned(("encoder_1",)) and not is_tuned(("bilstm", "res"))
 
 
-def judge_of(costs, limit, asked):
+def judge_of(costs, limit, tried):
     """Return a judge to whom each stage in int8 costs something."""
 
     def judge(kept):
-        asked.append(kept)
+        tried.append(kept)
         error = sum(cost for name, cost in costs.items() if name not in kept)
         return FileVerdict(error, None if error <= limit else f"{error} is more than {limit}")
 
@@ -39,8 +39,8 @@ def judge_of(costs, limit, asked):
 
 def test_int8_is_enough():
     """Nothing is tried beyond it."""
-    steps = search([("a",), ("b",)], judge_of({"a": 1, "b": 1}, 2, asked := []))
-    assert [step.kept for step in steps] == asked == [()]
+    steps = search([("a",), ("b",)], judge_of({"a": 1, "b": 1}, 2, tried := []))
+    assert [step.kept for step in steps] == tried == [()]
 
 
 def test_one_group_is_enough():
@@ -62,12 +62,12 @@ def test_nothing_satisfies():
 )
 def test_what_is_found_does_and_nothing_in_it_can_go(costs, limit):
     """Few files are made, none twice; what is found satisfies, and less of it would not."""
-    asked: list = []
-    judge = judge_of(costs, limit, asked)
+    tried: list = []
+    judge = judge_of(costs, limit, tried)
     groups = [(name,) for name in costs]
     found = search(groups, judge)[-1]
-    assert len(asked) <= most_steps(len(groups))
-    assert len({frozenset(kept) for kept in asked}) == len(asked)
+    assert len(tried) <= most_steps(len(groups))
+    assert len({frozenset(kept) for kept in tried}) == len(tried)
     assert found.verdict.refusal is None
     for name in found.kept:
         fewer = tuple(other for other in found.kept if other != name)

@@ -20,11 +20,11 @@ def answers(folder, teacher, *data):
 
 
 def teacher_of(folder, name):
-    """A shipped model under a name that does not tell which."""
+    """A shipped model under another name."""
     return shutil.copy(weights_folder() / f"leqnet_gru_{name}.tflite", folder / "teacher.tflite")
 
 
-def test_a_replaced_teacher_is_asked_again(stead_file, tmp_path):
+def test_a_replaced_teacher_is_run_again(stead_file, tmp_path):
     """Under the same name another network: its own labels; the first one's are still there."""
     (first,) = answers(tmp_path / "labels", teacher_of(tmp_path, "float32"), stead_file)
     (second,) = answers(tmp_path / "labels", teacher_of(tmp_path, "int8"), stead_file)

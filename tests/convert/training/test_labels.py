@@ -56,8 +56,8 @@ def test_box_ends_after_s_or_at_the_coda():
 
 def test_a_person_stands_above_the_teacher():
     """A manual pick replaces the teacher's near it; the teacher adds what no label covers."""
-    heard = teacher(p=[(1040, 0.9), (3000, 0.9)], s=[(3300, 0.9)], detection=0.0)
-    example = annotate(record(), WAVEFORM, [heard])
+    found = teacher(p=[(1040, 0.9), (3000, 0.9)], s=[(3300, 0.9)], detection=0.0)
+    example = annotate(record(), WAVEFORM, [found])
     assert example.p[:, 0].tolist() == [3000, 1000]
     assert sorted(example.s[:, 0].tolist()) == [1500, 3300]
 
@@ -71,7 +71,7 @@ def test_an_automatic_pick_moves_to_the_teachers():
 
 
 def test_teachers_who_disagree_make_a_low_label():
-    """The first teacher counts double; what only the second one hears is doubtful."""
+    """The first teacher counts double; a pick of the second one alone is doubtful."""
     bare = record(kind="continuous", p_arrival_sample=None, s_arrival_sample=None)
     both, first, second = (
         annotate(bare, WAVEFORM, answers).p

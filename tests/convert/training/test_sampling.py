@@ -103,7 +103,7 @@ def test_held_out_stations_never_reach_training(stead_file):
 
 
 def test_events_and_quiet_of_a_continuous_record(tmp_path):
-    """A teacher's picks make events, and where it heard nothing is noise."""
+    """A teacher's picks make events, and where it found nothing is noise."""
     rng = np.random.default_rng(2)
     long = np.concatenate([earthquake(rng, n_samples=12_000, p_arrival_sample=8000).waveform] * 2)
     path = tmp_path / "c.hdf5"

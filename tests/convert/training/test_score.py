@@ -104,7 +104,7 @@ def test_onset_windows_end_after_p(stead_file):
 
 
 def test_teachers_must_agree_on_an_unlabelled_event(stead_file):
-    """What one teacher alone hears is still a false pick."""
+    """A pick of one teacher alone is still a false pick."""
     record = next(r for r in index_stead(stead_file).records if r.kind == "event")
     yes = TeacherLabels(onsets((4000, 0.9)), onsets(), np.zeros(600, np.float32))
     no = TeacherLabels(onsets(), onsets(), np.zeros(600, np.float32))
