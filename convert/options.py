@@ -20,9 +20,9 @@ class FiniteRange(click.FloatRange):
         """Read a number.
 
         Raises:
-            click.BadParameter: It is none, or outside the range.
+            click.BadParameter: It is not a number, or outside the range.
         """
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number

@@ -68,7 +68,7 @@ def polyphase(rate_hz: float, wanted_hz: float) -> Polyphase:
         wanted_hz: Of the samples wanted.
 
     Raises:
-        RateError: The rate is out of range, or the ratio is no fraction of reasonable size.
+        RateError: The rate is out of range, or no fraction of reasonable size is near the ratio.
     """
     ratio = Fraction(round(wanted_hz * 1000), max(1, round(rate_hz * 1000)))
     up, down = ratio.numerator, ratio.denominator

@@ -90,7 +90,7 @@ class Block:
     rate_factor: float = 1.0
 
     def time_ns(self, samples_on: float) -> int:
-        """UTC of what lies so many samples after its first, or before it."""
+        """Return the UTC of a sample, counted from the first; negative for one before it."""
         return _later(self.start_time_ns, samples_on, self.rate_hz, self.rate_factor)
 
 

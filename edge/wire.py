@@ -65,7 +65,7 @@ class WireSource:
 
     @property
     def counts(self) -> SourceCounts:
-        """What the decoder lost, what the sensor reports, what nobody announced."""
+        """What the decoder lost, what the sensor reports, and samples without an announcement."""
         losses = self._reader.decoder.losses
         return SourceCounts(losses, self._sensor.health, self._assembler.unannounced)
 

@@ -93,7 +93,7 @@ def ground_cost(ground: str, rate_hz: int) -> Cost:
 
 
 def width_cost(width: int, rate_hz: int) -> float:
-    """Bytes a second of counts that all need so many bytes, none of them zero: COBS's worst."""
+    """Return bytes a second of counts of one size without a zero byte: the worst case of COBS."""
     counts = np.full((PACKETS[rate_hz], 3), int.from_bytes(width * b"\x7f", "big"), np.int32)
     return cost(counts, rate_hz)[0].plain
 

@@ -205,7 +205,7 @@ class Reader:
 
 
 def run(folder: Path, seconds: float, share: float, seed: int) -> Account:
-    """Play so many seconds' worth of bytes and return the account."""
+    """Play `seconds` of bytes and return the account."""
     subprocess.run(["make", "-s", "-C", FIRMWARE, f"OUT={folder}", "host"], check=True)
     size = int(seconds * BYTES_A_SECOND)
     samples = int(size / BYTES_A_SAMPLE) + SPARE

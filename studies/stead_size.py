@@ -87,7 +87,7 @@ def row_of(number: int, labels: tuple[int, int, int] | None) -> dict[str, str]:
 
 
 def write(folder: Path, traces: int) -> Path:
-    """Make the file of so many traces, unless it is there."""
+    """Make the file of `traces` traces, unless it is there."""
     path = folder / f"{traces}" / "merge.hdf5"
     if path.with_suffix(".csv").exists():
         return path

@@ -50,7 +50,7 @@ class Example:
         return Example(waveform, p, s, self.detection[before])
 
     def preceded(self, length: int, quiet: int) -> Example:
-        """Return the example with `length` samples before it: its quiet beginning, to and fro.
+        """Return the example with `length` samples before it: its quiet beginning, mirrored.
 
         Args:
             length: Samples to add.

@@ -22,15 +22,15 @@ from .records import CONTINUOUS_SAMPLES, WINDOW_SAMPLES, Record
 from .waveforms import WaveformCache
 
 LEAST_BEFORE_P = 450
-"""An onset is judged where so many samples lie before it; before them their mirror is put."""
+"""An onset is scored where at least this many samples precede it; their mirror precedes them."""
 NOISE_BEFORE_P = 2500
-"""The window that ends just before P counts as noise where so much of it is real."""
+"""The window that ends just before P counts as noise where at least this much is recorded."""
 CLEAR_OF_P = 30
 """Samples before a labelled P that may not be quiet."""
 LEAST_IN_VIEW = 100
-"""A window of an event shows at least so many samples on either side of its P."""
+"""A window of an event shows at least this many samples on either side of its P."""
 SCORED_AFTER_P = 500
-"""One to be scored shows so many samples from its P on."""
+"""A window to be scored shows at least this many samples from its P on."""
 MAX_CROPS = 8
 """Windows cut from one trace at most."""
 QUIET_WINDOWS = 100
@@ -57,7 +57,7 @@ class WindowSet:
     traces: int
 
     def every(self, stride: int) -> WindowSet:
-        """Every so many-th of the windows."""
+        """Return every `stride`-th window."""
         return WindowSet(
             self.windows[::stride], self.is_noise[::stride], self.labels[::stride], self.traces
         )
@@ -77,7 +77,7 @@ def cut_windows(
         wanted: Windows at most; each trace gives one before any gives a second.
         spec: The model's contract.
         rng: Chooses their places.
-        quiet: So many of what came before the P of events besides, at most.
+        quiet: Number of windows from before the P of events to add, at most.
     """
     crops = [*_crops(traces, wanted, spec, rng), *_quiet(traces, quiet, spec)]
     return WindowSet(
@@ -211,7 +211,7 @@ def cuts(
         seed: Of the positions.
         draws: Windows an event.
         ages: Of P at the end of the onset windows, samples.
-        onset_events: Judge the onset of so many events at most, drawn at random; None: of all.
+        onset_events: Number of events whose onset is scored, drawn at random; None for all.
     """
     rng = np.random.default_rng(seed)
     judged = _with_onset(records, onset_events, seed)

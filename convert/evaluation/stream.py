@@ -19,7 +19,7 @@ HOP_SAMPLES = 25
 FRESH_SAMPLES = 200
 """A P so near to a window's end is news."""
 LATER_SAMPLES = 1000
-"""The window that ends so long after a pick confirms it or not."""
+"""The window that ends this long after a pick confirms it or not."""
 SAME_PICK_SAMPLES = 75
 """Picks nearer than this are one, announced once."""
 BLOCK_SAMPLES = 60_000
@@ -93,7 +93,7 @@ def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[t
 
     Returns:
         (sample, confirmed) of each P that is new where a window ends; those of the last ten
-        seconds, which nobody could confirm yet, are left out.
+        seconds, which cannot be confirmed yet, are left out.
     """
     announced: list[int] = []
     for found, end in zip(picks, ends, strict=True):

@@ -30,7 +30,7 @@ TAIL_SAMPLES = 1500
 
 
 class RunError(EqedgeError):
-    """A file of triggers that is none, or not of the run it is scored as."""
+    """The file has no triggers, or they are of another run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
         seed: As was given to the run.
 
     Raises:
-        RunError: A line is no trigger of a simulation, or its trace is none of those played.
+        RunError: A line is not a trigger of a simulation, or its trace was not played.
         SteadError: The HDF5 cannot be read.
     """
     messages = read_messages(path)
@@ -114,7 +114,7 @@ def read_messages(path: Path) -> list[Message]:
     """Read a simulation's triggers, one a line.
 
     Raises:
-        RunError: The file cannot be read, or a line is no trigger of a simulation.
+        RunError: The file cannot be read, or a line is not a trigger of a simulation.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -134,13 +134,15 @@ def _message(line: str, where: str) -> Message:
         if not picks or {phase for phase, _, _ in picks} - {"P", "S"}:
             raise ValueError("no picks")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise RunError(f"{where} is no trigger; give the --output of eqedge run --sim") from error
+        raise RunError(
+            f"{where} is not a trigger; give the --output of eqedge run --sim"
+        ) from error
     for _, _, sim in picks:
         if sim is None:
             raise RunError(f"{where} is of a live sensor; only eqedge run --sim can be scored")
         kinds = {"trace_name": str, "sample": int}
         if not isinstance(sim, dict) or any(type(sim.get(k)) is not v for k, v in kinds.items()):
-            raise RunError(f"{where} is no trigger; give the --output of eqedge run --sim")
+            raise RunError(f"{where} is not a trigger; give the --output of eqedge run --sim")
     return message
 
 

@@ -69,7 +69,7 @@ def between_phases(kernel: Array, factor: int) -> LowRateKernel:
 def many_at_once(kernel: Array, count: int) -> Array:
     """Equivalent of a `same` convolution (odd kernel) that gives `count` outputs in each stride.
 
-    A few output channels leave most of a vector unit idle; so many of them fill it.
+    A few output channels leave most of a vector unit idle; many of them fill it.
 
     Args:
         kernel: (taps, in, out), taps odd.

@@ -51,7 +51,7 @@ class Panel:
         return min(right, key=abs, default=None)
 
     def is_right(self, phase: str, at: float) -> bool | None:
-        """Whether a pick is within half a second of its label; None where nobody labelled any."""
+        """Whether a pick is within half a second of its label; None where there is no label."""
         label = arrivals(self.trace).get(phase)
         if label is None:
             return False if self.trace.is_noise else None
@@ -95,7 +95,7 @@ def panels_of(
 
 
 def size_inches(panels: int) -> tuple[float, float]:
-    """Width and height of a figure of so many panels."""
+    """Width and height of a figure of `panels` panels."""
     rows = -(-panels // COLUMNS)
     return COLUMNS * PANEL_INCHES[0], rows * PANEL_INCHES[1] + 0.5
 

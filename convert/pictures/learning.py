@@ -43,7 +43,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
             note = json.loads(line)
             _check(note)
         except (ValueError, KeyError, TypeError) as error:
-            raise PlotError(f"{path}: line {number} is no note of a training") from error
+            raise PlotError(f"{path}: line {number} is not a note of a training") from error
         notes.append(note)
     if not panels_of(notes):
         losses, scores = len(_with("loss", notes)), len(_with("score", notes))
@@ -99,7 +99,7 @@ def _check(note: Mapping[str, Any]) -> None:
 
 
 def _with(what: str, notes: Notes) -> Notes:
-    """Notes that have it; a score without an earthquake at a held-out station is none."""
+    """Notes that have it; a score needs an earthquake at a held-out station."""
     return [
         note
         for note in notes

@@ -50,7 +50,7 @@ def read_series(path: Path, at: str | None) -> list[Series]:
         at: Pair of thresholds, `P 0.3, S 0.3`; None takes each one's first.
 
     Raises:
-        PlotError: The file is no such report, holds more than can be distinguished, or has nothing
+        PlotError: The file is not such a report, holds more than can be distinguished, or has nothing
             at these thresholds.
     """
     try:
@@ -78,7 +78,7 @@ def read_series(path: Path, at: str | None) -> list[Series]:
 
 
 def residuals_inches(series: Sequence[Series]) -> tuple[float, float]:
-    """Width and height of the residuals of so many."""
+    """Width and height of a figure of residuals."""
     return 7.0, 0.5 + 1.3 * len(series)
 
 

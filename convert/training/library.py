@@ -34,7 +34,7 @@ class Library:
 
     Attributes:
         events: P onsets of labelled records, and those that teachers found in continuous ones.
-        quiet: Starts of windows that nobody saw an earthquake in.
+        quiet: Starts of windows in which no earthquake is known.
         continuous: Positions in `records` of the continuous ones.
         unusable: Records that were found unusable when they were read.
     """

@@ -67,14 +67,14 @@ def changed(options: Options, given: Sequence[str]) -> Options:
         given: Each `name=value`.
 
     Raises:
-        ValueError: A name that is none, or a value outside its range.
+        ValueError: An unknown name, or a value outside its range.
     """
     names = [field.name for field in fields(options)]
     values: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if name not in names or not equals:
-            raise ValueError(f"{text!r} is no NAME=VALUE of {', '.join(names)}")
+            raise ValueError(f"{text!r} is not NAME=VALUE of {', '.join(names)}")
         values[name] = _value(name, value)
     return replace(options, **values)
 

@@ -39,7 +39,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
 
     Raises:
         TrainingFolderError: The folder cannot be written to, or holds another training.
-        WeightsError: `initial` or `hard_negatives` is no network of the architecture.
+        WeightsError: `initial` or `hard_negatives` is not a network of the architecture.
         DataError: The data have nothing to train on.
     """
     revision = git_revision()

@@ -96,7 +96,7 @@ def score(
     """Score a network; every number of the result is plain.
 
     Of a phase: a pick within 0.5 s of the label is right, any other is false, also where it marks
-    a real earthquake that nobody labelled. Automatic catalogues lack most aftershocks, so two
+    a real earthquake without a label. Automatic catalogues lack most aftershocks, so two
     more rows are given: manually picked records alone, and all records with picks set aside
     where every teacher has one too. Where a record has no label for S, its S picks are not
     counted. Announced: a P pick within 0.5 s of the arrival while the window ends that long after.

@@ -16,7 +16,7 @@ from ..types import NANOSECONDS
 STALE_SECONDS = 60.0
 """A pulse this old dates no better than the round trips do."""
 FORGET_SECONDS = 600.0
-"""After so long without pulses the ticks do not count seconds for certain; a 32-bit tick turns."""
+"""Without pulses for longer, seconds cannot be counted by ticks: a 32-bit tick may have wrapped."""
 KEPT = 16
 """Pulses, one for each answer of the sensor: two and a half minutes."""
 EDGE_SECONDS = 20e-6
@@ -30,7 +30,7 @@ LEAST_SPAN = 10
 SURE_SECONDS = 0.4
 """A host's UTC that puts a pulse further from a whole second cannot decide which second it is."""
 STRIKES = 3
-"""So many pulses in a row that do not fit, and it is the past that was wrong."""
+"""After this many pulses in a row that do not fit, the earlier ones are taken as wrong."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class PulseClock:
         """Learn from an answer of the sensor.
 
         Args:
-            count: Pulses since boot, 16 bits; 0 for none. Unless it has moved this is no news.
+            count: Pulses since boot, 16 bits; 0 for none. The same as before means no new pulse.
             tick: Of the latest pulse, 32 bits.
             host_utc_ns: What UTC the host takes that tick for; None if it does not know UTC.
             now_ns: Monotonic.
@@ -104,7 +104,7 @@ class PulseClock:
         return self._pulses[-1].second - self._pulses[0].second if self._pulses else 0
 
     def _rate_error(self, seconds: float) -> float:
-        """How far the rate by the pulses may be off over so long after the latest."""
+        """Return how far the rate by the pulses may be off, this long after the latest pulse."""
         if self._span < LEAST_SPAN:
             return CRYSTAL
         return 2 * EDGE_SECONDS / self._span + WANDER * (self._span + seconds) / 2

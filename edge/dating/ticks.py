@@ -21,11 +21,11 @@ CALM_SECONDS = 10.0
 UNANSWERED = 16
 """Requests that may be unanswered; older ones are dropped."""
 STALE_SECONDS = 600.0
-"""Without an answer for so long, arrivals date better than a line into the past; a 32-bit tick of
-a megahertz turns over after 71 minutes."""
+"""Without an answer for longer, arrivals date better than an extrapolated line; a 32-bit tick of
+a megahertz wraps after 71 minutes."""
 
 RATE_SECONDS = 60.0
-"""Over so long the samples' rate is measured: as much as a window shows."""
+"""The rate of the samples is measured over the length of a window."""
 SKIP_SECONDS = 0.01
 """A tick this much further from where its sample's number puts it: one of the two has skipped."""
 

@@ -12,7 +12,7 @@ TOLERANCE_SECONDS = 0.5
 """A pick within this time of its label is right."""
 
 Kind = Literal["event", "noise", "continuous"]
-"""`continuous` is a record that nobody labelled; in it there may be earthquakes."""
+"""`continuous` is a record without labels, in which there may be earthquakes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

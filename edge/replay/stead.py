@@ -215,7 +215,7 @@ def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
         if key in attributes and str(attributes[key]).strip() not in ("", "None", "nan"):
             rate = number(attributes[key])
             if rate is None or not 0 < rate <= 10_000:
-                raise TraceError(f"trace {name}: {key} {attributes[key]!r} is no sampling rate")
+                raise TraceError(f"trace {name}: {key} {attributes[key]!r} is not a sampling rate")
             return rate
     return RATE_HZ
 
