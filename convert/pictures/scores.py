@@ -50,8 +50,8 @@ def read_series(path: Path, at: str | None) -> list[Series]:
         at: Pair of thresholds, `P 0.3, S 0.3`; None takes each one's first.
 
     Raises:
-        PlotError: The file is not such a report, holds more than can be distinguished, or has nothing
-            at these thresholds.
+        PlotError: The file is not such a report, holds more than can be distinguished, or has
+            nothing at these thresholds.
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))

@@ -148,7 +148,7 @@ class Training:
 
 
 def scored_on(index: Index) -> list[Record]:
-    """Held-out records that a training is scored on: all, or `SCORED_RECORDS` spread over the files."""
+    """Return the held-out records to score on: at most `SCORED_RECORDS`, spread over the files."""
     labelled = [record for record in index.held_out() if record.kind != "continuous"]
     return labelled[:: max(1, math.ceil(len(labelled) / SCORED_RECORDS))]
 
