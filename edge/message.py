@@ -46,6 +46,11 @@ class Node:
         codes = {"network": self.station.network, "station": self.station.station}
         return {**codes, "location": self.station.location, "boot_id": self.boot_id}
 
+    def sent(self, message: Message) -> bool:
+        """Whether a message of an earlier run is of this node's station and location."""
+        codes = (self.station.network, self.station.station, self.station.location)
+        return codes == tuple(message.get(key) for key in ("network", "station", "location"))
+
     def info(self, settings: Settings) -> Message:
         """Describe the node, for the broker's retained `info`."""
         spec = self.model.spec

@@ -32,7 +32,7 @@ class WindowScores:
 
     Attributes:
         tables: One for each network.
-        records: WindowScores, by data set and kind.
+        records: Number of records, by data set, then by kind.
         stations: Number of stations.
         skipped: Records that could not be used, by reason.
     """

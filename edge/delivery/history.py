@@ -1,4 +1,4 @@
-"""Read the newest whole lines that an earlier run left in the output."""
+"""Read the newest whole lines that an earlier run left in the output, and whose they are."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def message_of(line: bytes) -> Message | None:
     except ValueError:
         return None
     return message if isinstance(message, dict) and "event_id" in message else None
+
+
+def is_live(message: Message) -> bool:
+    """Whether a message is of a live sensor, not of a replay."""
+    clock = message.get("clock")
+    return isinstance(clock, dict) and clock.get("source") != "sim"
 
 
 def tail_of(file: BinaryIO, longest: int = RECENT_BYTES) -> tuple[bytes, bool]:

@@ -13,8 +13,8 @@ from ...firmware_bridge.measured import gauge
 from ..message import Node
 from ..settings.node import Settings
 from ..types import Message
-from .file import JsonLines
-from .history import message_of, recent_lines
+from .file import JsonLines, OutputFileError
+from .history import is_live, message_of, recent_lines
 from .mqtt import Mqtt
 from .spool import Spool
 
@@ -40,12 +40,15 @@ class Delivery:
         fresh: Start the output anew and leave no spool behind, as a simulation does.
 
     Raises:
-        OutputError: The output or the spool cannot be written.
+        OutputFileError: The output or the spool cannot be written, or a simulation would
+            overwrite events of a live sensor.
         SettingsError: The broker's settings contradict themselves.
     """
 
     def __init__(self, settings: Settings, node: Node, *, fresh: bool) -> None:
         path = Path(settings.output) if settings.output else None
+        if fresh and path is not None:
+            _refuse_live_events(path)
         self._folder = path.parent if path else None
         health = settings.health
         self._alarming_seconds = health.output_silence_seconds + health.retry_seconds / 2
@@ -76,8 +79,8 @@ class Delivery:
         )
         if path is not None and not fresh:
             # After a kill, one line may not be in the spool; after damage, none is.
-            lines = recent_lines(path)[0 if self._spool.counts.damaged else -1 :]
-            messages = [message for line in lines if (message := message_of(line)) is not None]
+            recent = [one for one in _messages(path) if is_live(one) and node.sent(one)]
+            messages = recent[0 if self._spool.counts.damaged else -1 :]
             self._broker.catch_up(messages)
             if self._spool.counts.damaged:
                 logger.info(
@@ -144,6 +147,18 @@ class Delivery:
     ) -> None:
         """Close it; the broker's status shows whether an error ended the run."""
         self.close(failed=error is not None)
+
+
+def _messages(path: Path) -> list[Message]:
+    return [one for line in recent_lines(path) if (one := message_of(line)) is not None]
+
+
+def _refuse_live_events(path: Path) -> None:
+    if any(map(is_live, _messages(path))):
+        raise OutputFileError(
+            f"{path}: holds events of a live sensor, which a replay would overwrite; give another "
+            "--output, or move that file away"
+        )
 
 
 def _free_bytes(folder: Path | None) -> int | None:

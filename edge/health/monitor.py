@@ -57,7 +57,7 @@ class HealthMonitor:
         counts: What the monitor itself counts and measures.
 
     Raises:
-        OutputError: The port for HTTP is taken.
+        OutputFileError: The port for HTTP is taken.
     """
 
     def __init__(

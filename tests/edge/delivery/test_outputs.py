@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from eqedge.edge.delivery.file import OutputFileError
 from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.health.liveness import State, state_of
 from eqedge.edge.health.metrics import metrics_of
@@ -17,8 +18,9 @@ from tests.support.delivery import Unanswering
 
 
 def event(number, **more):
-    """Return a message with the fields that the outputs read."""
-    return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **more}
+    """Return a message with the fields that the outputs read, as of the node of these tests."""
+    codes = {"network": "XX", "station": "EDGE", "location": "00", "clock": {"source": "host"}}
+    return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **codes, **more}
 
 
 def metrics(delivery):
@@ -52,6 +54,36 @@ def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker)
         delivery = deliver(model, tmp_path, broker)
         received.wait_for(lambda got: [m["event_id"] for m in got.json("event")] == ["e7"])
         delivery.close()
+
+
+OTHERS = [{"clock": {"source": "sim"}}, {"station": "HILL"}, {"network": "YY"}, {"location": "10"}]
+
+
+@pytest.mark.parametrize("others", OTHERS)
+def test_only_the_nodes_own_live_events_are_caught_up(model, tmp_path, broker, others):
+    """A replay's earthquake, or another station's, in the same file is never published."""
+    lines = "".join(json.dumps(line) + "\n" for line in (event(1), event(2, **others)))
+    (tmp_path / "o.jsonl").write_text(lines)
+    with broker.listen("eqedge/#") as received:
+        delivery = deliver(model, tmp_path, broker)
+        received.wait_for(lambda got: got.json("event"))
+        delivery.close()
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"])
+    assert [message["event_id"] for message in received.json("event")] == ["e1"]
+
+
+def test_a_replay_does_not_overwrite_live_events(model, tmp_path):
+    """They are kept and named; a replay's own file is written anew."""
+    path = tmp_path / "o.jsonl"
+    settings = Settings(output=str(path))
+    node = Node(settings.station, model, "boot")
+    path.write_text(json.dumps(event(1)) + "\n")
+    with pytest.raises(OutputFileError, match=r"o\.jsonl: holds events of a live sensor.*another"):
+        Delivery(settings, node, fresh=True)
+    assert json.loads(path.read_text())["event_id"] == "e1"
+    path.write_text(json.dumps(event(1, clock={"source": "sim"})) + "\n")
+    Delivery(settings, node, fresh=True).close()
+    assert path.read_text() == ""
 
 
 def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):
