@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import first_line
 from ..models.registry import Model, ModelError
 from ..models.spec import HEADS
-from .runtime import find_runtime, stderr_silenced
+from .runtime import find_runtime, open_interpreter
 
 
 class Detector:
@@ -27,15 +27,11 @@ class Detector:
     """
 
     def __init__(self, model: Model, threads: int = 1) -> None:
-        runtime = find_runtime()
         self.model = model
         try:
-            with stderr_silenced():
-                self._interpreter = runtime.interpreter(
-                    model_content=model.data, num_threads=threads
-                )
-                self._interpreter.allocate_tensors()
+            self._interpreter = open_interpreter(model.data, threads)
         except (ValueError, RuntimeError) as error:
+            runtime = find_runtime()
             raise ModelError(
                 f"model {model.name}: {runtime.name} {runtime.version} cannot load it "
                 f"({first_line(error)}); convert again"

@@ -1,4 +1,4 @@
-"""Find the TensorFlow Lite runtime that is installed."""
+"""Find the TensorFlow Lite runtime that is installed, and open a model in it."""
 
 from __future__ import annotations
 
@@ -81,3 +81,29 @@ def find_runtime() -> Runtime:
         f"no TensorFlow Lite runtime ({'; '.join(reasons)}); pip install ai-edge-litert, or "
         "tflite-runtime where only that has a wheel"
     )
+
+
+def open_interpreter(data: bytes, threads: int = 1, *, keep_tensors: bool = False) -> Any:
+    """Load a model into the installed runtime, without its lines on standard error.
+
+    Args:
+        data: The flatbuffer.
+        threads: Threads of the interpreter.
+        keep_tensors: Whether every tensor can be read after a run, not only the outputs.
+
+    Returns:
+        The runtime's `Interpreter`, with its tensors allocated.
+
+    Raises:
+        RuntimeMissing: No interpreter is installed.
+        ValueError: The data are not a model.
+        RuntimeError: The runtime lacks an operation of the model.
+    """
+    interpreter_class = find_runtime().interpreter
+    if not data:
+        raise ValueError("the model is empty")
+    extra = {"experimental_preserve_all_tensors": True} if keep_tensors else {}
+    with stderr_silenced():
+        interpreter = interpreter_class(model_content=data, num_threads=threads, **extra)
+        interpreter.allocate_tensors()
+    return interpreter

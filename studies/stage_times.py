@@ -17,7 +17,7 @@ import click
 import numpy as np
 from eqedge import first_line
 from eqedge.convert.console import run_with_one_line_errors, tensorflow_silenced
-from eqedge.edge.runtime import find_runtime, stderr_silenced
+from eqedge.edge.runtime import find_runtime, open_interpreter, stderr_silenced
 from eqedge.models.registry import ModelError, read_flatbuffer
 from numpy.typing import NDArray
 
@@ -163,15 +163,14 @@ def _times(interpreters: Sequence[Any], rounds: int) -> NDArray[np.float64]:
 
 def _ready(name: str, data: bytes) -> Any:
     """Return an interpreter that has run once, on zeros."""
-    runtime = find_runtime()
     try:
         with stderr_silenced():
-            interpreter = runtime.interpreter(model_content=data, num_threads=1)
-            interpreter.allocate_tensors()
+            interpreter = open_interpreter(data)
             for detail in interpreter.get_input_details():
                 interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
             interpreter.invoke()
     except (ValueError, RuntimeError) as error:
+        runtime = find_runtime()
         raise ModelError(
             f"model {name}: {runtime.name} {runtime.version} cannot run it ({first_line(error)}); "
             "copy it again, or convert again"

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...edge.runtime import find_runtime, stderr_silenced
+from ...edge.runtime import open_interpreter, stderr_silenced
 
 
 def main(path: Path) -> None:
     """Load the file, run it once on zeros."""
     with stderr_silenced():
-        interpreter = find_runtime().interpreter(model_content=path.read_bytes(), num_threads=1)
-        interpreter.allocate_tensors()
+        interpreter = open_interpreter(path.read_bytes())
         for detail in interpreter.get_input_details():
             interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
         interpreter.invoke()

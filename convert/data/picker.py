@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ... import EqedgeError, first_line
 from ...edge.detector import Detector
 from ...edge.prepare import prepare
-from ...edge.runtime import find_runtime, stderr_silenced
+from ...edge.runtime import open_interpreter
 from ...models.architectures import ARCHITECTURES
 from ...models.registry import Model, open_model, shipped
 from ...models.spec import HEADS, BandPass, ModelSpec, Preparation, Thresholds
@@ -137,10 +137,15 @@ def sha256_of(path: Path) -> str:
 
 def _without_card(path: Path) -> Picker:
     """Open a `.tflite` by its outputs: ours are named, RED-PAN's are known by their widths."""
-    interpreter = _interpreter(path)
+    try:
+        data = path.read_bytes()
+        interpreter = open_interpreter(data, threads=2)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PickerError(
+            f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
+        ) from error
     signatures = interpreter.get_signature_list().values()
     named = {name for signature in signatures for name in signature["outputs"]}
-    data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     if named == set(HEADS):
         return of_model(Model(path.stem, data, sha256, ModelSpec(path.stem, path.stem), {}))
@@ -215,16 +220,3 @@ def _of_weights(path: Path) -> Picker:
 
 def _views(name: str, *preparations: Preparation) -> tuple[ModelSpec, ...]:
     return tuple(ModelSpec(name, name, preparation=one) for one in preparations)
-
-
-def _interpreter(path: Path) -> Any:
-    runtime = find_runtime()
-    try:
-        with stderr_silenced():
-            interpreter = runtime.interpreter(model_path=str(path), num_threads=2)
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise PickerError(
-            f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
-        ) from error
-    return interpreter

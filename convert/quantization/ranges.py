@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
-from ...edge.runtime import find_runtime
+from ...edge.runtime import open_interpreter
 from ..progress import OnProgress
 from .flatbuffer import is_constant, op_name, open_flatbuffer, pack_flatbuffer, stage_of
 
@@ -159,10 +159,7 @@ def _observe(
     progress: OnProgress | None,
 ) -> dict[int, NDArray[np.float32]]:
     """Evenly spaced values of each activation in every window."""
-    interpreter = find_runtime().interpreter(
-        model_content=data, num_threads=1, experimental_preserve_all_tensors=True
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_interpreter(data, keep_tensors=True)
     entry = interpreter.get_input_details()[0]["index"]
     seen: dict[int, list[NDArray[np.float32]]] = {index: [] for index in activations}
     for number, window in enumerate(windows):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.detector import dequantized, quantized
-from ...edge.runtime import find_runtime, stderr_silenced
+from ...edge.runtime import open_interpreter
 from .flatbuffer import open_flatbuffer, stage_of
 
 _STAGE = re.compile(r"[a-z]\w*")
@@ -63,11 +63,7 @@ def _outputs(
     data: bytes, indices: dict[str, int], windows: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
     """Run every window; return the output tensors of the stages, given by name and index."""
-    with stderr_silenced():
-        interpreter = find_runtime().interpreter(
-            model_content=data, num_threads=1, experimental_preserve_all_tensors=True
-        )
-        interpreter.allocate_tensors()
+    interpreter = open_interpreter(data, keep_tensors=True)
     details = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
     entry = interpreter.get_input_details()[0]
     made: dict[str, list[NDArray[np.float32]]] = {name: [] for name in indices}

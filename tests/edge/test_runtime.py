@@ -1,9 +1,10 @@
-"""One place finds the interpreter."""
+"""One place finds the interpreter, and opens models in it."""
 
 import sys
 
 import pytest
-from eqedge.edge.runtime import RuntimeMissing, find_runtime
+from eqedge.edge.runtime import RuntimeMissing, find_runtime, open_interpreter
+from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
@@ -39,3 +40,25 @@ def test_without_any_both_are_named(monkeypatch):
     hide(monkeypatch, *MODULES)
     with pytest.raises(RuntimeMissing, match=r"ai-edge-litert: .*tflite-runtime: .*pip install"):
         find_runtime()
+
+
+@pytest.mark.parametrize("keep_tensors", [False, True])
+def test_a_model_opens_ready_to_run_and_without_output(keep_tensors, capfd):
+    """Inner tensors can be read after a run where that is wanted; standard error stays empty."""
+    interpreter = open_interpreter(open_model(DEFAULT_MODEL).data, keep_tensors=keep_tensors)
+    interpreter.invoke()
+    gone = 0
+    for detail in interpreter.get_tensor_details():
+        try:
+            interpreter.get_tensor(detail["index"])
+        except ValueError:
+            gone += 1
+    assert (gone == 0) is keep_tensors
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", bytes(5000)])
+def test_what_is_not_a_model_does_not_open(data):
+    """The runtime's own error comes out: its callers name the file."""
+    with pytest.raises(ValueError, match="model"):
+        open_interpreter(data)
