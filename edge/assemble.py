@@ -26,7 +26,7 @@ class SensorError(EqedgeError):
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Which columns the components are in, and which components are missing."""
 
     columns: Columns
@@ -44,7 +44,7 @@ class Assembler:
     def __init__(self, rate_hz: float, make_clock: Callable[[Hello], Clock]) -> None:
         self._rate_hz = rate_hz
         self._dating = SampleDating(make_clock)
-        self._layout = _Layout((0, 1, 2), "")
+        self._layout = Layout((0, 1, 2), "")
 
     @property
     def hello(self) -> Hello | None:
@@ -69,8 +69,7 @@ class Assembler:
             could be used.
         """
         if isinstance(packet, Hello):
-            self._check_rate(packet)
-            self._layout = _layout(packet)
+            self._layout = layout_for(packet, self._rate_hz)
         dated = self._dating.push(packet, arrival)
         if dated is None or not isinstance(packet, Samples):
             return None
@@ -84,13 +83,6 @@ class Assembler:
             rate_hz=dated.hello.rate_hz,
             rate_factor=dated.rate_factor,
         )
-
-    def _check_rate(self, hello: Hello) -> None:
-        if not same_rate(hello.rate_hz, self._rate_hz):
-            try:
-                polyphase(hello.rate_hz, self._rate_hz)
-            except RateError as error:
-                raise SensorError(f"sensor {hello.device_id}: {error}") from error
 
     def _ordered(self, counts: NDArray[np.int32]) -> NDArray[np.float32]:
         samples = np.zeros((len(counts), 3), dtype=np.float32)
@@ -119,7 +111,21 @@ def columns_of(channels: Sequence[str]) -> Columns | None:
     return found.get("E"), found.get("N"), found.get("Z")
 
 
-def _layout(hello: Hello) -> _Layout:
+def layout_for(hello: Hello, rate_hz: float) -> Layout:
+    """Find the components of a sensor that serves a model.
+
+    Args:
+        hello: What the sensor announced itself as.
+        rate_hz: The model's.
+
+    Raises:
+        SensorError: Its rate cannot be turned into the model's, or it has no vertical component.
+    """
+    if not same_rate(hello.rate_hz, rate_hz):
+        try:
+            polyphase(hello.rate_hz, rate_hz)
+        except RateError as error:
+            raise SensorError(f"sensor {hello.device_id}: {error}") from error
     columns = columns_of(hello.channels)
     if columns is None:
         raise SensorError(
@@ -127,4 +133,4 @@ def _layout(hello: Hello) -> _Layout:
             "name channels by SEED codes such as HNE, HNN, HNZ"
         )
     missing = [name for name, column in zip("ENZ", columns, strict=True) if column is None]
-    return _Layout(columns, f"no {', '.join(missing)} component" if missing else "")
+    return Layout(columns, f"no {', '.join(missing)} component" if missing else "")

@@ -8,26 +8,24 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from threading import Event
 
 from ... import EqedgeError
-from ...firmware_bridge.decoder import Decoder
 from ...firmware_bridge.diagnosis import diagnose
-from ...firmware_bridge.packets import Samples
+from ...firmware_bridge.packets import Hello, Samples
 from ...firmware_bridge.port import Port, PortError
 from ...models.registry import Model, open_model
-from ..assemble import Assembler
-from ..dating.arrivals import HostClock, host_synchronised
+from ..assemble import layout_for
+from ..dating.arrivals import host_synchronised
 from ..delivery.link import BrokerLink, LinkLost
 from ..delivery.login import read_credentials, tls_context
 from ..detector import Detector
 from ..resample import same_rate
 from ..settings.delivery import MqttSettings
 from ..settings.node import Settings, StationSettings
-from ..sources import SerialSource, now
 from ..trigger import thresholds_of
 from .finding import Check, failed
 from .places import places
+from .sensor.listener import Listener
 
 SENSOR_SECONDS = 12.0
 """Longest wait for a sensor's Hello, which it sends at least every ten seconds."""
@@ -83,22 +81,23 @@ def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
         return
     with closing(port):
         yield Check("port", True, f"{url} opens and is not in use")
-        decoder = Decoder()
-        rate_hz = model.spec.sampling_rate_hz if model else 100.0
-        assembler = Assembler(rate_hz, lambda hello: HostClock(hello.rate_hz))
-        try:
-            received = _count_samples(port, decoder, assembler)
-        except EqedgeError as error:
-            yield failed("sensor", error)
-            return
-    hello = assembler.hello
+        listener = Listener(port)
+        hello, received = _count_samples(listener)
+    decoder = listener.decoder
     if hello is None:
         yield Check(
             "sensor",
             False,
             diagnose(decoder, baud) or f"no sensor answered within {SENSOR_SECONDS:.0f} s",
-            "check power, wiring, baud rate and firmware; eqedge sensor watch shows details",
+            "check power, wiring, baud rate and firmware, and that no node or other program uses "
+            "the sensor; eqedge sensor watch shows details",
         )
+        return
+    rate_hz = model.spec.sampling_rate_hz if model else 100.0
+    try:
+        layout_for(hello, rate_hz)
+    except EqedgeError as error:
+        yield failed("sensor", error)
         return
     rate = f"{hello.rate_hz:g} Hz"
     if not same_rate(hello.rate_hz, rate_hz):
@@ -129,24 +128,20 @@ def _port_trouble(error: PortError) -> Check:
     return Check("port", False, " ".join(str(error).split()), remedy)
 
 
-def _count_samples(port: Port, decoder: Decoder, assembler: Assembler) -> int:
-    """Wait for a Hello, then count samples; return how many arrived."""
-    source = SerialSource(port, Event())
-    deadline = time.monotonic() + SENSOR_SECONDS
-    last_request = -10.0
+def _count_samples(listener: Listener) -> tuple[Hello | None, int]:
+    """Wait for a Hello, then count samples; return it, or None, and how many came."""
+    hello: Hello | None = None
     received = 0
-    counting_until: float | None = None
-    while time.monotonic() < (counting_until or deadline):
-        if assembler.hello is None and time.monotonic() - last_request > 2.0:
-            last_request = time.monotonic()
-            source.identify()
-        for packet in decoder.feed(port.read(0.2)):
-            assembler.push(packet, now())
-            if isinstance(packet, Samples) and counting_until is not None:
-                received += len(packet.counts)
-        if assembler.hello is not None and counting_until is None:
-            counting_until = time.monotonic() + LISTEN_SECONDS
-    return received
+    deadline = time.monotonic() + SENSOR_SECONDS
+    for portion in listener.packets(deadline + LISTEN_SECONDS):
+        for one in portion:
+            if isinstance(one.packet, Samples) and hello is not None:
+                received += len(one.packet.counts)
+            if isinstance(one.packet, Hello) and hello is None:
+                hello, deadline = one.packet, time.monotonic() + LISTEN_SECONDS
+        if time.monotonic() >= deadline:
+            break
+    return hello, received
 
 
 # -- the broker --------------------------------------------------------------------------------
