@@ -38,12 +38,11 @@ def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None
     """
     from ..settings.flags import settings_of
     from .doctor import examine
+    from .finding import as_text
 
     given = given_options(context, flags)
     failures = 0
     for check in examine(settings_of(config, given)):
-        click.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:16} {check.finding}")
-        if check.remedy:
-            click.echo(f"{'':22} -> {check.remedy}")
+        click.echo(as_text(check, width=16))
         failures += not check.good
     sys.exit(1 if failures else 0)

@@ -22,6 +22,17 @@ class Check:
     remedy: str = ""
 
 
+def as_text(check: Check, width: int) -> str:
+    """Return a finding for the terminal, its remedy on a line of its own.
+
+    Args:
+        check: The finding.
+        width: Of the column of names.
+    """
+    line = f"{'ok  ' if check.good else 'FAIL'}  {check.name:{width}} {check.finding}"
+    return f"{line}\n{'':{width + 6}} -> {check.remedy}" if check.remedy else line
+
+
 def failed(name: str, error: Exception) -> Check:
     """Return an error as a finding; its remedy is the text behind the last `; ` or `: `."""
     line = " ".join(str(error).split())

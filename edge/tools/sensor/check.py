@@ -11,6 +11,7 @@ from .monitor import Monitor
 
 RATE_TOLERANCE_PPM = 1000.0
 """A crystal is within 100 ppm, a ceramic resonator within 5000; a larger error is reported."""
+NO_WAY_BACK = "check that the sensor's RX is wired to our TX"
 
 
 def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list[Check]:
@@ -24,10 +25,13 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
     trouble = diagnose(decoder, baud)
     report = monitor.report()
     if report.hello is None:
-        silent = "nothing arrives: is it plugged in, powered, and TX wired to RX?"
-        if decoder.losses.bytes_received and trouble is None:
-            trouble = "packets arrive, but no Hello and no answer to IDENTIFY: is RX wired to TX?"
-        return [Check("packets", False, trouble or silent)]
+        if trouble is not None:
+            return [Check("packets", False, trouble)]
+        if decoder.losses.bytes_received:
+            unknown = "packets arrive, but no Hello and no answer to IDENTIFY"
+            return [Check("packets", False, unknown, NO_WAY_BACK)]
+        wiring = "check that it is plugged in and powered, and that its TX is wired to our RX"
+        return [Check("packets", False, "nothing arrives", wiring)]
     hello = report.hello
     losses = decoder.losses
     axes = " ".join(hello.channels)
@@ -55,8 +59,8 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
             Check(
                 "converter",
                 status.adc_ok and not status.adc_faults,
-                f"{status.adc_faults} faults"
-                + ("" if status.adc_ok else ", silent: look at its wiring"),
+                f"{status.adc_faults} faults" + ("" if status.adc_ok else ", silent"),
+                "" if status.adc_ok else "check the converter's wiring",
             )
         )
     return findings + _channels(monitor)
@@ -67,8 +71,8 @@ def _rate(monitor: Monitor) -> Check:
     assert report.hello is not None
     nominal = report.hello.rate_hz
     if report.rate_hz is None:
-        finding = f"nominally {nominal:g} Hz, but too few samples came: was it stopped?"
-        return Check("rate", False, finding)
+        finding = f"nominally {nominal:g} Hz, but too few samples came"
+        return Check("rate", False, finding, "check that the sensor was not stopped")
     off = (report.rate_hz / nominal - 1.0) * 1e6
     return Check(
         "rate",
@@ -80,7 +84,7 @@ def _rate(monitor: Monitor) -> Check:
 def _clock(monitor: Monitor) -> Check:
     report = monitor.report()
     if report.round_trip_seconds is None:
-        return Check("clock", False, "no answer to time requests: is RX wired to TX?")
+        return Check("clock", False, "no answer to time requests", NO_WAY_BACK)
     finding = f"round trip {report.round_trip_seconds * 1e3:.1f} ms"
     if report.tick_ppm is not None and report.tick_ppm_error is not None:
         finding += f", crystal {report.tick_ppm:+.0f} ppm (within {report.tick_ppm_error:.0f})"
@@ -98,10 +102,12 @@ def _channels(monitor: Monitor) -> list[Check]:
         full = 2 ** (bits - 1) - 1
         clipped = float(np.mean(np.abs(column.astype(np.int64)) >= full))
         text = f"mean {report.mean_counts[index]:.0f}, rms {report.rms_counts[index]:.1f} counts"
-        good = True
+        remedy = ""
         if clipped > 0.01:
-            good, text = False, text + f", {100 * clipped:.0f} % at full scale: gain or wiring"
+            text += f", {100 * clipped:.0f} % at full scale"
+            remedy = "check gain and wiring"
         elif column.min() == column.max():
-            good, text = False, text + ": it does not move at all: not connected?"
-        findings.append(Check(code, good, text))
+            text += ", constant"
+            remedy = "check that the channel is connected"
+        findings.append(Check(code, not remedy, text, remedy))
     return findings

@@ -111,6 +111,7 @@ def check(port: str, baud: int | None, seconds: float) -> None:
 
     Prints each fault with its remedy; the exit status is 1 if there is one.
     """
+    from ..finding import as_text
     from .check import examine
     from .monitor import Monitor
 
@@ -122,7 +123,7 @@ def check(port: str, baud: int | None, seconds: float) -> None:
                 monitor.take(received)
     checks = examine(listener.decoder, monitor, found)
     for one in checks:
-        click.echo(f"{'ok  ' if one.good else 'BAD '} {one.name:10} {one.finding}")
+        click.echo(as_text(one, width=10))
     if not all(one.good for one in checks):
         raise SystemExit(1)
 

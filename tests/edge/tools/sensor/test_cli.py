@@ -119,7 +119,7 @@ def test_check_passes_a_good_sensor(simulate):
     url = simulate("--tcp", "0")
     done = CliRunner().invoke(sensor, ["check", url, "--seconds", "5"])
     assert done.exit_code == 0, done.output
-    assert "BHE BHN BHZ" in done.output and "BAD" not in done.output
+    assert "BHE BHN BHZ" in done.output and "FAIL" not in done.output
 
 
 def test_check_finds_a_sensor_of_another_pace(simulate):
@@ -127,7 +127,7 @@ def test_check_finds_a_sensor_of_another_pace(simulate):
     url = simulate("--tcp", "0", "--speed", "5")
     done = CliRunner().invoke(sensor, ["check", url, "--seconds", "7"])
     assert done.exit_code == 1
-    assert "BAD  rate" in done.output
+    assert "FAIL  rate" in done.output
 
 
 class AtOneSpeed(threading.Thread):
@@ -170,7 +170,7 @@ def test_check_finds_the_speed(hello):
     wrong = CliRunner().invoke(sensor, ["check", device.path, "--seconds", "2", "--baud", "9600"])
     device.ended = True
     device.join(120)
-    assert "give --baud 57600" in done.output and "ok   device" in done.output
+    assert "give --baud 57600" in done.output and "ok    device" in done.output
     assert wrong.exit_code == 1 and "9600 baud" in wrong.output and "speed" in wrong.output
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from eqedge.edge.dating.arrivals import Arrival
+from eqedge.edge.tools.finding import as_text
 from eqedge.edge.tools.sensor.check import examine
 from eqedge.edge.tools.sensor.listener import Received
 from eqedge.edge.tools.sensor.monitor import Monitor
@@ -88,9 +89,10 @@ def test_memory_is_bounded(hello):
 
 
 def findings(monitor, decoder):
-    """Names of the findings that are not good, and the text of all."""
+    """Names of the findings that are not good, and the text of all with their remedies."""
     found = examine(decoder, monitor)
-    return {f.name for f in found if not f.good}, " ".join(f.finding for f in found)
+    text = "\n".join(as_text(one, width=10) for one in found)
+    return {one.name for one in found if not one.good}, text
 
 
 def test_a_good_sensor_passes_the_check(hello):
@@ -104,13 +106,17 @@ def test_the_check_finds_what_is_wrong(hello):
     decoder = Decoder()
     dead = monitored(hello, 12, decoder=decoder, level=0.0)
     bad, text = findings(dead, decoder)
-    assert bad == {"HNE", "HNN", "HNZ"} and "not connected" in text
+    assert bad == {"HNE", "HNN", "HNZ"} and "-> check that the channel is connected" in text
 
     fields = {name: getattr(hello, name) for name in Hello.__dataclass_fields__}
     coarse = Hello(**{**fields, "adc_bits": 10})
     decoder = Decoder()
     bad, text = findings(monitored(coarse, 12, decoder=decoder, level=5000.0), decoder)
-    assert bad == {"HNE", "HNN", "HNZ"} and "full scale" in text
+    assert (
+        bad == {"HNE", "HNN", "HNZ"}
+        and "full scale\n" in text
+        and "-> check gain and wiring" in text
+    )
 
     decoder = Decoder()
     monitor = monitored(hello, 12, decoder=decoder, lose=(9,))
@@ -122,13 +128,13 @@ def test_the_check_finds_what_is_wrong(hello):
     for packet in decoder.feed(frame(hello.to_bytes())):
         monitor.take(received(packet, 1.0))
     bad, text = findings(monitor, decoder)
-    assert bad == {"rate", "clock"} and "RX wired to TX" in text
+    assert bad == {"rate", "clock"} and "-> check that the sensor's RX is wired" in text
 
 
 def test_the_check_of_silence():
     """Without bytes the remedy is to look at cable and power."""
     bad, text = findings(Monitor(), Decoder())
-    assert bad == {"packets"} and "powered" in text
+    assert bad == {"packets"} and "-> check that it is plugged in and powered" in text
 
 
 def test_sparklines():
