@@ -196,12 +196,11 @@ class Sampler:
         return lead.preceded(missing, quiet).waveform[:WINDOW_SAMPLES]
 
     def _synthetic(self, rng: np.random.Generator) -> Example:
-        """An earthquake by formula, half of them in real noise."""
+        """Return a synthetic earthquake; half of them are in real noise."""
         record = earthquake(
             rng, n_samples=WINDOW_SAMPLES, p_arrival_sample=self._p_position(rng), transients=True
         )
-        p = record.p_arrival_sample or 0
-        s = record.s_arrival_sample or 0
+        p, s = round(record.p_arrival_sample or 0), round(record.s_arrival_sample or 0)
         detection = np.zeros(WINDOW_SAMPLES, np.float32)
         detection[p : int(s + CODA_FACTOR * (s - p))] = 1.0
         example = Example(
@@ -220,7 +219,7 @@ def quiet_before(example: Example, p_sample: int) -> int:
 
 
 def _scrambled(waveform: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Noise of the same spectrum that never was: phases turned at random, alike on E, N and Z."""
+    """Return noise of the same spectrum with random phases, the same on E, N and Z."""
     spectrum = np.fft.rfft(waveform, axis=0)
     spectrum *= np.exp(2j * np.pi * rng.random((len(spectrum), 1)))
     return np.fft.irfft(spectrum, len(waveform), axis=0).astype(np.float32)

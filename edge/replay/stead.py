@@ -241,7 +241,9 @@ def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:
 
 
 def plain(value: Any) -> Any:
-    """Return an attribute's value, text of fixed length as text."""
+    """Return an attribute's value as Python has it: text of fixed length as text, a number as one."""
+    if isinstance(value, np.generic):
+        value = value.item()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

@@ -1,10 +1,11 @@
-"""Local earthquakes and station noise made by formula: for demo, tests and training."""
+"""Local earthquakes and station noise computed from formulas: for demo, tests and training."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .labels import Labelled
 from .synthetic_noise import station_noise
 
 P_VELOCITY_KM_S = 6.0
@@ -15,19 +16,13 @@ _WAVELET_SAMPLES = 2048
 
 
 @dataclass(frozen=True)
-class SyntheticRecord:
-    """One record and what is known of it."""
+class SyntheticRecord(Labelled):
+    """One record with labels at whole samples; its S can lie past its end."""
 
     waveform: NDArray[np.float32]
     """(n_samples, 3) counts, components E, N, Z."""
     rate_hz: float
     """Samples a second."""
-    p_arrival_sample: int | None = None
-    """First sample of the P wave; None in noise."""
-    s_arrival_sample: int | None = None
-    """First sample of the S wave, which can lie past the record's end; None in noise."""
-    coda_end_sample: int | None = None
-    """Where the coda sinks into the noise, at most the record's last sample."""
     snr_db: float | None = None
     """Peak of the event over the noise's root mean square, the strongest component."""
     magnitude: float | None = None
@@ -54,7 +49,7 @@ def noise(
         transients: Whether footsteps, vehicles, spikes and tones may occur.
     """
     waveform = NOISE_LEVEL * station_noise(rng, n_samples, rate_hz, transients)
-    return SyntheticRecord(waveform.astype(np.float32), rate_hz)
+    return SyntheticRecord(waveform.astype(np.float32), rate_hz, kind="noise")
 
 
 def earthquake(
@@ -115,13 +110,14 @@ def earthquake(
     return SyntheticRecord(
         waveform,
         rate_hz,
-        p_arrival_sample,
-        s_arrival_sample,
-        _coda_end(event, background, p_arrival_sample, s_arrival_sample, rate_hz),
         snr_db,
         magnitude,
         distance_km,
         back_azimuth_deg,
+        p_arrival_sample=p_arrival_sample,
+        s_arrival_sample=s_arrival_sample,
+        coda_end_sample=_coda_end(event, background, p_arrival_sample, s_arrival_sample, rate_hz),
+        manual=True,
     )
 
 

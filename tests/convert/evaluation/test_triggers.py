@@ -119,7 +119,7 @@ def test_a_line_that_is_no_trigger_is_named(tmp_path, line):
     """With its number, and what to give instead."""
     path = tmp_path / "odd.jsonl"
     path.write_text(json.dumps(trigger("e", "t", ("P", 1))) + "\n" + line + "\n")
-    with pytest.raises(RunError, match=r"odd\.jsonl: line 2 is no trigger; give the --output"):
+    with pytest.raises(RunError, match=r"odd\.jsonl: line 2 is not a trigger; give the --output"):
         read_messages(path)
 
 

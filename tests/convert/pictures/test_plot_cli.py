@@ -157,7 +157,7 @@ def test_a_training_without_enough_scores(training, tmp_path):
     lines = history.read_text().splitlines()
     for content, message in (
         (lines[0], "0 losses and 1 scores, a curve needs two; train for longer"),
-        ("\n".join([*lines, "{"]), "line 4 is no note of a training"),
+        ("\n".join([*lines, "{"]), "line 4 is not a note of a training"),
     ):
         history.write_text(content)
         with pytest.raises(EqedgeError, match=message):

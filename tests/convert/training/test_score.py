@@ -23,9 +23,9 @@ def answering(*picks):
     return predict
 
 
-def trial(s=2600, **changes):
+def trial(s=2600, manual=True, **changes):
     """One event in one window."""
-    labels = Labelled(p_arrival_sample=2000, s_arrival_sample=s, manual=True)
+    labels = Labelled(p_arrival_sample=2000, s_arrival_sample=s, manual=manual)
     return Trial(events=[EventWindow(np.zeros((6000, 3), np.float32), "x", labels, **changes)])
 
 

@@ -166,9 +166,10 @@ def test_a_stated_rate_is_read(write_stead, wave, value):
 
 @pytest.mark.parametrize("value", ["fast", 0.0, -100.0, 1e9])
 def test_an_absurd_rate_is_refused(write_stead, wave, value):
-    """Nobody can play it."""
+    """It cannot be played, and the message has the value as it was written."""
     path = write_stead({NAME: (wave, {**QUAKE, "trace_sampling_rate_hz": value})})
-    with pytest.raises(TraceError, match="is no sampling rate"):
+    named = re.escape(f"trace_sampling_rate_hz {value!r} is not a sampling rate")
+    with pytest.raises(TraceError, match=named):
         read_one(path)
 
 
