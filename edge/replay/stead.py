@@ -241,7 +241,7 @@ def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:
 
 
 def plain(value: Any) -> Any:
-    """Return an attribute's value as Python has it: text of fixed length as text, a number as one."""
+    """Return an attribute as a Python value: text of fixed length as text, a number as a number."""
     if isinstance(value, np.generic):
         value = value.item()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
