@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 
 from ..models.registry import Model
 from .settings.node import Settings, StationSettings
 from .trigger import thresholds_of
-from .types import NANOSECONDS, Instrument, Message, Pick, Trigger
+from .types import Instrument, Message, Pick, Trigger
+from .utc import utc_moment, utc_text
 
 SCHEMA = 1
 """Version of the message: fields are added, never renamed; it grows with the fields."""
@@ -71,9 +71,7 @@ class Node:
 
     def event_id(self, time_ns: int) -> str:
         """Name an event by its first pick's time, so that a restart gives it the same name."""
-        moment = datetime.fromtimestamp(time_ns // NANOSECONDS, UTC)
-        microseconds = time_ns % NANOSECONDS // 1000
-        return f"{self.trace_id}-{moment:%Y%m%dT%H%M%S}{microseconds:06d}"
+        return f"{self.trace_id}-{utc_moment(time_ns):%Y%m%dT%H%M%S%f}"
 
     def message(
         self,
@@ -145,9 +143,3 @@ class Node:
         if place is not None:
             written["sim"] = {"trace_name": place[0], "sample": place[1]}
         return written
-
-
-def utc_text(time_ns: int) -> str:
-    """UTC as `2026-11-23T01:14:27.123456Z`."""
-    moment = datetime.fromtimestamp(time_ns // NANOSECONDS, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % NANOSECONDS // 1000:06d}Z"

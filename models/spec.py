@@ -102,6 +102,15 @@ class Thresholds:
         whole = isinstance(self.confirm_windows, int) and self.confirm_windows >= 1
         _require(whole, "confirm_windows", self, "a whole number from 1 on")
 
+    @property
+    def by_head(self) -> dict[str, float]:
+        """Probabilities from which each head counts, in the order of `HEADS`."""
+        return {
+            "detection": self.detection_threshold,
+            "P": self.P_threshold,
+            "S": self.S_threshold,
+        }
+
 
 PRESETS: Mapping[str, Thresholds] = {
     "default": Thresholds(),

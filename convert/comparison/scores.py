@@ -93,13 +93,12 @@ def score_all(
         labels = cut.labels
         for number, picker in enumerate(pickers):
             (answer,) = picker.answer([cut.samples])
-            limits = picker.spec.thresholds["default"]
-            thresholds = (limits.detection_threshold, limits.P_threshold, limits.S_threshold)
+            thresholds = picker.spec.thresholds["default"].by_head
             for column, head in enumerate(HEADS):
-                one = judge_head(head, answer[:, column], labels, thresholds[column])
+                one = judge_head(head, answer[:, column], labels, thresholds[head])
                 judged[number][column].append(one)
             if labels.is_noise:
-                noise_picks[number] += len(find_peaks(answer[:, 1], thresholds[1]))
+                noise_picks[number] += len(find_peaks(answer[:, 1], thresholds["P"]))
         noise += labels.is_noise
         events += not labels.is_noise
         if progress is not None and place[cut.record] > done:

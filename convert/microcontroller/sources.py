@@ -51,7 +51,10 @@ def _header(micro: MicroModel, symbol: str) -> str:
         for head, place, (scale, zero) in details["outputs"]
     )
     scale, zero = details["input"]
-    thresholds = spec.thresholds["default"]
+    thresholds = "\n".join(
+        f"#define {symbol}_THRESHOLD_{head.upper()} {_float(threshold)}"
+        for head, threshold in spec.thresholds["default"].by_head.items()
+    )
     return f"""\
 /* {symbol}: {spec.architecture} in int8 for TensorFlow Lite for Microcontrollers.
    Made by eqedge convert --target tflm of {micro.source.name}, sha256 {micro.source.sha256}. */
@@ -79,9 +82,7 @@ extern const unsigned char {symbol}_data[{len(micro.data)}];
 
 /* Outputs by number: {spec.window_samples} probabilities each, scale * (value - zero). */
 {heads}
-#define {symbol}_THRESHOLD_DETECTION {_float(thresholds.detection_threshold)}
-#define {symbol}_THRESHOLD_P {_float(thresholds.P_threshold)}
-#define {symbol}_THRESHOLD_S {_float(thresholds.S_threshold)}
+{thresholds}
 
 #ifdef __cplusplus
 }}

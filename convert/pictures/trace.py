@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...edge.message import utc_text
 from ...edge.prepare import COMPONENTS
+from ...edge.utc import utc_text
 from . import plot_style
 from .view import View, arrivals, attribute, caption
 

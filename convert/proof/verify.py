@@ -69,12 +69,7 @@ def compare_detectors(
         found.append(detectors[1](window))
         if progress is not None:
             progress("verifying", number + 1, len(windows.windows))
-    default = reference.thresholds["default"]
-    thresholds = {
-        "detection": default.detection_threshold,
-        "P": default.P_threshold,
-        "S": default.S_threshold,
-    }
+    thresholds = reference.thresholds["default"].by_head
     heads = {
         head: _head_agreement(
             head,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from ...firmware_bridge.packets import TimeReply
 from ..types import NANOSECONDS, ClockState
+from ..utc import utc_moment
 from .arrivals import Arrival, HostClock, Ticked
 
 
@@ -68,7 +69,7 @@ class ReplayClock:
 
 def replayed_ns(utc_ns: int, speed: float) -> int:
     """Return the time in a replay that began with this month and runs at another speed."""
-    now = datetime.fromtimestamp(utc_ns // NANOSECONDS, UTC)
+    now = utc_moment(utc_ns)
     month = datetime(now.year, now.month, 1, tzinfo=UTC)
     month_ns = round(month.timestamp()) * NANOSECONDS
     return month_ns + round((utc_ns - month_ns) * speed)

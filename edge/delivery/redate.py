@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from ..message import utc_text
 from ..types import Message
+from ..utc import utc_ns, utc_text
 from .file import to_line
 
 LEAST_MICROSECONDS = 1000
 """A smaller step of UTC is ignored."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("time", "start_time", "end_time", "peak_time")
 """Fields with UTC as text; the same with `_ns` are nanoseconds."""
 
@@ -56,14 +55,9 @@ def _moved(value: Any, moved_us: int) -> Any:
     moved = {}
     for name, one in value.items():
         if name in TIMES:
-            moved[name] = utc_text((_microseconds(one) + moved_us) * 1000)
+            moved[name] = utc_text(utc_ns(datetime.fromisoformat(one)) + moved_us * 1000)
         elif name.removesuffix("_ns") in TIMES:
             moved[name] = one + moved_us * 1000
         else:
             moved[name] = _moved(one, moved_us)
     return moved
-
-
-def _microseconds(text: str) -> int:
-    """Return microseconds since 1970."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..run_counts import RunCounts
 from ..settings.health import HealthSettings
 from ..sources import BlockSource
 from ..types import Block, ClockState, Message, Probabilities
+from ..utc import utc_text
 from .liveness import Liveness, Progress, State, liveness
 from .metrics import NodeCounts, health_record, metrics_of, prometheus_text
 from .notify import Notifier
@@ -166,7 +166,7 @@ class HealthMonitor:
         if self._clock is not None:
             stages.append(self._clock)
         metrics = metrics_of(stages)
-        time_text = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+        time_text = utc_text(time.time_ns())
         record = health_record(self._identity, time_text, metrics, self._state)
         labels = {name: str(self._identity[name]) for name in ("network", "station")}
         text = prometheus_text(labels, metrics, self._state)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import EqedgeError
 from ..files import written_whole
+from ..utc import stead_text
 from .synthetic import SyntheticRecord, earthquake, noise
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +78,7 @@ def _attributes(record: SyntheticRecord, name: str, time: datetime) -> dict[str,
         "receiver_code": STATION[1],
         "receiver_type": "HH",
         "trace_name": name,
-        "trace_start_time": f"{time:%Y-%m-%d %H:%M:%S}.000000",
+        "trace_start_time": stead_text(time),
     }
     if record.p_arrival_sample is None:
         empty = {"p_arrival_sample": "", "s_arrival_sample": "", "coda_end_sample": ""}

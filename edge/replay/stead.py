@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
-from ..types import NANOSECONDS
+from ..utc import utc_ns
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .labels import Labelled
 
@@ -197,11 +197,9 @@ def parse_time(value: Any) -> int | None:
         return None
     for form in ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S"):
         try:
-            moment = datetime.strptime(text, form).replace(tzinfo=UTC)
+            return utc_ns(datetime.strptime(text, form).replace(tzinfo=UTC))
         except ValueError:
             continue
-        microseconds = round(moment.timestamp() * 1_000_000)
-        return microseconds * (NANOSECONDS // 1_000_000)
     return None
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from eqedge.edge.message import Node, utc_text
+from eqedge.edge.message import Node
 from eqedge.edge.settings.node import Settings, StationSettings
 from eqedge.edge.types import ClockState, Instrument, Pick, Trigger, Window
-from hypothesis import given
-from hypothesis import strategies as st
+from eqedge.edge.utc import utc_text
 
 ROOT = Path(__file__).resolve().parents[2]
 VERTICAL = Instrument(("HHZ",), 100.0)
@@ -113,14 +112,6 @@ def test_an_event_is_named_by_its_time(model):
     one = node(model, network="AM", station="R3BCF", location="")
     assert one.event_id(START) == "AM.R3BCF.-20260921T141320000000"
     assert one.event_id(1_500) == "AM.R3BCF.-19700101T000000000001"
-
-
-@given(st.integers(0, 4_000_000_000_000_000_000))
-def test_utc_text_is_iso_with_microseconds(time_ns):
-    """Sorted as text it is sorted in time, and numpy reads the same instant."""
-    text = utc_text(time_ns)
-    assert np.datetime64(text.rstrip("Z"), "ns").astype(np.int64) == time_ns // 1000 * 1000
-    assert text < utc_text(time_ns + 1000)
 
 
 def test_info_describes_the_node(model):

@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 
 import pytest
-from eqedge.models.spec import ModelSpec, SpecError, Thresholds
+from eqedge.models.spec import HEADS, ModelSpec, SpecError, Thresholds
 
 SPEC = ModelSpec("some", "leqnet-gru")
 
@@ -49,3 +49,10 @@ def test_a_damaged_preset_is_named_by_its_field(name, value):
     plain["thresholds"] = {"default": asdict(Thresholds()) | {name: value}}
     with pytest.raises(SpecError, match=name):
         ModelSpec.from_json(plain)
+
+
+def test_thresholds_by_head_are_in_the_order_of_the_outputs():
+    """Each head has its own threshold, not another's."""
+    limits = Thresholds(detection_threshold=0.1, P_threshold=0.2, S_threshold=0.3).by_head
+    assert tuple(limits) == HEADS
+    assert list(limits.values()) == [0.1, 0.2, 0.3]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from ...dating.arrivals import RATE_OFF
 from ...dating.samples import Dated
 from ...miniseed import MiniSeedError, Packer, require_library, source_id, version_for
 from ...types import NANOSECONDS
+from ...utc import stead_text, utc_moment
 from .recording import Writer
 
 ROOM_BYTES = 1 << 20
@@ -29,7 +30,6 @@ TEAR_NS = 1_000_000
 """miniSEED dates a record by the one before it, until the clock is off by this or its own error."""
 DATED_BY = {"host": "arrival", "ticks": "tick"}
 """Source of a clock -> `dated_by` of a trace; others keep their name."""
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class RecordingError(EqedgeError):
@@ -105,7 +105,7 @@ class Hdf5Writer:
         self._dataset.attrs.update(
             trace_name=name,
             trace_category="continuous",
-            trace_start_time=_text(start),
+            trace_start_time=stead_text(start),
             sampling_rate_hz=hello.rate_hz,
             network_code=self._network,
             receiver_code=self._station,
@@ -121,7 +121,7 @@ class Hdf5Writer:
     def _end_run(self) -> None:
         """Date the last sample too: crystals are not exact, so the nominal rate does not."""
         if self._dataset is not None and self._end_ns is not None:
-            self._dataset.attrs["trace_end_time"] = _text(_utc(self._end_ns))
+            self._dataset.attrs["trace_end_time"] = stead_text(_utc(self._end_ns))
             self._end_ns = None
 
     def add(self, counts: NDArray[np.int32], dated: Dated) -> None:
@@ -213,11 +213,8 @@ class MiniSeedWriter:
 
 
 def _utc(time_ns: int) -> datetime:
-    return EPOCH + timedelta(microseconds=round(time_ns / 1000))
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"
+    """Return the moment to the nearest microsecond."""
+    return utc_moment(1000 * round(time_ns / 1000))
 
 
 def _fill(descriptor: int, begin: int, end: int) -> None:
