@@ -34,9 +34,9 @@ help:
 demo: $(NODE)/.installed
 	@echo '== eqedge run --sim: twelve synthetic records through the wire, the network and the trigger'
 	$(NODE)/bin/eqedge --version -v
-	$(NODE)/bin/eqedge run --sim edge/replay/samples/demo.hdf5 --speed max --output triggers.jsonl
-	@echo '== eqedge events: what triggers.jsonl holds'
-	$(NODE)/bin/eqedge events triggers.jsonl
+	$(NODE)/bin/eqedge run --sim edge/replay/samples/demo.hdf5 --speed max --output demo.jsonl
+	@echo '== eqedge events: what demo.jsonl contains'
+	$(NODE)/bin/eqedge events demo.jsonl
 
 $(NODE)/.installed: pyproject.toml
 	@echo '== installing the node (numpy, ai-edge-litert, h5py, pyserial, click, paho-mqtt) into $(NODE)'
