@@ -14,3 +14,8 @@ class EqedgeError(Exception):
 def first_line(error: BaseException) -> str:
     """Shorten what a library says to a line that fits into one of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something failed: the system's text without number and path, else a line."""
+    return getattr(error, "strerror", None) or first_line(error)

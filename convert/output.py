@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from .. import EqedgeError
+from .. import EqedgeError, reason_of
 from ..edge.files import written_whole
 from .card import card
 from .card_text import card_text
@@ -29,7 +29,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"output {folder}: {error.strerror or error}; name a folder that can be written"
+            f"output {folder}: {reason_of(error)}; name a folder that can be written"
         ) from error
 
 
@@ -48,7 +48,7 @@ def write_all(report: ConversionReport) -> None:
                 waiting.close()
     except OSError as error:
         raise OutputError(
-            f"output {folder}: {error.strerror or error}; free space or name another folder"
+            f"output {folder}: {reason_of(error)}; free space or name another folder"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all; read one of text by lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .. import EqedgeError, reason_of
 
 UNFINISHED = ".part"
 """Ending of a temporary name, after which neither `*.prom` nor `*.mseed` matches it."""
@@ -48,6 +50,25 @@ def written_whole(
         with suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def text_lines(path: Path, rejected: type[EqedgeError], remedy: str) -> list[str]:
+    """Read the lines of a text file in UTF-8.
+
+    Args:
+        path: The file.
+        rejected: Raised where it cannot be read, or is not text.
+        remedy: End of that error's message.
+
+    Raises:
+        EqedgeError: As `rejected`: the file, the reason and the remedy.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise rejected(f"{path}: not text; {remedy}") from error
+    except OSError as error:
+        raise rejected(f"{path}: {reason_of(error)}; {remedy}") from error
 
 
 def _sync(path: Path) -> None:

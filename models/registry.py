@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .. import EqedgeError
+from .. import EqedgeError, reason_of
 from .spec import ModelSpec
 
 DEFAULT_MODEL = "leqnet_gru_mixed"
@@ -89,7 +89,7 @@ def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
     except OSError as error:
         known = ", ".join(shipped()) or "none"
         raise ModelError(
-            f"model {name_or_path}: {error.strerror or error}; name a .tflite file or a shipped "
+            f"model {name_or_path}: {reason_of(error)}; name a .tflite file or a shipped "
             f"model ({known})"
         ) from error
     if data[4:8] != TFLITE_IDENTIFIER:
@@ -102,7 +102,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(
-            f"model card {path}: {error.strerror or error}; the .json written by eqedge convert "
+            f"model card {path}: {reason_of(error)}; the .json written by eqedge convert "
             "must lie beside the .tflite"
         ) from error
     except ValueError as error:

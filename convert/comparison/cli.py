@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
 from ..console import tensorflow_silenced, tidy_on_signals
 from ..pictures.canvas import SUFFIXES
@@ -110,5 +110,5 @@ def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparis
             unfinished.write_text(form(found), encoding="utf-8")
     except OSError as error:
         raise TableError(
-            f"table {path}: {error.strerror or error}; free space or name another file"
+            f"table {path}: {reason_of(error)}; free space or name another file"
         ) from error

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import EqedgeError, first_line
+from ... import EqedgeError, reason_of
 from ...edge.detector import Detector
 from ...edge.prepare import prepare
 from ...edge.runtime import open_interpreter
@@ -142,7 +142,7 @@ def _without_card(path: Path) -> Picker:
         interpreter = open_interpreter(data, threads=2)
     except (OSError, ValueError, RuntimeError) as error:
         raise PickerError(
-            f"weights {path}: not a readable TFLite file ({first_line(error)}); copy it again"
+            f"weights {path}: not a readable TFLite file ({reason_of(error)}); copy it again"
         ) from error
     signatures = interpreter.get_signature_list().values()
     named = {name for signature in signatures for name in signature["outputs"]}

@@ -113,7 +113,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
     if options["triggers"] and len(options["labelled"]) != 1:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ... import EqedgeError
+    from ... import EqedgeError, reason_of
     from ..training.dataset import DataFiles
     from .evaluate import EvaluationRequest
     from .evaluate import evaluate as run
@@ -146,5 +146,5 @@ def evaluate(document: Path | None, **options: Any) -> None:
         try:
             document.write_text(markdown(report), encoding="utf-8")
         except OSError as error:
-            raise EqedgeError(f"{document}: cannot be written ({error.strerror})") from error
+            raise EqedgeError(f"{document}: cannot be written ({reason_of(error)})") from error
     click.echo(json.dumps(report, indent=1, allow_nan=False))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import EqedgeError
+from ...edge.files import text_lines
 from ...edge.replay.labels import matches
 from ...edge.replay.playlist import Playlist, choose
 from ...edge.replay.scoreboard import Scoreboard, score
@@ -116,11 +117,7 @@ def read_messages(path: Path) -> list[Message]:
     Raises:
         RunError: The file cannot be read, or a line is not a trigger of a simulation.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise RunError(f"{path}: {reason}; give the --output of eqedge run --sim") from error
+    lines = text_lines(path, RunError, "give the --output of eqedge run --sim")
     return [_message(line, f"{path}: line {k}") for k, line in enumerate(lines, start=1)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
 from .plot_style import SETTINGS
 
@@ -69,7 +69,7 @@ def _write(figure: Figure, output: Path) -> None:
             )
     except OSError as error:
         raise PlotError(
-            f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists"
+            f"{output}: cannot be written ({reason_of(error)}); name a file in a folder that exists"
         ) from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...edge.files import text_lines
 from . import plot_style
 from .canvas import PlotError
 
@@ -33,11 +34,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / HISTORY
     notes: list[dict[str, Any]] = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise PlotError(f"{path}: {reason}; give the --output of eqedge train") from error
+    lines = text_lines(path, PlotError, "give the --output of eqedge train")
     for number, line in enumerate(lines, start=1):
         try:
             note = json.loads(line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ... import reason_of
 from ..evaluation.evaluate import AS_RUN, SCHEMA
 from . import plot_style
 from .canvas import PlotError
@@ -67,7 +68,7 @@ def read_series(path: Path, at: str | None) -> list[Series]:
                 pairs[pair][phase]["pooled"]["recall"], pairs[pair]["residuals"][phase]["histogram"]
             found.append(Series(name, pairs[pair], one.get("sweep", {})))
     except OSError as error:
-        raise PlotError(f"{path}: {error.strerror}; give the JSON of eqedge evaluate") from error
+        raise PlotError(f"{path}: {reason_of(error)}; give the JSON of eqedge evaluate") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlotError(f"{path}: no scores; give the JSON of eqedge evaluate") from error
     if not 1 <= len(found) <= len(plot_style.SERIES):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import reason_of
 from ..console import signals_deferred
 from ..progress import OnProgress
 from .request import RANGED_PRECISIONS, RESULT, QuantizationRequest, QuantizeError
@@ -60,7 +61,7 @@ def quantize(
             return (Path(folder) / RESULT).read_bytes()
     except OSError as error:
         raise QuantizeError(
-            f"temporary folder {tempfile.gettempdir()}: {error.strerror or error}; free space "
+            f"temporary folder {tempfile.gettempdir()}: {reason_of(error)}; free space "
             "there, or set TMPDIR to a folder that has 300 MB"
         ) from error
 

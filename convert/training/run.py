@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ...models.architectures import architecture
 from ..data.picker import sha256_of
 from ..data.waveforms import Unusable
@@ -107,7 +107,7 @@ def _claim(output: Path, resume: bool) -> None:
             )
         (output / HISTORY).touch()
     except OSError as error:
-        raise TrainingFolderError(f"{output}: cannot be written ({error.strerror})") from error
+        raise TrainingFolderError(f"{output}: cannot be written ({reason_of(error)})") from error
 
 
 def _network(path: Path | None, arch: str) -> Any:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ..settings.delivery import MqttSettings
 from .link import BrokerLink, LinkLost
-from .login import Credentials, reason_of
+from .login import Credentials, short_reason
 from .notices import Notices
 from .session import MqttCounts, NodeTopics, Session
 from .spool import Spool
@@ -131,7 +131,7 @@ class ConnectionLoop:
             # connection starts afresh; a thread that ends would be worse than any of it.
             except Exception as error:
                 link.drop()
-                reason = str(error) if isinstance(error, LinkLost) else reason_of(error)
+                reason = str(error) if isinstance(error, LinkLost) else short_reason(error)
                 if not isinstance(error, Unanswered):
                     self._unanswered_since = None
             self.counts.connected = False

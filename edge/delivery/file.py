@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ...firmware_bridge.measured import counter, gauge
 from ..types import Message
 from .history import tail_of
@@ -117,7 +117,7 @@ class JsonLines:
                 self._failed(error)
                 return
             raise OutputFileError(
-                f"cannot write {path}: {error.strerror}; give a file in a folder that exists and "
+                f"cannot write {path}: {reason_of(error)}; give a file in a folder that exists and "
                 "that this user may write to"
             ) from error
 
@@ -172,7 +172,7 @@ class JsonLines:
         self.counts.failed += 1
         if self._path is None and error.errno == errno.EPIPE:
             raise OutputFileError("standard output was closed by its reader") from error
-        text = f"{self._name} cannot be written: {error.strerror}; lines wait in memory"
+        text = f"{self._name} cannot be written: {reason_of(error)}; lines wait in memory"
         self._notices.begin("lines", text)
 
     def _open(self, *, fresh: bool) -> None:
@@ -237,7 +237,7 @@ class JsonLines:
         try:
             _rotate(path, self._keep_files)
         except OSError as error:
-            text = f"{path} cannot be rotated: {error.strerror}; it grows beyond rotate_bytes"
+            text = f"{path} cannot be rotated: {reason_of(error)}; it grows beyond rotate_bytes"
             self._notices.begin("rotation", text)
         else:
             self._notices.end("rotation")

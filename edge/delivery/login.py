@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ... import reason_of
 from ..settings.delivery import MqttSettings
 from ..settings.validation import SettingsError
 
@@ -56,7 +57,7 @@ def _read_file(path: Path) -> Credentials:
         lines = path.read_text().splitlines()
         open_to_others = path.stat().st_mode & 0o077
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"MQTT credentials_file {path}: {reason_of(error)}") from None
+        raise SettingsError(f"MQTT credentials_file {path}: {short_reason(error)}") from None
     if not lines or not lines[0]:
         raise SettingsError(
             f"MQTT credentials_file {path}: write the user name on the first line and the "
@@ -90,15 +91,14 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     except (OSError, ValueError) as error:
         files = [settings.ca_file, settings.certificate_file, settings.key_file]
         named = ", ".join(name for name in files if name)
-        raise SettingsError(f"MQTT certificates {named}: {reason_of(error)}") from error
+        raise SettingsError(f"MQTT certificates {named}: {short_reason(error)}") from error
     return context
 
 
-def reason_of(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """Return briefly why a file or a connection failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return "no answer"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text or type(error).__name__).splitlines()[0].lower()
+    return reason_of(error).lower()

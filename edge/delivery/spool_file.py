@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from ... import reason_of
 from .file import NO_ROOM, OutputFileError
 
 APPLICATION_ID = 0x65716564
@@ -189,7 +190,7 @@ def set_aside(path: Path) -> Path:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError as error:
-        raise DiskRejects(f"damaged, and cannot be set aside: {error.strerror}") from error
+        raise DiskRejects(f"damaged, and cannot be set aside: {reason_of(error)}") from error
     return damaged
 
 
@@ -201,9 +202,9 @@ def _check_place(path: Path) -> None:
             head = file.read(16)
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise DiskRejects(str(error.strerror)) from error
+            raise DiskRejects(reason_of(error)) from error
         raise OutputFileError(
-            f"cannot keep messages in {path}: {error.strerror}; give a file in a folder "
+            f"cannot keep messages in {path}: {reason_of(error)}; give a file in a folder "
             "that exists and that this user may write to"
         ) from error
     if head and not head.strip(b"\0"):

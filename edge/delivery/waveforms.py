@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import reason_of
 from ...firmware_bridge.measured import counter
 from ..assemble import columns_of
 from ..files import UNFINISHED, written_whole
@@ -102,10 +103,10 @@ class WaveformWriter:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise OutputFileError(
-                    f"cannot make the folder {folder}: {error.strerror}; choose another for "
+                    f"cannot make the folder {folder}: {reason_of(error)}; choose another for "
                     "waveforms"
                 ) from error
-            self._failed(f"waveforms in {folder} cannot be written: {error.strerror}")
+            self._failed(f"waveforms in {folder} cannot be written: {reason_of(error)}")
 
     def sampled(self, block: Block) -> None:
         """Keep a block; write the files whose last sample has come."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
+from ... import reason_of
 from ...firmware_bridge.measured import counter
 from ..delivery.file import OutputFileError
 from ..delivery.notices import Notices
@@ -73,8 +74,8 @@ class HealthFiles:
             self.counts.errors += 1
             self._notices.begin(
                 str(path),
-                f"health file {path} cannot be written: {error.strerror}; use a folder that exists "
-                "and that this program may write to",
+                f"health file {path} cannot be written: {reason_of(error)}; use a folder that "
+                "exists and that this program may write to",
             )
             return
         self._notices.end(str(path), f"health file {path} is written again")
@@ -98,8 +99,8 @@ class HealthServer:
             self._server = _Server((host, port), self._handler())
         except OSError as error:
             raise OutputFileError(
-                f"cannot serve health on {host}:{port}: {error.strerror}; choose another port, or "
-                "correct http_host"
+                f"cannot serve health on {host}:{port}: {reason_of(error)}; choose another port, "
+                "or correct http_host"
             ) from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ..files import written_whole
 from ..utc import stead_text
 from .synthetic import SyntheticRecord, earthquake, noise
@@ -59,7 +59,7 @@ def write_sample(path: Path, *, events: int, noise_traces: int, seed: int) -> li
                 dataset.attrs.update(_attributes(record, name, time))
                 names.append(name)
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = reason_of(error)
         raise SampleError(
             f"cannot write {path}: {reason}; give a file in a folder that exists"
         ) from error

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ... import reason_of
 from .documented import help_of
 from .node import Settings
 from .validation import SettingsError
@@ -40,7 +41,7 @@ def read_config(path: Path) -> Settings:
         with path.open("rb") as file:
             tables = tomllib.load(file)
     except OSError as error:
-        raise SettingsError(f"config {path}: {error.strerror}; name a TOML file") from error
+        raise SettingsError(f"config {path}: {reason_of(error)}; name a TOML file") from error
     except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
         raise SettingsError(f"config {path}: not TOML ({error})") from error
     settings: Settings = _build(Settings, tables, f"config {path}", "")

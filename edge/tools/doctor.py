@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Hello, Samples
 from ...firmware_bridge.port import Port, PortError
@@ -201,7 +201,7 @@ def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]
                 try:
                     yield Check(name, True, stage())
                 except (OSError, EqedgeError, LinkLost) as error:
-                    finding = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                    finding = reason_of(error)
                     yield Check(name, False, " ".join(finding.split()), remedy)
                     return
         finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ... import EqedgeError
+from ..files import text_lines
 from ..types import Message
 
 HEADER = f"{'EVENT (first pick, UTC)':27} {'P':>6} {'S':>6} {'S-P':>7}  {'STATE':6} WHERE"
@@ -57,9 +58,5 @@ def events(file: Path) -> None:
 
     P and S are the probabilities of the picks; STATE is the type of the event's last message.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise ListingError(f"{file}: {reason}; give a file written by eqedge run") from error
+    lines = text_lines(file, ListingError, "give a file written by eqedge run")
     click.echo("\n".join(table(last_messages(lines, str(file)))))

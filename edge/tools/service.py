@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ... import EqedgeError
+from ... import EqedgeError, reason_of
 from ..files import written_whole
 from ..settings.config import read_config
 from ..settings.node import Settings
@@ -123,7 +123,7 @@ def install(found: list[Piece]) -> None:
                 unfinished.write_text(piece.text)
         except OSError as error:
             raise ServiceError(
-                f"cannot write {piece.path}: {error.strerror}; run it as root, or with --dry-run "
+                f"cannot write {piece.path}: {reason_of(error)}; run it as root, or with --dry-run "
                 "to see what would be written"
             ) from error
 

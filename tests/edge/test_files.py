@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from eqedge.edge.files import unfinished_name, written_whole
+from eqedge import EqedgeError, reason_of
+from eqedge.edge.files import text_lines, unfinished_name, written_whole
 
 from ..support.disks import small_disk
 
@@ -128,3 +129,29 @@ def test_a_suffix_that_a_writer_insists_on(tmp_path):
         assert unfinished.name == ".a.weights.h5.part.weights.h5"
         unfinished.write_text("new")
     assert (tmp_path / "a.weights.h5").read_text() == "new"
+
+
+def test_lines_of_text_or_the_callers_error(tmp_path):
+    """A file that is not there, or is not text, is named with the reason and the remedy."""
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(EqedgeError, match=rf"^{path}: No such file or directory; name another$"):
+        text_lines(path, EqedgeError, "name another")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(EqedgeError, match=rf"^{path}: not text; name another$"):
+        text_lines(path, EqedgeError, "name another")
+    path.write_text("1\n\u00e9\n", encoding="utf-8")
+    assert text_lines(path, EqedgeError, "name another") == ["1", "\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a"), "No such file or directory"),
+        (OSError("unable to\nopen"), "unable to"),
+        (ValueError(" bad "), "bad"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_reason_is_one_line_and_never_none(error, reason):
+    """Libraries raise OSError without the system's text too."""
+    assert reason_of(error) == reason

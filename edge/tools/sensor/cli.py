@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .... import reason_of
 from ...options import speed, within
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) ->
     try:
         output.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))
     except OSError as error:
-        raise RecordingError(output, error.strerror or str(error)) from error
+        raise RecordingError(output, reason_of(error)) from error
     click.echo(f"{played.name}: {len(played.counts)} samples: {output}")
 
 

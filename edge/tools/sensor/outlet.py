@@ -10,7 +10,7 @@ import socket
 import time
 import tty
 
-from .... import EqedgeError
+from .... import EqedgeError, reason_of
 
 LAST_READ_MILLISECONDS = 500
 """A reader has this time for the last bytes before the line closes."""
@@ -49,7 +49,7 @@ class Outlet:
         try:
             self._listener = socket.create_server(("127.0.0.1", tcp_port))
         except OSError as error:
-            raise OutletError(f"TCP port {tcp_port}", error.strerror or str(error)) from error
+            raise OutletError(f"TCP port {tcp_port}", reason_of(error)) from error
         self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def wait_for_reader(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .... import EqedgeError, first_line
+from .... import EqedgeError, reason_of
 from ....firmware_bridge.packets import Hello
 from ...dating.arrivals import RATE_OFF
 from ...dating.samples import Dated
@@ -53,7 +53,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
     except FileExistsError as error:
         raise RecordingError(path, "it exists already; name another file") from error
     except (OSError, RuntimeError) as error:
-        raise RecordingError(path, getattr(error, "strerror", None) or first_line(error)) from error
+        raise RecordingError(path, reason_of(error)) from error
 
 
 class Hdf5Writer:
