@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from eqedge.convert.data.records import index_stead
+from eqedge.edge.replay.stead import SteadFile
 
 from .conftest import ROOT
 
@@ -68,3 +70,25 @@ def test_the_changelog_has_the_version():
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == "Unreleased"
     assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", headings[1])
+
+
+def test_the_script_of_the_data_page_writes_files_that_are_read(tmp_path, monkeypatch):
+    """Training's index and a replay both read every record, with its labels and its station."""
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "docs/data.md", "exec"), {})
+    index = index_stead("mine.hdf5")
+    assert not index.skipped
+    assert sorted((r.station, r.kind, r.p_arrival_sample, r.event) for r in index.records) == [
+        ("AAA.XX", "event", 3000, "2026-0001"),
+        ("AAA.XX", "noise", None, ""),
+        ("BBB.XX", "event", 3000, "2026-0001"),
+        ("BBB.XX", "noise", None, ""),
+    ]
+    with SteadFile("mine.hdf5") as file:
+        trace = file.read("AAA.XX_20260101010000_EV")
+    assert (trace.p_arrival_sample, trace.s_arrival_sample) == (3000, 3600)
+    assert (trace.coda_end_sample, trace.rate_hz, trace.manual) == (8000, 100.0, True)
+    assert trace.waveform.shape == (9000, 3)
+    assert trace.start_time_ns == 1_767_229_200_000_000_000
