@@ -1,4 +1,4 @@
-/* A board in 40 lines: a Linux program that samples a sine and talks over standard input and output.
+/* A board: a Linux program that samples a sine and talks over standard input and output.
  *
  * For your own hardware, replace the body of each function; board.h of the firmware states what each
  * must do. On a microcontroller the two marked loops of main become two interrupts.
