@@ -62,7 +62,7 @@ def reference() -> str:
         *_plain_lines(Settings),
     ]
     for field in dataclasses.fields(Settings):
-        section, optional = _section(Settings, field.name)
+        section, optional = section_of(Settings, field.name)
         if section is not None:
             mark = "#" if optional else ""
             lines += ["", f"{mark}[{field.name}]", *_plain_lines(section, commented=optional)]
@@ -80,7 +80,7 @@ def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
             raise SettingsError(
                 f"{where}: {name} is not a setting; did you mean {prefix}{near[0]}?"
             )
-        section, _ = _section(cls, key)
+        section, _ = section_of(cls, key)
         if section is not None:
             if not isinstance(value, dict):
                 raise SettingsError(f"{where}: {name} is a table; write [{name}]")
@@ -145,7 +145,7 @@ def _kinds(cls: Any, name: str) -> tuple[type, ...]:
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
-def _section(cls: Any, name: str) -> tuple[Any, bool]:
+def section_of(cls: Any, name: str) -> tuple[Any, bool]:
     """Return the dataclass that a setting is, None for a plain one; and whether it may be unset."""
     kinds = _kinds(cls, name)
     section = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
@@ -155,7 +155,7 @@ def _section(cls: Any, name: str) -> tuple[Any, bool]:
 def _plain_lines(cls: Any, *, commented: bool = False) -> list[str]:
     lines = []
     for field in dataclasses.fields(cls):
-        if _section(cls, field.name)[0] is not None:
+        if section_of(cls, field.name)[0] is not None:
             continue
         lines += [
             f"# {line}" for line in textwrap.wrap(help_of(field), WIDTH - 2, break_on_hyphens=False)
