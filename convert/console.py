@@ -13,6 +13,7 @@ import click
 
 from .. import EqedgeError, first_line
 from ..edge.runtime import stderr_silenced
+from ..edge.signals import stopping_signals
 
 
 class Stopped(EqedgeError):
@@ -50,18 +51,15 @@ def tidy_on_signals() -> Iterator[None]:
         came.append(number)
         raise KeyboardInterrupt
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Stopped(came[0] if came else signal.SIGINT) from None
-    except MemoryError as error:
-        raise OutOfMemory(
-            "out of memory; close other programs, or give fewer calibration records"
-        ) from error
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    with stopping_signals(stop):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Stopped(came[0] if came else signal.SIGINT) from None
+        except MemoryError as error:
+            raise OutOfMemory(
+                "out of memory; close other programs, or give fewer calibration records"
+            ) from error
 
 
 @contextmanager
@@ -71,15 +69,8 @@ def signals_deferred() -> Iterator[None]:
         yield  # signals are handled in the main thread alone
         return
     came: list[int] = []
-    kept = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with stopping_signals(lambda number, _: came.append(number)):
         yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
     if came:
         signal.raise_signal(came[0])
 

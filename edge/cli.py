@@ -25,6 +25,7 @@ from .settings.node import (
     WindowSettings,
 )
 from .settings.validation import SettingsError
+from .signals import stopping_signals
 
 LONGEST_SECONDS = 3600.0
 """Longest duration that an option accepts."""
@@ -244,12 +245,9 @@ def _signals(stop: Event) -> Iterator[None]:
             sys.exit(128 + number)
         stop.set()
 
-    before: dict[signal.Signals, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            # after a signal the program is ending: another one must not spoil its exit status
-            signal.signal(number, signal.SIG_IGN if stop.is_set() else handler)
+    with stopping_signals(handle) as afterwards:
+        try:
+            yield
+        finally:
+            if stop.is_set():  # the program is ending: another signal must not spoil its status
+                afterwards.update(dict.fromkeys(afterwards, signal.SIG_IGN))

@@ -17,6 +17,7 @@ import numpy as np
 
 from ... import EqedgeError
 from ...edge.files import written_whole
+from ...edge.signals import stopping_signals
 from .history import Stretch, note, report_progress
 from .stream import Batch, StreamError
 from .student import Student
@@ -199,9 +200,5 @@ def _stop_requested() -> Iterator[list[int]]:
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stopping_signals(note):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
