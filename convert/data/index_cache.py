@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.files import written_whole
+from .kept import file_state, kept_name
 from .records import Index, Record
 
 SCHEMA = 4
@@ -33,8 +33,7 @@ def kept_index(path: Path, folder: Path, make: Callable[[Path], Index]) -> Index
     Raises:
         DataError: As `make` does.
     """
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    kept = folder / f"{path.stem}.{name}.index.csv"
+    kept = folder / kept_name(path, "index.csv")
     state = _state(path, make)
     index = _read(kept, state)
     if index is None:
@@ -45,7 +44,7 @@ def kept_index(path: Path, folder: Path, make: Callable[[Path], Index]) -> Index
 
 def _state(path: Path, make: Callable[[Path], Index]) -> dict[str, Any]:
     files = [path, path.with_suffix(".csv")]
-    stamps = [[f.stat().st_size, f.stat().st_mtime_ns] if f.exists() else None for f in files]
+    stamps = [file_state(f) if f.exists() else None for f in files]
     return {"schema": SCHEMA, "by": make.__name__, "path": str(path), "files": stamps}
 
 

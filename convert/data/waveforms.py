@@ -18,6 +18,7 @@ NAMED = 20
 """Records that cannot be used and are named one by one; further ones are counted."""
 
 RecordKey = tuple[str, str]
+"""Path of the data file and `Record.key`."""
 
 
 class Unusable:

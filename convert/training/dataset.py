@@ -18,10 +18,9 @@ from ..data.records import (
     merge,
     split_by_event,
 )
-from ..data.waveforms import Unusable, WaveformCache
+from ..data.waveforms import RecordKey, Unusable, WaveformCache
 from .label_cache import (
     LabelBook,
-    RecordKey,
     TeacherLabels,
     drop_outdated,
     label_file,

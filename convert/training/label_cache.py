@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...edge.picks import find_peaks
+from ..data.kept import file_state, kept_name
 from ..data.picker import Picker
 from ..data.records import Record
-from ..data.waveforms import WaveformCache
+from ..data.waveforms import RecordKey, WaveformCache
 from .history import report
 from .teachers import label_track
 
@@ -27,8 +27,6 @@ class LabelCacheError(EqedgeError):
     """A label cache that was cut off while it was written."""
 
 
-RecordKey = tuple[str, str]
-"""Path of the data file and `Record.key`."""
 DATA_STATE = "data_size_and_mtime_ns"
 """Attribute: of the data file when it was first labelled."""
 LOWEST_PEAK = 0.05
@@ -51,8 +49,7 @@ class TeacherLabels:
 
 def label_file(folder: Path, data: Path, teacher: Picker) -> Path:
     """Where a teacher's labels of a data file are kept: another teacher or path is another file."""
-    place = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
-    return folder / f"{data.stem}.{place}.{teacher.name}.{teacher.sha256[:12]}.labels.hdf5"
+    return folder / kept_name(data, f"{teacher.name}.{teacher.sha256[:12]}.labels.hdf5")
 
 
 def drop_outdated(path: Path, data: Path) -> None:
@@ -65,7 +62,7 @@ def drop_outdated(path: Path, data: Path) -> None:
         return
     try:
         with h5py.File(path, "r") as file:
-            outdated = [int(n) for n in file.attrs.get(DATA_STATE, ())] != _state(data)
+            outdated = [int(n) for n in file.attrs.get(DATA_STATE, ())] != file_state(data)
     except (OSError, RuntimeError) as error:
         raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
     if outdated:
@@ -85,7 +82,7 @@ def write_labels(
     started = time.monotonic()
     for done, record in enumerate(todo):
         with h5py.File(path, "a") as file:
-            file.attrs.setdefault(DATA_STATE, _state(Path(record.path)))
+            file.attrs.setdefault(DATA_STATE, file_state(Path(record.path)))
             if _name(record.key) in file:
                 continue
             waveform = waveforms.read(record)
@@ -181,11 +178,6 @@ def labelled_keys(path: Path) -> set[str]:
             return {name.replace("|", "/") for name in file}
     except (OSError, RuntimeError) as error:
         raise LabelCacheError(f"{path}: damaged label cache ({error}); delete it") from error
-
-
-def _state(data: Path) -> list[int]:
-    stat = data.stat()
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _name(key: str) -> str:
