@@ -27,6 +27,8 @@ from .records import RATE_HZ, WINDOW_SAMPLES
 UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
 WEIGHT_SUFFIXES = (".h5", ".keras")
+KERAS_BATCH = 64
+"""Windows that Keras is given at once."""
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(n, 6000, 3) prepared windows -> (n, 6000, 3) probabilities, in `models.spec.HEADS`."""
@@ -200,6 +202,19 @@ class RedPan:
         return answers
 
 
+def by_keras(network: Any) -> Predict:
+    """Run a Keras network of three outputs, `KERAS_BATCH` windows at a time."""
+
+    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = []
+        for first in range(0, len(windows), KERAS_BATCH):
+            heads = network.predict_on_batch(windows[first : first + KERAS_BATCH])
+            parts.append(np.concatenate([np.asarray(head) for head in heads], axis=-1))
+        return np.concatenate(parts)
+
+    return predict
+
+
 def _of_weights(path: Path) -> Picker:
     """Build the network that the file holds, and run it by Keras."""
     from ..console import tensorflow_silenced
@@ -207,15 +222,10 @@ def _of_weights(path: Path) -> Picker:
 
     with tensorflow_silenced(gpus=True):
         loaded = load_network(path)
-
-    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        heads = loaded.network.predict_on_batch(windows)
-        return np.concatenate([np.asarray(head) for head in heads], axis=-1)
-
     name = path.name.removesuffix(path.suffix).removesuffix(".weights")
     # The published networks were trained on filtered data only.
     view = UNFILTERED if loaded.own_layout else BAND_PASSED
-    return Picker(name, sha256_of(path), _views(name, view), predict)
+    return Picker(name, sha256_of(path), _views(name, view), by_keras(loaded.network))
 
 
 def _views(name: str, *preparations: Preparation) -> tuple[ModelSpec, ...]:

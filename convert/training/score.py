@@ -137,19 +137,6 @@ def score(
     return result
 
 
-def predictor(network: Any, batch: int = 64) -> Predict:
-    """Wrap a Keras network of three outputs."""
-
-    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = []
-        for first in range(0, len(windows), batch):
-            heads = network.predict_on_batch(windows[first : first + batch])
-            parts.append(np.concatenate([np.asarray(head) for head in heads], axis=-1))
-        return np.concatenate(parts)
-
-    return predict
-
-
 def phase_table(
     outcomes: Outcomes, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
 ) -> dict[str, dict[str, float | None]]:

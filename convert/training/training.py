@@ -10,6 +10,7 @@ from typing import Any
 
 from ...edge.files import written_whole
 from ...models.spec import ModelSpec
+from ..data.picker import by_keras
 from ..data.records import Index, Record
 from ..data.waveforms import Unusable
 from . import loop, mining
@@ -22,7 +23,7 @@ from .history import HISTORY, Stretch, note, report
 from .library import Library
 from .request import TrainRequest
 from .sampling import Mixture, Sampler
-from .score import TRIAL_DRAWS, TRIAL_SEED, Trial, make_trial, predictor, score
+from .score import TRIAL_DRAWS, TRIAL_SEED, Trial, make_trial, score
 from .stream import Batch, StreamSettings, batches
 from .student import Student
 
@@ -88,7 +89,7 @@ class Training:
 
         def judge(learner: Student) -> dict[str, Any] | None:
             save_weights(learner, self.weights)
-            return score(predictor(learner.averaged()), trial) if trial.events else None
+            return score(by_keras(learner.averaged()), trial) if trial.events else None
 
         finished = loop.train(
             student,
@@ -127,7 +128,7 @@ class Training:
         """Move the pickers' answers so that the best threshold is the usual one."""
         seen = self._trial(_by_hand(self.index.training()))
         for head, name in ((1, "picker_P"), (2, "picker_S")):
-            best = best_threshold(predictor(student.averaged()), seen, head)
+            best = best_threshold(by_keras(student.averaged()), seen, head)
             student.lift(name, shift_to_centre(best))
             report(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
 
@@ -141,7 +142,7 @@ class Training:
             return tuple(mining.load(path))
         library = Library(self.index.training(), self.labels, request.budget_bytes, self.unusable)
         sampler = Sampler(library, self.spec, self.mixture)
-        hard = mining.hard_scenes(sampler, predictor(fooled), self.spec, MINED_SCENES)
+        hard = mining.hard_scenes(sampler, by_keras(fooled), self.spec, MINED_SCENES)
         mining.save(path, hard)
         report(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")
         return tuple(hard)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from eqedge.convert.comparison.pickers import open_pickers
-from eqedge.convert.data.picker import PickerError, open_picker
+from eqedge.convert.data.picker import KERAS_BATCH, PickerError, by_keras, open_picker
 from eqedge.convert.graph.networks import Variant, build_network
 from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.training.teachers import label_track
@@ -110,3 +110,18 @@ def test_red_pan_picks_phases_in_their_order(shared):
     p, s = (int(track[:, head].argmax()) for head in (1, 2))
     assert abs(p - trace.p_arrival_sample) < 50 and abs(s - trace.s_arrival_sample) < 50
     assert track[p:s, 0].mean() > 0.5
+
+
+def test_keras_is_given_few_windows_at_a_time_and_answers_them_all(rng):
+    """Memory does not grow with the number of windows; their order stays, heads are joined."""
+    given = []
+
+    class Network:
+        def predict_on_batch(self, windows):
+            given.append(len(windows))
+            return [windows[:, :, head : head + 1] * (head + 1) for head in range(3)]
+
+    windows = rng.normal(size=(KERAS_BATCH + 3, 10, 3)).astype(np.float32)
+    answers = by_keras(Network())(windows)
+    assert given == [KERAS_BATCH, 3]
+    assert np.array_equal(answers, windows * np.float32([1, 2, 3]))

@@ -5,9 +5,10 @@ from pathlib import Path
 import eqedge
 import numpy as np
 import pytest
+from eqedge.convert.data.picker import by_keras
 from eqedge.convert.data.records import held_out
 from eqedge.convert.training.card import initialisation
-from eqedge.convert.training.score import EventWindow, Trial, predictor, score
+from eqedge.convert.training.score import EventWindow, Trial, score
 from eqedge.convert.training.student import build
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.synthetic import earthquake, noise
@@ -24,7 +25,7 @@ def predict():
     network = build("leqnet-gru", drop_rate=0.0)
     network.load_weights(WEIGHTS)
     assert network.count_params() == 38_720
-    return predictor(network)
+    return by_keras(network)
 
 
 def test_card_is_of_these_weights():
