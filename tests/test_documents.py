@@ -1,5 +1,6 @@
 """Files, links, modules and the version that the documents name exist."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -54,6 +55,21 @@ def test_every_module_that_is_run_exists(page):
             file = name.removeprefix("eqedge.").replace(".", "/")
             exists = f"{file}.py" in PATHS or f"{file}/__main__.py" in PATHS
             assert exists or name == "studies.NAME", f"{page}:{number}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_that_is_imported_exists(page):
+    """`from eqedge.MODULE import NAME` in a page's code names what that module defines."""
+    for number, line in lines(page):
+        for module, names in re.findall(r"^\s*from eqedge\.([\w.]+) import ([\w, ]+)$", line):
+            file = ROOT / f"{module.replace('.', '/')}.py"
+            defined = {
+                getattr(target, "name", getattr(target, "id", ""))
+                for node in ast.parse(file.read_text(encoding="utf-8")).body
+                for target in (node, *getattr(node, "targets", ()))
+            }
+            for name in names.split(", "):
+                assert name in defined, f"{page}:{number}: {module}.{name}"
 
 
 def test_the_index_lists_every_page():
