@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from eqedge.edge.process import resident_bytes
 from eqedge.edge.tools.sensor.waveform import waveform_bytes
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame
@@ -169,8 +170,7 @@ def relay(source: int, sink: int, size: int, line: Line, passed: list[int]) -> N
 
 def resident_kb() -> int:
     """Memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+    return resident_bytes() // 1024
 
 
 class Reader:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import socket
 from pathlib import Path
 
 import pytest
+from eqedge.edge.process import cpu_seconds
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
@@ -19,12 +19,6 @@ from tests.support.sensor import Sensor
 pytestmark = pytest.mark.slow  # nodes that run for seconds
 
 ENDLESS = Path(__file__).parent / "vectors" / "endless.tflite"
-
-
-def cpu_seconds(process_id):
-    """Return the time that a process has run on processors, all threads together."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ... import EqedgeError
 from ..delivery.outputs import Delivery
+from ..process import resident_bytes
 from ..run_counts import RunCounts
 from ..settings.health import HealthSettings
 from ..sources import BlockSource
@@ -193,6 +192,5 @@ class HealthMonitor:
 
 def _resident_bytes() -> int | None:
     with suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes()
     return None

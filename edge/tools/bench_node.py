@@ -22,6 +22,7 @@ from ...firmware_bridge.packets import Hello
 from ...firmware_bridge.virtual import VirtualSensor
 from ...models.registry import Model
 from ..node import daemon_of
+from ..process import cpu_seconds, resident_bytes
 from ..replay.request import Replay
 from ..replay.sample import write_sample
 from ..replay.simulation import Simulation
@@ -137,13 +138,13 @@ def replay(model: Model) -> ReplayCost:
             daemon = daemon_of(Settings(), model, simulation.source, live=False)
             began = time.process_time()
             counts = daemon.run([])
-            cpu_seconds = time.process_time() - began
+            processor_seconds = time.process_time() - began
     seconds = counts.stream.seconds
     return ReplayCost(
         data_seconds=seconds,
         windows_per_second=counts.windows_scored / counts.wall_seconds,
         times_real_time=seconds / counts.wall_seconds,
-        times_cpu_time=seconds / cpu_seconds,
+        times_cpu_time=seconds / processor_seconds,
     )
 
 
@@ -181,13 +182,13 @@ def _watch(
         """Return windows scored and CPU time, right after a health record."""
         before = newest()["uptime_seconds"]
         _wait(lambda: newest().get("uptime_seconds", before) > before, alive)
-        return windows(), _cpu_seconds(process.pid)
+        return windows(), cpu_seconds(process.pid)
 
     _wait(ready, alive)
     ready_seconds = time.monotonic() - begin
     _wait(lambda: windows() > 0, alive)
     first_window_ms = 1000 * newest()["lag_seconds"]
-    rss_start = _rss_mb(process.pid)
+    rss_start = resident_bytes(process.pid) / 1e6
     scored, cpu = at_a_record()
     wanted = 60 * minutes / hop_seconds
     _wait(lambda: windows() - scored >= wanted, alive, 60 * minutes)
@@ -201,7 +202,7 @@ def _watch(
         first_window_ms=round(first_window_ms, 2),
         cpu_percent=round(100 * (last_cpu - cpu) / data_seconds, 3),
         rss_start_mb=round(rss_start, 1),
-        rss_end_mb=round(_rss_mb(process.pid), 1),
+        rss_end_mb=round(resident_bytes(process.pid) / 1e6, 1),
     )
 
 
@@ -223,18 +224,6 @@ def _manager(folder: Path) -> Iterator[socket.socket]:
         receiver.bind(str(folder / "notify"))
         receiver.setblocking(False)
         yield receiver
-
-
-def _cpu_seconds(process_id: int) -> float:
-    """Return user and system time of all threads."""
-    # After the name, which may contain blanks: fields 14 and 15 of proc(5).
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _rss_mb(process_id: int) -> float:
-    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class _Player:
