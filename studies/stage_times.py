@@ -7,7 +7,6 @@ made them, each is timed whole, turn by turn, against the first; that needs no T
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from eqedge import first_line
 from eqedge.convert.console import run_with_one_line_errors, tensorflow_silenced
 from eqedge.edge.runtime import find_runtime, open_interpreter, stderr_silenced
+from eqedge.edge.timing import interleaved
 from eqedge.models.registry import ModelError, read_flatbuffer
 from numpy.typing import NDArray
 
@@ -149,16 +149,8 @@ def _stages(data: bytes) -> dict[str, set[int]]:
 
 def _times(interpreters: Sequence[Any], rounds: int) -> NDArray[np.float64]:
     """(interpreters, rounds) microseconds, taken in turn; of each turn the quickest run."""
-    times = np.empty((len(interpreters), rounds))
-    for number in range(rounds):
-        for which, interpreter in enumerate(interpreters):
-            runs = []
-            for _ in range(RUNS_A_ROUND):
-                start = time.perf_counter()
-                interpreter.invoke()
-                runs.append(time.perf_counter() - start)
-            times[which, number] = 1e6 * min(runs)
-    return times
+    runs = [interpreter.invoke for interpreter in interpreters]
+    return 1e6 * interleaved(runs, rounds, runs_a_turn=RUNS_A_ROUND)
 
 
 def _ready(name: str, data: bytes) -> Any:

@@ -8,11 +8,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...edge.timing import interleaved
 from ..data.picker import Picker
 from ..quantization.request import QuantizeError
 
@@ -46,21 +47,16 @@ def costs_of(pickers: Sequence[Picker]) -> list[PickerCost]:
         rng.standard_normal((picker.spec.window_samples, 3)).astype(np.float32)
         for picker in pickers
     ]
-    times: list[list[float]] = [[] for _ in pickers]
-    for _ in range(ROUNDS):
-        for picker, window, taken in zip(pickers, windows, times, strict=True):
-            taken.append(min(_timed(picker, window) for _ in range(RUNS_A_TURN)))
-    medians = [1000.0 * float(np.median(taken)) for taken in times]
+    runs = [
+        partial(picker.predict, window[None])
+        for picker, window in zip(pickers, windows, strict=True)
+    ]
+    seconds = interleaved(runs, ROUNDS, runs_a_turn=RUNS_A_TURN, clock=time.process_time)
+    medians = [1000.0 * float(median) for median in np.median(seconds, axis=1)]
     return [
         PickerCost(len(picker.data), median, median / medians[0], peak_rss_mb(picker))
         for picker, median in zip(pickers, medians, strict=True)
     ]
-
-
-def _timed(picker: Picker, window: NDArray[np.float32]) -> float:
-    start = time.process_time()
-    picker.predict(window[None])
-    return time.process_time() - start
 
 
 def peak_rss_mb(picker: Picker) -> float:

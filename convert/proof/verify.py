@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ...edge.detector import Detector
 from ...edge.picks import Peak, find_peaks
 from ...edge.replay.labels import matches
+from ...edge.timing import interleaved
 from ...models.registry import Model
 from ...models.spec import HEADS, ModelSpec
 from ..data.matching import PhaseScore, judge_head, summed
@@ -170,10 +172,6 @@ def _latencies(
     On an idle core that is the latency, one thread doing all; on a busy one it does not count the
     time that others had.
     """
-    times: list[list[float]] = [[] for _ in detectors]
-    for _ in range(rounds):
-        for detector, spent in zip(detectors, times, strict=True):
-            start = time.process_time()
-            detector(window)
-            spent.append(time.process_time() - start)
-    return [1000.0 * float(np.median(spent)) for spent in times]
+    runs = [partial(detector, window) for detector in detectors]
+    seconds = interleaved(runs, rounds, clock=time.process_time)
+    return [1000.0 * float(median) for median in np.median(seconds, axis=1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from ..prepare import prepare
 from ..replay.synthetic import earthquake
 from ..settings.node import TriggerSettings
 from ..stack import Stack
+from ..timing import interleaved
 from ..trigger import Associator, thresholds_of
 from ..types import ClockState, Probabilities, Window
 from .bench_node import NodeCost, ReplayCost
@@ -146,10 +146,5 @@ def _medians(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, f
     """Return the median of each in milliseconds; run in turn, so that other load slows all."""
     for run in runs.values():
         run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - begin) * 1000)
-    return {name: float(np.median(taken)) for name, taken in times.items()}
+    medians = 1000 * np.median(interleaved(list(runs.values()), repeats), axis=1)
+    return dict(zip(runs, map(float, medians), strict=True))
