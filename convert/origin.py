@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import EqedgeError
+from ..edge.files import sha256_of
 from ..models.spec import BandPass, ModelSpec, Preparation
 from .graph.weights import LoadedNetwork
 
@@ -57,7 +58,7 @@ def describe_weights(weights: Path, loaded: LoadedNetwork, name: str | None = No
     name = name or base_name(weights)
     summary: dict[str, Any] = {
         "weights": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256_of(weights),
         "layout": "eqedge" if loaded.own_layout else "published",
     }
     if not loaded.own_layout:

@@ -1,7 +1,8 @@
-"""Write a file whole or not at all; read one of text by lines."""
+"""Write a file whole or not at all; read one of text by lines; hash one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,6 +70,15 @@ def text_lines(path: Path, rejected: type[EqedgeError], remedy: str) -> list[str
         raise rejected(f"{path}: not text; {remedy}") from error
     except OSError as error:
         raise rejected(f"{path}: {reason_of(error)}; {remedy}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _sync(path: Path) -> None:

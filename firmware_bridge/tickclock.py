@@ -12,7 +12,7 @@ from .packets import TimeReply
 
 _LEAST_SPAN_SECONDS = 4.0
 """Over a shorter time the variation of round trips would look like drift."""
-_WANDER = 100e-6 / 3600
+WANDER = 100e-6 / 3600
 """How fast temperature may change a crystal's rate: 100 ppm an hour."""
 
 
@@ -88,7 +88,7 @@ class TickClock:
         if line is None:
             return None
         since = abs(unwrap(tick, round(self._trips[-1].tick), 32) - line.tick) / self._tick_hz
-        drift = line.rate_error * since + _WANDER * since**2 / 2
+        drift = line.rate_error * since + WANDER * since**2 / 2
         return line.error_seconds + drift + 1 / self._tick_hz
 
     @property
@@ -135,7 +135,7 @@ def _through(trips: list[_Trip], tick_hz: float, furthest: float) -> _Line | Non
     since = np.array([trip.tick - newest.tick for trip in trips]) / tick_hz
     late = np.array([trip.host_seconds - newest.host_seconds for trip in trips]) - since
     half = np.array([trip.line_seconds / 2 + 1 / tick_hz for trip in trips])
-    half += _WANDER * since**2 / 2
+    half += WANDER * since**2 / 2
     if len(trips) == 1:
         return _Line(newest.host_seconds, newest.tick, tick_hz, float(half[0]), furthest)
     lower, upper = late - half, late + half

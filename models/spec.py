@@ -12,6 +12,11 @@ from .. import EqedgeError
 HEADS = ("detection", "P", "S")
 """The network's outputs, in the order of the last axis of every probability array."""
 
+RATE_HZ = 100.0
+"""Samples a second of the networks that this package trains and converts."""
+WINDOW_SAMPLES = 6000
+"""Length of their window, a minute."""
+
 Detrend = Literal["constant", "linear"]
 Norm = Literal["std", "peak"]
 
@@ -143,8 +148,8 @@ class ModelSpec:
 
     name: str
     architecture: str
-    sampling_rate_hz: float = 100.0
-    window_samples: int = 6000
+    sampling_rate_hz: float = RATE_HZ
+    window_samples: int = WINDOW_SAMPLES
     component_order: str = "ENZ"
     preparation: Preparation = field(default_factory=Preparation)
     thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: dict(PRESETS))

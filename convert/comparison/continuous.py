@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import WINDOW_SAMPLES
 from ..data.picker import Picker
-from ..data.records import WINDOW_SAMPLES, DataError, index_continuous, merge
+from ..data.records import DataError, index_continuous, merge
 from ..data.waveforms import WaveformCache
 from ..data.windows import WindowSet
 from ..progress import OnProgress

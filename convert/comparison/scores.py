@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...edge.picks import find_peaks
-from ...models.spec import HEADS
+from ...models.spec import HEADS, RATE_HZ, WINDOW_SAMPLES
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
-from ..data.records import RATE_HZ, WINDOW_SAMPLES, DataError, Record, index_stead, merge
+from ..data.records import DataError, Record, index_stead, merge
 from ..data.waveforms import WaveformCache
 from ..data.windows import cuts
 from ..progress import OnProgress

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
 from ...edge.replay.labels import TOLERANCE_SECONDS, Labelled, matches
-from .records import RATE_HZ
+from ...models.spec import RATE_HZ
 
 TOLERANCE_SAMPLES = round(TOLERANCE_SECONDS * RATE_HZ)
 NOWHERE = np.zeros(0, np.int64)

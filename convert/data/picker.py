@@ -17,12 +17,20 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, reason_of
 from ...edge.detector import Detector
+from ...edge.files import sha256_of
 from ...edge.prepare import prepare
 from ...edge.runtime import open_interpreter
 from ...models.architectures import ARCHITECTURES
 from ...models.registry import Model, open_model, shipped
-from ...models.spec import HEADS, BandPass, ModelSpec, Preparation, Thresholds
-from .records import RATE_HZ, WINDOW_SAMPLES
+from ...models.spec import (
+    HEADS,
+    RATE_HZ,
+    WINDOW_SAMPLES,
+    BandPass,
+    ModelSpec,
+    Preparation,
+    Thresholds,
+)
 
 UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
@@ -130,11 +138,6 @@ def of_model(model: Model) -> Picker:
         return np.stack([detector(window) for window in windows])
 
     return Picker(model.name, model.sha256, (spec,), predict, model.card, model.data)
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _without_card(path: Path) -> Picker:

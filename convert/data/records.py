@@ -26,9 +26,8 @@ from ...edge.replay.stead import (
     rate_of,
     rows_of,
 )
+from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 
-RATE_HZ = 100.0
-WINDOW_SAMPLES = 6000
 CONTINUOUS_SAMPLES = 360_000
 """Continuous records are indexed in stretches of an hour, each one window longer than that."""
 HELD_OUT_PERCENT = 20

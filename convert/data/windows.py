@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import Trace
-from ...models.spec import ModelSpec
+from ...models.spec import WINDOW_SAMPLES, ModelSpec
 from .example import nothing_in
-from .records import CONTINUOUS_SAMPLES, WINDOW_SAMPLES, Record
+from .records import CONTINUOUS_SAMPLES, Record
 from .waveforms import WaveformCache
 
 LEAST_BEFORE_P = 450

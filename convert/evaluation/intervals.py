@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import RATE_HZ
 from ..data.matching import Outcomes
-from ..data.records import RATE_HZ
 
 RESAMPLES = 1000
 COVERAGE_PERCENT = 95

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ...edge.picks import find_peaks
 from ...edge.replay.labels import matches
 from ...edge.types import PHASES
+from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from ..data.matching import Outcomes, Packed, verdicts_of
-from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.records import Record
 from ..data.windows import Cut
 from ..training.dataset import LabelMap
 from ..training.score import EDGE_SAMPLES, unlabelled_in

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ...edge.picks import find_peaks
 from ...edge.replay.labels import matches
+from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from ..data.picker import Picker
-from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.records import Record
 from ..data.waveforms import WaveformCache
 
 HOP_SAMPLES = 25

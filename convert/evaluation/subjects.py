@@ -10,7 +10,8 @@ from typing import Any
 from ...edge.replay.heaps import GuardedHdf5
 from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import SteadError, number, rows_of
-from ..data.records import RATE_HZ, DataError, Record, event_of, read_attributes
+from ...models.spec import RATE_HZ
+from ..data.records import DataError, Record, event_of, read_attributes
 
 
 @dataclass(frozen=True)

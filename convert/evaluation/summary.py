@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import RATE_HZ
 from ..data.matching import TOLERANCE_SAMPLES, Outcomes
-from ..data.records import RATE_HZ
 from ..training.score import ONSET_AGES_SAMPLES, phase_table
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals

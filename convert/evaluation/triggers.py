@@ -19,8 +19,9 @@ from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.stead import SteadFile, Trace, labels_of
 from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
+from ...models.spec import RATE_HZ
 from ..data.matching import Outcomes, Packed, judge, packed
-from ..data.records import RATE_HZ, record_of
+from ..data.records import record_of
 from ..training.dataset import LabelMap
 from ..training.score import seen_by_all
 from .score_table import Noise, Onsets, ScoreTable

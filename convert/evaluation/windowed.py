@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...models.spec import RATE_HZ
 from ..data.picker import Picker
-from ..data.records import RATE_HZ, DataError, Record, index_continuous
+from ..data.records import DataError, Record, index_continuous
 from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import Cut, cuts
 from ..training.dataset import DataFiles, index_files, teacher_labels

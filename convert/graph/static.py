@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ...models import eqtransformer, leqnet
 from ...models.architectures import architecture
-from ...models.spec import HEADS
+from ...models.spec import HEADS, WINDOW_SAMPLES
 from . import layers as ops
 from .encoder import (
     Convolution,
@@ -23,7 +23,6 @@ from .encoder import (
 from .networks import Variant
 from .recurrence import gru_pair, lstm_pair
 
-WINDOW_SAMPLES = 6000
 Tensor = Any
 
 

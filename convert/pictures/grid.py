@@ -14,7 +14,7 @@ from ...edge.prepare import COMPONENTS
 from ...edge.replay.labels import TOLERANCE_SECONDS, matches
 from ...edge.replay.playlist import choose
 from ...edge.replay.stead import SteadFile, Trace
-from ..data.records import RATE_HZ
+from ...models.spec import RATE_HZ
 from ..evaluation.triggers import open_run
 from . import plot_style
 from .canvas import PlotError

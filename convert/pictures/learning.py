@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...edge.files import text_lines
+from ..training.history import HISTORY
 from . import plot_style
 from .canvas import PlotError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL_INCHES = (2.33, 2.6)
-HISTORY = "history.jsonl"
 Notes = Sequence[Mapping[str, Any]]
 
 

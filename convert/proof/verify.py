@@ -14,9 +14,8 @@ from ...edge.picks import Peak, find_peaks
 from ...edge.replay.labels import matches
 from ...edge.timing import interleaved
 from ...models.registry import Model
-from ...models.spec import HEADS, ModelSpec
+from ...models.spec import HEADS, RATE_HZ, ModelSpec
 from ..data.matching import PhaseScore, judge_head, summed
-from ..data.records import RATE_HZ
 from ..data.windows import WindowSet
 from ..progress import OnProgress
 from .agreement import Agreement, HeadAgreement

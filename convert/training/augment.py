@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import RATE_HZ
 from ..data.example import Example
 from .options import AugmentOptions
 
-RATE_HZ = 100.0
 Samples = NDArray[np.float32]
 
 

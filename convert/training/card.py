@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...edge.files import written_whole
+from ...edge.files import sha256_of, written_whole
 from ..card_text import card_text
-from ..data.picker import sha256_of
 from ..data.records import HELD_OUT_PERCENT, Index
 
 SCHEMA = 1

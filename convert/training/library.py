@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import WINDOW_SAMPLES
 from ..data.example import Example
-from ..data.records import WINDOW_SAMPLES, DataError, Record
+from ..data.records import DataError, Record
 from ..data.waveforms import Unusable, WaveformCache
 from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .labels import annotate

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data.picker import sha256_of
+from ...edge.files import sha256_of
 from . import loop
 from .dataset import (
     DataFiles,

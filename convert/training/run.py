@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import EqedgeError, reason_of
+from ...edge.files import sha256_of
 from ...models.architectures import architecture
-from ..data.picker import sha256_of
 from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from ...edge.prepare import prepare
 from ...edge.replay.synthetic import earthquake, noise
-from ...models.spec import ModelSpec
+from ...models.spec import WINDOW_SAMPLES, ModelSpec
 from ..data.example import NO_ONSETS, Example, nothing_in, onsets
-from ..data.records import WINDOW_SAMPLES
 from .augment import add_event, add_noise, corrupt, seen
 from .labels import CODA_FACTOR, draw
 from .library import Library

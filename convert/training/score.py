@@ -13,10 +13,10 @@ from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...edge.replay.labels import Labelled, matches
 from ...edge.types import PHASES
-from ...models.spec import ModelSpec
+from ...models.spec import RATE_HZ, WINDOW_SAMPLES, ModelSpec
 from ..data.matching import NOWHERE, Outcomes, near, verdicts_of
 from ..data.picker import Predict
-from ..data.records import RATE_HZ, WINDOW_SAMPLES, Record
+from ..data.records import Record
 from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import Cut, cuts
 from .dataset import LabelMap

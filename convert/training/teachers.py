@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.spec import WINDOW_SAMPLES
 from ..data.picker import Picker
-from ..data.records import WINDOW_SAMPLES
 
 EDGE_SAMPLES = 500
 EDGE_WEIGHT = 0.05

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ...firmware_bridge.counters import unwrap
+from ...firmware_bridge.tickclock import WANDER
 from ..types import NANOSECONDS
 
 STALE_SECONDS = 60.0
@@ -23,8 +24,6 @@ EDGE_SECONDS = 20e-6
 """How well a microcontroller catches an edge."""
 CRYSTAL = 200e-6
 """Relative error of a crystal's rate before pulses have measured it."""
-WANDER = 100e-6 / 3600
-"""How fast temperature may turn it: 100 ppm an hour."""
 LEAST_SPAN = 10
 """Seconds between two pulses from which on they measure the rate."""
 SURE_SECONDS = 0.4

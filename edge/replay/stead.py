@@ -20,7 +20,7 @@ from ..utc import utc_ns
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .labels import Labelled
 
-RATE_HZ = 100.0
+STEAD_RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
 LONGEST_SAMPLES = 10_000_000
@@ -215,7 +215,7 @@ def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
             if rate is None or not 0 < rate <= 10_000:
                 raise TraceError(f"trace {name}: {key} {attributes[key]!r} is not a sampling rate")
             return rate
-    return RATE_HZ
+    return STEAD_RATE_HZ
 
 
 def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:

@@ -1,5 +1,6 @@
 """Files that are whole or not there: disk full, an error, a kill in between."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 from eqedge import EqedgeError, reason_of
-from eqedge.edge.files import text_lines, unfinished_name, written_whole
+from eqedge.edge.files import sha256_of, text_lines, unfinished_name, written_whole
 
 from ..support.disks import small_disk
 
@@ -155,3 +156,10 @@ def test_lines_of_text_or_the_callers_error(tmp_path):
 def test_a_reason_is_one_line_and_never_none(error, reason):
     """Libraries raise OSError without the system's text too."""
     assert reason_of(error) == reason
+
+
+def test_a_file_is_hashed_by_its_content(tmp_path):
+    """The name plays no part."""
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == hashlib.sha256(b"abc").hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -18,14 +17,13 @@ from ....firmware_bridge.packets import Hello
 from ...dating.arrivals import RATE_OFF
 from ...dating.samples import Dated
 from ...miniseed import MiniSeedError, Packer, require_library, source_id, version_for
+from ...settings.node import CODE
 from ...types import NANOSECONDS
 from ...utc import stead_text, utc_moment
 from .recording import Writer
 
 ROOM_BYTES = 1 << 20
 """Free space kept behind the end of an HDF5 file."""
-CODE = re.compile(r"[A-Z0-9]{1,8}")
-"""An FDSN network or station code."""
 TEAR_NS = 1_000_000
 """miniSEED dates a record by the one before it, until the clock is off by this or its own error."""
 DATED_BY = {"host": "arrival", "ticks": "tick"}
