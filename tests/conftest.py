@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support import selection
+from tests.support.background import background  # noqa: F401  (fixture)
 from tests.support.broker import broker  # noqa: F401  (fixture)
 from tests.support.firmware import make_firmware  # noqa: F401  (fixture)
 from tests.support.node import node  # noqa: F401  (fixture)

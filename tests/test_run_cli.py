@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -46,27 +45,6 @@ def last_words(messages):
     """Return the last message of each event: its picks' phases and probabilities."""
     last = {m["event_id"]: m for m in messages}
     return [[(pick["phase"], pick["probability"]) for pick in m["picks"]] for m in last.values()]
-
-
-@pytest.fixture
-def start():
-    """Start `eqedge` in the background; what still runs at the end is killed."""
-    running = []
-
-    def launch(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eqedge", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        return process
-
-    yield launch
-    for process in running:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture
@@ -338,9 +316,9 @@ def test_a_full_disk(eqedge):
     assert "played 2 traces" in result.stderr
 
 
-def test_a_reader_that_goes_away(start):
+def test_a_reader_that_goes_away(background):
     """`eqedge run | head -1` ends in one line, without a traceback."""
-    process = start("run", "--sim", DEMO_FILE, "--speed", "max")
+    process = background("run", "--sim", DEMO_FILE, "--speed", "max")
     assert process.stdout.readline().startswith('{"schema":1')
     process.stdout.close()
     err = process.stderr.read()
@@ -354,10 +332,10 @@ def test_a_reader_that_goes_away(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_live_run_at_once(start, tmp_path, number):
+def test_a_signal_ends_a_live_run_at_once(background, tmp_path, number):
     """At real time, between two packets: the account is given and the exit code is 0."""
     output = tmp_path / "o.jsonl"
-    process = start("run", "--sim", DEMO_FILE, "--speed", "1", "--output", output)
+    process = background("run", "--sim", DEMO_FILE, "--speed", "1", "--output", output)
     wait_until(output.exists, "the output is open")
     time.sleep(0.1)
     begin = time.monotonic()
@@ -369,10 +347,10 @@ def test_a_signal_ends_a_live_run_at_once(start, tmp_path, number):
     assert "Traceback" not in err
 
 
-def test_a_signal_brings_out_what_is_left(start, tmp_path):
+def test_a_signal_brings_out_what_is_left(background, tmp_path):
     """Every event that was announced is ended, in whole lines."""
     output = tmp_path / "o.jsonl"
-    process = start("run", "--sim", DEMO_FILE, "--speed", "60", "--output", output)
+    process = background("run", "--sim", DEMO_FILE, "--speed", "60", "--output", output)
     wait_until(lambda: output.exists() and '"new"' in output.read_text(), "an event is announced")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
@@ -382,11 +360,11 @@ def test_a_signal_brings_out_what_is_left(start, tmp_path):
     assert begun == {m["event_id"] for m in messages if m["type"] == "end"}
 
 
-def test_a_second_signal_ends_it_without_waiting(start, tmp_path):
+def test_a_second_signal_ends_it_without_waiting(background, tmp_path):
     """While it waits for a broker that does not come, the operator is not kept."""
     output = tmp_path / "o.jsonl"
     address = f"mqtt://127.0.0.1:{free_port()}"
-    process = start("run", "--sim", DEMO_FILE, "--mqtt", address, "--output", output)
+    process = background("run", "--sim", DEMO_FILE, "--mqtt", address, "--output", output)
     wait_until(output.exists, "the output is open")
     process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
@@ -410,7 +388,7 @@ def serve(listener, sensor, stretches=()):
             pass
 
 
-def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, start, tmp_path):
+def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, background, tmp_path):
     """The same counts by TCP and by --sim give the same events with the same probabilities."""
     sample, by_sim = tmp_path / "s.hdf5", tmp_path / "sim.jsonl"
     write_sample(sample, events=2, noise_traces=0, seed=22)
@@ -428,7 +406,7 @@ def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, start, tmp_p
         server = threading.Thread(target=serve, args=args, daemon=True)
         server.start()
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
-        process = start("run", "--config", config, "--serial", port, "--output", by_port)
+        process = background("run", "--config", config, "--serial", port, "--output", by_port)
         expected = lines_of(by_sim)
         wait_until(
             lambda: by_port.exists() and len(by_port.read_text().splitlines()) >= len(expected),
@@ -446,13 +424,13 @@ def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, start, tmp_p
     assert not any("sim" in pick for m in messages for pick in m["picks"])
 
 
-def test_a_live_node_appends(start, tmp_path):
+def test_a_live_node_appends(background, tmp_path):
     """A restart keeps the events of the run before it."""
     output = tmp_path / "o.jsonl"
     output.write_text('{"earlier":true}\n')
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
-        process = start("run", "--serial", port, "--output", output)
+        process = background("run", "--serial", port, "--output", output)
         connection, _ = listener.accept()
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
@@ -461,23 +439,23 @@ def test_a_live_node_appends(start, tmp_path):
     assert output.read_text() == '{"earlier":true}\n'
 
 
-def test_a_sensor_of_another_rate(start):
+def test_a_sensor_of_another_rate(background):
     """One that leads nowhere is refused by name when it introduces itself."""
     sensor = VirtualSensor(Hello("slow-7", "test", 5.0, ENZ))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, sensor), daemon=True).start()
-        process = start("run", "--serial", f"socket://127.0.0.1:{listener.getsockname()[1]}")
+        process = background("run", "--serial", f"socket://127.0.0.1:{listener.getsockname()[1]}")
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     line = refusal(subprocess.CompletedProcess([], process.returncode, out, err))
     assert "sensor slow-7: 5 Hz cannot be turned into the model's 100 Hz; set the sensor's" in line
 
 
-def test_a_pty_is_a_port(start, tmp_path):
+def test_a_pty_is_a_port(background, tmp_path):
     """A sensor behind a pseudo-terminal is read like one on a cable."""
     ours, theirs = os.openpty()
     sensor = VirtualSensor(Hello("pty", "test", 100.0, ENZ), samples_per_packet=100)
     output = tmp_path / "o.jsonl"
-    process = start("run", "--serial", os.ttyname(theirs), "--output", output)
+    process = background("run", "--serial", os.ttyname(theirs), "--output", output)
     wait_until(output.exists, "the output is open")
     rng = np.random.default_rng(0)
     os.write(ours, sensor.greet())

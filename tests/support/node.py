@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -49,27 +47,18 @@ class Manager:
 
 
 @pytest.fixture
-def node(tmp_path):
+def node(background, tmp_path):
     """Start `eqedge run --config` with these lines and options; killed at the end."""
-    running = []
 
     def start(config, *flags, environment=None):
         path = tmp_path / "node.toml"
         path.write_text(config)
         path.chmod(0o600)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eqedge", "run", "--config", path, *map(str, flags)],
-            stdout=subprocess.PIPE,
-            stderr=(tmp_path / "log").open("w"),
-            env={**os.environ, **(environment or {})},
-        )
-        running.append(process)
-        return process
+        with (tmp_path / "log").open("w") as log:
+            variables = {**os.environ, **(environment or {})}
+            return background("run", "--config", path, *flags, stderr=log, env=variables)
 
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    return start
 
 
 def log_of(tmp_path):
