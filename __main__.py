@@ -9,7 +9,7 @@ from .convert.comparison.cli import compare
 from .convert.console import run_with_one_line_errors
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
-from .convert.train_cli import train
+from .convert.training.cli import train
 from .edge import logs
 from .edge.cli import run
 from .edge.replay.sample_cli import sample

@@ -15,6 +15,11 @@ OnProgress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
 
+def report(line: str) -> None:
+    """Print a line on standard error, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 class ProgressLines:
     """Lines on standard error: rewritten in place on a terminal, else one now and then."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from .conversion import ConversionReport, Converted
 from .proof.agreement import LOSSLESS, Agreement, disagreement
+from .proof.agreement_table import agreement_table
 from .tables import markdown_table
 
 
@@ -68,25 +69,6 @@ def render(report: ConversionReport, result: Converted) -> str:
     return "\n".join(lines)
 
 
-def agreement_table(agreement: Agreement) -> list[str]:
-    """Return the rows of the heads; shifts are in samples."""
-    header = ("head", "max error", "mean error", "kept", "lost", "added")
-    rows = (
-        (
-            name,
-            f"{head.max_error:.3f}",
-            f"{head.mean_error:.5f}",
-            f"{head.kept} ({head.kept_fraction:.1%})",
-            head.lost,
-            head.added,
-            _samples(head.shift_median_samples),
-            _samples(head.shift_p95_samples),
-        )
-        for name, head in agreement.heads.items()
-    )
-    return markdown_table((*header, "shift median", "shift p95"), rows)
-
-
 def _by_labels(agreement: Agreement) -> Iterator[str]:
     """What both score by the catalogue."""
     if not any(head.labels for head in agreement.heads.values()):
@@ -141,10 +123,6 @@ def _searched(result: Converted) -> Iterator[str]:
     )
     yield from markdown_table(("in float", "mean error, heads summed", "missed"), rows)
     yield ""
-
-
-def _samples(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _listed(title: str, entries: Mapping[str, object]) -> str:

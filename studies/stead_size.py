@@ -55,7 +55,7 @@ def timed(name):
     setattr(dataset, name, call)
 if __name__ == "__main__":
     timed("kept_index")
-    from eqedge.convert.train_cli import train
+    from eqedge.convert.training.cli import train
     began = time.monotonic()
     train(sys.argv[1:], standalone_mode=False)
     peak = {

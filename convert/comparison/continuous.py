@@ -13,11 +13,10 @@ from ...models.spec import WINDOW_SAMPLES
 from ..data.picker import Picker
 from ..data.records import DataError, index_continuous, merge
 from ..data.waveforms import WaveformCache
-from ..data.windows import WindowSet
+from ..data.windows import TRIAL_SEED, WindowSet
 from ..progress import OnProgress
 from ..proof.agreement import Agreement
 from ..proof.verify import Detects, compare_detectors
-from ..training.score import TRIAL_SEED
 
 WINDOWS = 500
 

@@ -12,9 +12,8 @@ from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
 from ..data.records import DataError, Record, index_stead, merge
 from ..data.waveforms import WaveformCache
-from ..data.windows import cuts
+from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, cuts
 from ..progress import OnProgress
-from ..training.score import TRIAL_DRAWS, TRIAL_SEED
 
 
 @dataclass(frozen=True)

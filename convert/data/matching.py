@@ -148,6 +148,23 @@ class Outcomes:
         )
         return PhaseScore(found, int(self.labelled.sum()) - found, int(false.sum()), mean)
 
+    def table(
+        self, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
+    ) -> dict[str, dict[str, float | None]]:
+        """Return the rows of a card at one threshold: pooled, set aside, and by data set.
+
+        Args:
+            column: The threshold.
+            by_hand: (n,) whether a person picked the record.
+            source: (n,) its data set.
+        """
+        named = {name: source == name for name in sorted(set(source.tolist()))}
+        return {
+            "pooled": self.score(column).row(),
+            "manually_picked": self.rows(by_hand).score(column).row(),
+            "unlabelled_set_aside": self.score(column, set_aside=True).row(),
+        } | {name: self.rows(own).score(column).row() for name, own in named.items()}
+
 
 def verdicts_of(
     curve: NDArray[np.float32],
@@ -216,10 +233,5 @@ def judge_head(head: str, curve: NDArray[np.float32], labels: Labelled, threshol
 def summed(judged: Iterable[Judged]) -> PhaseScore:
     """Add up the windows of one head."""
     every = list(judged)
-    residuals = [abs(one.verdict.residual) for one in every if one.verdict.hit]
-    return PhaseScore(
-        found=len(residuals),
-        missed=sum(one.labelled and not one.verdict.hit for one in every),
-        false=sum(one.verdict.false for one in every),
-        mean_absolute_s=float(np.mean(residuals)) / RATE_HZ if residuals else None,
-    )
+    verdicts = [packed([one.verdict]) for one in every]
+    return Outcomes.of([one.labelled for one in every], verdicts, 1).score(0)

@@ -31,6 +31,13 @@ LEAST_IN_VIEW = 100
 """A window of an event shows at least this many samples on either side of its P."""
 SCORED_AFTER_P = 500
 """A window to be scored shows at least this many samples from its P on."""
+TRIAL_SEED = 20260101
+TRIAL_DRAWS = 3
+"""Windows of each scored event, P at another place in each; the seed makes them the same."""
+ONSET_AGES_SAMPLES = (50, 100, 200, 300, 500)
+"""From P to the end of the onset windows of a training card."""
+LATE_SAMPLES = 200
+"""Picks this near to a window's end are counted separately."""
 MAX_CROPS = 8
 """Windows cut from one trace at most."""
 QUIET_WINDOWS = 100

@@ -114,7 +114,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ... import EqedgeError, reason_of
-    from ..training.dataset import DataFiles
+    from ..data.files import DataFiles
     from .evaluate import EvaluationRequest
     from .evaluate import evaluate as run
     from .markdown import markdown

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.replay.labels import TOLERANCE_SECONDS
+from ..data.files import DataFiles, LabelMap, index_files, teacher_labels
 from ..data.picker import Picker, open_picker
 from ..data.waveforms import Unusable
-from ..training.dataset import DataFiles, LabelMap, index_files, teacher_labels
 from .summary import of_network, pair_name, table
 from .triggers import events_of, open_run, table_of
 from .windowed import score_networks

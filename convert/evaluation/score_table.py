@@ -12,11 +12,11 @@ from ...edge.picks import find_peaks
 from ...edge.replay.labels import matches
 from ...edge.types import PHASES
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES
+from ..data.files import LabelMap
 from ..data.matching import Outcomes, Packed, verdicts_of
 from ..data.records import Record
-from ..data.windows import Cut
-from ..training.dataset import LabelMap
-from ..training.score import EDGE_SAMPLES, unlabelled_in
+from ..data.unlabelled import unlabelled_in
+from ..data.windows import LATE_SAMPLES, Cut
 from .stream import Stream
 from .subjects import Subject
 
@@ -124,7 +124,7 @@ class Ledger:
         elif cut.use == "noise":
             picks = [[find_peaks(answer[:, h], t) for t in self._thresholds] for h in (1, 2)]
             late = [
-                sum(pick.sample >= WINDOW_SAMPLES - EDGE_SAMPLES for pick in row)
+                sum(pick.sample >= WINDOW_SAMPLES - LATE_SAMPLES for pick in row)
                 for row in picks[0]
             ]
             counts = [[len(row) for row in rows] for rows in picks]

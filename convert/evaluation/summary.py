@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...models.spec import RATE_HZ
 from ..data.matching import TOLERANCE_SAMPLES, Outcomes
-from ..training.score import ONSET_AGES_SAMPLES, phase_table
+from ..data.windows import ONSET_AGES_SAMPLES
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals
 from .score_table import Noise, Onsets, ScoreTable
@@ -58,7 +58,7 @@ def table(scores: ScoreTable, p: int, s: int) -> dict[str, Any]:
     source = np.array([subject.record.source for subject in scores.events], dtype=str)
     result: dict[str, Any] = {"events": len(scores.events)}
     for name, outcomes, column in (("P", scores.P, p), ("S", scores.S, s)):
-        rows: dict[str, dict[str, Any]] = dict(phase_table(outcomes, column, by_hand, source))
+        rows: dict[str, dict[str, Any]] = dict(outcomes.table(column, by_hand, source))
         for row_name, row in rows.items():
             mask = _mask(row_name, by_hand, source)
             row["interval"] = phase_intervals(
@@ -210,7 +210,7 @@ def _by_facts(scores: ScoreTable, p: int, s: int) -> Iterator[tuple[str, list[di
 
 
 def _mask(row: str, by_hand: NDArray[np.bool_], source: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Windows that a row of `phase_table` is made of."""
+    """Windows that a row of `Outcomes.table` is made of."""
     if row in ("pooled", "unlabelled_set_aside"):
         return np.ones(len(by_hand), bool)
     return by_hand if row == "manually_picked" else np.asarray(source == row)

@@ -20,10 +20,10 @@ from ...edge.replay.stead import SteadFile, Trace, labels_of
 from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
 from ...models.spec import RATE_HZ
+from ..data.files import LabelMap
 from ..data.matching import Outcomes, Packed, judge, packed
 from ..data.records import record_of
-from ..training.dataset import LabelMap
-from ..training.score import seen_by_all
+from ..data.unlabelled import seen_by_all
 from .score_table import Noise, Onsets, ScoreTable
 from .subjects import Subject, subject_of
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...models.spec import RATE_HZ
+from ..data.files import DataFiles, index_files, teacher_labels
 from ..data.picker import Picker
 from ..data.records import DataError, Record, index_continuous
 from ..data.waveforms import Unusable, WaveformCache
-from ..data.windows import Cut, cuts
-from ..training.dataset import DataFiles, index_files, teacher_labels
-from ..training.score import TRIAL_DRAWS, TRIAL_SEED
+from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, Cut, cuts
 from .score_table import Ledger, ScoreTable
 from .stream import run_hop_by_hop
 from .subjects import Catalogue, Subject

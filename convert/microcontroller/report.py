@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..report import agreement_table
+from ..proof.agreement_table import agreement_table
 from ..tables import markdown_table
 from .proof import MicroModel
 

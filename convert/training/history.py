@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..progress import report
 
 HISTORY = "history.jsonl"
 
@@ -45,11 +46,6 @@ class Stretch:
             "learning_rate": float(f"{self.learning_rate:.4g}"),
             "windows_per_s": float(f"{self.windows / max(self.seconds, 1e-9):.4g}"),
         }
-
-
-def report(line: str) -> None:
-    """Print a line on standard error, at once."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def report_progress(steps: int, part: float, stretch: Stretch) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.example import Example, onsets
 from ..data.records import Record
-from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
+from ..data.teacher_labels import DETECTION_STEP_SAMPLES, TeacherLabels
 from .options import LabelOptions
 
 SAME_ONSET_SAMPLES = 50

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...models.spec import WINDOW_SAMPLES
 from ..data.example import Example
 from ..data.records import DataError, Record
+from ..data.teacher_labels import DETECTION_STEP_SAMPLES, TeacherLabels
 from ..data.waveforms import Unusable, WaveformCache
-from .label_cache import DETECTION_STEP_SAMPLES, TeacherLabels
 from .labels import annotate
 
 SURE_HEIGHT = 0.3

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.files import sha256_of
+from ..data.files import DataFiles
 from . import loop
-from .dataset import (
-    DataFiles,
-)
 from .options import AugmentOptions, LabelOptions
 from .student import StudentSettings
 

@@ -9,22 +9,19 @@ from typing import Any
 from ... import EqedgeError, reason_of
 from ...edge.files import sha256_of
 from ...models.architectures import architecture
+from ..data.files import index_files, teacher_labels
 from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
 from ..graph.weights import load_network
+from ..progress import report
 from . import devices, loop
 from .card import TrainingRun, git_revision, write_card
-from .dataset import (
-    check_sides,
-    index_files,
-    teacher_labels,
-    without_unlabelled,
-)
-from .history import HISTORY, report
+from .history import HISTORY
 from .request import TrainRequest
+from .session import Training, scored_on
+from .sides import check_sides, without_unlabelled
 from .student import Student
-from .training import Training, scored_on
 
 
 class TrainingFolderError(EqedgeError):

@@ -14,20 +14,13 @@ from ...edge.prepare import prepare
 from ...edge.replay.labels import Labelled, matches
 from ...edge.types import PHASES
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES, ModelSpec
-from ..data.matching import NOWHERE, Outcomes, near, verdicts_of
+from ..data.files import LabelMap
+from ..data.matching import NOWHERE, Outcomes, verdicts_of
 from ..data.picker import Predict
 from ..data.records import Record
+from ..data.unlabelled import unlabelled_in
 from ..data.waveforms import Unusable, WaveformCache
-from ..data.windows import Cut, cuts
-from .dataset import LabelMap
-
-TRIAL_SEED = 20260101
-TRIAL_DRAWS = 3
-"""Windows of each held-out event, P at another place in each."""
-EDGE_SAMPLES = 200
-ONSET_AGES_SAMPLES = (50, 100, 200, 300, 500)
-SURE = 0.3
-"""Of a teacher: a peak it would call a pick."""
+from ..data.windows import LATE_SAMPLES, ONSET_AGES_SAMPLES, cuts
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class EventWindow:
     source: str
     """Data set it is of."""
     labels: Labelled
-    """Of the window. What a person picked is, one hopes, picked completely."""
+    """Of the window."""
     unlabelled: tuple[NDArray[np.int64], NDArray[np.int64]] = (NOWHERE, NOWHERE)
     """Samples where all teachers have a P, or an S, that the record's own label is not."""
 
@@ -117,13 +110,13 @@ def score(
             ],
             thresholds=1,
         )
-        tables[phase] = phase_table(outcomes, 0, by_hand, source)
+        tables[phase] = outcomes.table(0, by_hand, source)
     result = {"events": len(trial.events), "P": tables["P"], "S": tables["S"]}
     if trial.noise:
         answers = predict(np.stack(trial.noise))
         hours = len(trial.noise) * WINDOW_SAMPLES / RATE_HZ / 3600
         picks = [p for answer in answers for p in find_peaks(answer[:, 1], p_threshold)]
-        late = [p for p in picks if p.sample >= WINDOW_SAMPLES - EDGE_SAMPLES]
+        late = [p for p in picks if p.sample >= WINDOW_SAMPLES - LATE_SAMPLES]
         result["noise"] = {
             "windows": len(trial.noise),
             "false_p_per_hour": round(len(picks) / hours, 2),
@@ -135,44 +128,6 @@ def score(
     if trial.onsets:
         result["announced_by_s"] = _announced(predict, trial, p_threshold)
     return result
-
-
-def phase_table(
-    outcomes: Outcomes, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
-) -> dict[str, dict[str, float | None]]:
-    """Return the rows of one phase at one threshold: pooled, as `score` describes, and by data set.
-
-    Args:
-        outcomes: Of n windows.
-        column: The threshold.
-        by_hand: (n,) whether a person picked the record.
-        source: (n,) its data set.
-    """
-    named = {name: source == name for name in sorted(set(source.tolist()))}
-    return {
-        "pooled": outcomes.score(column).row(),
-        "manually_picked": outcomes.rows(by_hand).score(column).row(),
-        "unlabelled_set_aside": outcomes.score(column, set_aside=True).row(),
-    } | {name: outcomes.rows(own).score(column).row() for name, own in named.items()}
-
-
-def unlabelled_in(cut: Cut, labels: LabelMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Samples of a window where all teachers have a P, and where all have an S."""
-    p, s = (seen_by_all(labels, cut.record, phase) - cut.first for phase in ("p", "s"))
-    return p, s
-
-
-def seen_by_all(labels: LabelMap, record: Record, phase: str) -> NDArray[np.int64]:
-    """Samples where every teacher picks a phase."""
-    answers = labels.get((record.path, record.key), [])
-    common: NDArray[np.int64] | None = None
-    for answer in answers:
-        peaks = getattr(answer, phase)
-        samples = peaks[peaks[:, 1] >= SURE, 0].astype(np.int64)
-        if common is not None:
-            samples = np.array([k for k in common if near(samples, int(k))], np.int64)
-        common = samples
-    return NOWHERE if common is None else common
 
 
 def _announced(predict: Predict, trial: Trial, threshold: float) -> dict[str, float]:

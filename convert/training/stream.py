@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...models.spec import ModelSpec
+from ..data.files import LabelMap
 from ..data.records import Record
 from ..data.waveforms import RecordKey, Unusable
-from .dataset import LabelMap
 from .library import Library
 from .sampling import Mixture, Sampler
 

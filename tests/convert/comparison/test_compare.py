@@ -13,12 +13,12 @@ from eqedge.convert.comparison.costs import PickerCost, costs_of
 from eqedge.convert.comparison.pickers import open_pickers
 from eqedge.convert.comparison.scores import ComparisonScores, Score, choose, score_all
 from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_text
+from eqedge.convert.data.files import DataFiles
 from eqedge.convert.data.matching import PhaseScore
 from eqedge.convert.data.records import DataError, held_out
 from eqedge.convert.evaluation.summary import of_network
 from eqedge.convert.evaluation.windowed import score_networks
 from eqedge.convert.proof.agreement import Agreement, HeadAgreement
-from eqedge.convert.training.dataset import DataFiles
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import HEADS
 

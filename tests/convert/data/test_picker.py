@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 from eqedge.convert.comparison.pickers import open_pickers
+from eqedge.convert.data.label_track import label_track
 from eqedge.convert.data.picker import KERAS_BATCH, PickerError, by_keras, open_picker
 from eqedge.convert.graph.networks import Variant, build_network
 from eqedge.convert.graph.stored import WeightsError
-from eqedge.convert.training.teachers import label_track
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.stead import SteadFile

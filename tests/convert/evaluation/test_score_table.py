@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.evaluation.score_table import Ledger
 from eqedge.convert.evaluation.windowed import cuts_of
-from eqedge.convert.training.label_cache import TeacherLabels
 
 from .conftest import subject
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from eqedge.convert.data.files import DataFiles
 from eqedge.convert.evaluation.evaluate import EvaluationRequest, evaluate
-from eqedge.convert.training.dataset import DataFiles
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.replay.stead import SteadFile
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from eqedge.convert.data.example import Example, nothing_in, onsets
 from eqedge.convert.data.records import Record
-from eqedge.convert.training.label_cache import TeacherLabels, summarise
+from eqedge.convert.data.teacher_labels import TeacherLabels, summarise
 from eqedge.convert.training.labels import annotate, detection_box, draw
 from eqedge.convert.training.options import LabelOptions
 

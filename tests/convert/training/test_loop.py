@@ -15,8 +15,8 @@ from eqedge.convert.data.records import held_out
 from eqedge.convert.graph.networks import Variant, build_network
 from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.graph.weights import load_network
-from eqedge.convert.train_cli import train
 from eqedge.convert.training import loop
+from eqedge.convert.training.cli import train
 from eqedge.convert.training.loop import (
     CheckpointError,
     DivergedError,
@@ -195,7 +195,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from eqedge.convert.train_cli import train; train()",
+        "from eqedge.convert.training.cli import train; train()",
         *arguments(stead_file, output, "--deterministic", "--teacher", str(teacher), "--steps"),
     ]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}

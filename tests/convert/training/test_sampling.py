@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import DataError, index_continuous, index_stead
+from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.data.waveforms import Unusable
-from eqedge.convert.training.label_cache import TeacherLabels
 from eqedge.convert.training.library import Library
 from eqedge.convert.training.options import AugmentOptions
 from eqedge.convert.training.sampling import Mixture, Sampler

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
 from eqedge.convert.data.records import Index, Record, index_stead
-from eqedge.convert.training.label_cache import TeacherLabels
+from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
-from eqedge.convert.training.training import SCORED_RECORDS, scored_on
+from eqedge.convert.training.session import SCORED_RECORDS, scored_on
 from eqedge.edge.replay.labels import Labelled
 from eqedge.models.spec import ModelSpec
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..models.architectures import ARCHITECTURES
-from .console import tensorflow_silenced
-from .options import SEED, FiniteRange
-from .training.options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
+from ...models.architectures import ARCHITECTURES
+from ..console import tensorflow_silenced
+from ..options import SEED, FiniteRange
+from .options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
 
 if TYPE_CHECKING:
-    from .data.records import Split
+    from ..data.records import Split
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -180,11 +180,11 @@ def train(
             "--deterministic: give --steps; with --minutes the result depends on the clock"
         )
     with tensorflow_silenced(gpus=True):
-        from .training.dataset import DataFiles
-        from .training.loop import LoopSettings
-        from .training.request import TrainRequest
-        from .training.run import run
-        from .training.student import StudentSettings
+        from ..data.files import DataFiles
+        from .loop import LoopSettings
+        from .request import TrainRequest
+        from .run import run
+        from .student import StudentSettings
 
     request = TrainRequest(
         files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
@@ -210,8 +210,8 @@ def train(
 
 def _draw(output: Path) -> None:
     """Leave the learning curves beside the weights, where there is something to draw them with."""
-    from .pictures.canvas import PlotError, present
-    from .pictures.learning import draw_learning, read_history, size_inches
+    from ..pictures.canvas import PlotError, present
+    from ..pictures.learning import draw_learning, read_history, size_inches
 
     try:
         notes = read_history(output)

@@ -3,18 +3,18 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.files import DataFiles, index_files, teacher_labels
+from eqedge.convert.data.label_track import label_track
 from eqedge.convert.data.picker import Picker
 from eqedge.convert.data.records import index_stead
-from eqedge.convert.data.waveforms import Unusable, WaveformCache
-from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
-from eqedge.convert.training.label_cache import (
+from eqedge.convert.data.teacher_labels import (
     LabelBook,
     LabelCacheError,
     labelled_keys,
     write_labels,
 )
+from eqedge.convert.data.waveforms import Unusable, WaveformCache
 from eqedge.convert.training.student import build
-from eqedge.convert.training.teachers import label_track
 from eqedge.models.spec import ModelSpec
 
 SPEC = ModelSpec("teacher", "teacher")

@@ -3,8 +3,8 @@
 import shutil
 
 import numpy as np
+from eqedge.convert.data.files import DataFiles, index_files, teacher_labels
 from eqedge.convert.data.waveforms import Unusable
-from eqedge.convert.training.dataset import DataFiles, index_files, teacher_labels
 from eqedge.models.registry import weights_folder
 
 from tests.support.labelled import write_stead

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError
 from ...edge.picks import find_peaks
-from ..data.kept import file_state, kept_name
-from ..data.picker import Picker
-from ..data.records import Record
-from ..data.waveforms import RecordKey, WaveformCache
-from .history import report
-from .teachers import label_track
+from ..progress import report
+from .kept import file_state, kept_name
+from .label_track import label_track
+from .picker import Picker
+from .records import Record
+from .waveforms import RecordKey, WaveformCache
 
 
 class LabelCacheError(EqedgeError):

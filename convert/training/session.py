@@ -10,20 +10,20 @@ from typing import Any
 
 from ...edge.files import written_whole
 from ...models.spec import ModelSpec
+from ..data.files import LabelMap
 from ..data.picker import by_keras
 from ..data.records import Index, Record
 from ..data.waveforms import Unusable
+from ..data.windows import TRIAL_DRAWS, TRIAL_SEED
+from ..progress import report
 from . import loop, mining
 from .centring import CENTRE, best_threshold, shift_to_centre
-from .dataset import (
-    LabelMap,
-    more_sides,
-)
-from .history import HISTORY, Stretch, note, report
+from .history import HISTORY, Stretch, note
 from .library import Library
 from .request import TrainRequest
 from .sampling import Mixture, Sampler
-from .score import TRIAL_DRAWS, TRIAL_SEED, Trial, make_trial, score
+from .score import Trial, make_trial, score
+from .sides import more_sides
 from .stream import Batch, StreamSettings, batches
 from .student import Student
 

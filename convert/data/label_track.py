@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.spec import WINDOW_SAMPLES
-from ..data.picker import Picker
+from .picker import Picker
 
 EDGE_SAMPLES = 500
 EDGE_WEIGHT = 0.05

@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from eqedge.convert.data.files import DataFiles, index_files
 from eqedge.convert.data.records import DataError, held_out
-from eqedge.convert.train_cli import train
 from eqedge.convert.training.card import TrainingRun, write_card
-from eqedge.convert.training.dataset import DataFiles, index_files
+from eqedge.convert.training.cli import train
 from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
 
 HELD, TRAINED = (
