@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...edge.files import text_lines
-from ..training.history import HISTORY
 from . import plot_style
 from .canvas import PlotError
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+HISTORY = "history.jsonl"
+"""File that a training writes into its folder, a line for each note."""
 PANEL_INCHES = (2.33, 2.6)
 Notes = Sequence[Mapping[str, Any]]
 

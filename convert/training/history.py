@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..pictures.learning import HISTORY
 from ..progress import report
-
-HISTORY = "history.jsonl"
 
 
 @dataclass

@@ -14,10 +14,10 @@ from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
 from ..graph.weights import load_network
+from ..pictures.learning import HISTORY
 from ..progress import report
 from . import devices, loop
 from .card import TrainingRun, git_revision, write_card
-from .history import HISTORY
 from .request import TrainRequest
 from .session import Training, scored_on
 from .sides import check_sides, without_unlabelled

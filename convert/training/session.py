@@ -15,10 +15,11 @@ from ..data.picker import by_keras
 from ..data.records import Index, Record
 from ..data.waveforms import Unusable
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED
+from ..pictures.learning import HISTORY
 from ..progress import report
 from . import loop, mining
 from .centring import CENTRE, best_threshold, shift_to_centre
-from .history import HISTORY, Stretch, note
+from .history import Stretch, note
 from .library import Library
 from .request import TrainRequest
 from .sampling import Mixture, Sampler
