@@ -113,7 +113,7 @@ def _searched(result: Converted) -> Iterator[str]:
     """How the stages that stay in float were found."""
     if result.precision != "mixed":
         return
-    yield f"Stages kept in float32: {', '.join(result.kept_float) or 'none; int8 does'}."
+    yield f"Stages kept in float32: {', '.join(result.kept_float) or 'none'}."
     yield ""
     if not result.search:
         return

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from eqedge import EqedgeError
 from eqedge.convert.cli import PRECISIONS as OFFERED
 from eqedge.convert.cli import convert as command
-from eqedge.convert.conversion import ConvertSettings
+from eqedge.convert.conversion import AUTO, ConvertSettings
 from eqedge.convert.data.calibration import CalibrationError
 from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.origin import describe_weights
@@ -22,7 +22,7 @@ from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
 from eqedge.convert.quantization.request import PRECISIONS, QuantizeError
 from eqedge.edge.detector import Detector
-from eqedge.models.registry import open_model
+from eqedge.models.registry import open_model, weights_folder
 from eqedge.models.spec import ModelSpec, Thresholds
 
 from .conftest import write_records
@@ -95,6 +95,34 @@ def test_the_report_names_what_was_missed(forced):
     assert "misses the agreement limit" in text.split("\n")[2]
     assert "## F1 by the labels" in text and "## Error behind each stage" in text
     assert "CONV_2D" in text and "Activations left in float32, by stage: none." in text
+
+
+@pytest.fixture(scope="module")
+def searched(records, tmp_path_factory):
+    """Convert the shipped weights with the search for the stages that stay in float."""
+    settings = ConvertSettings(
+        weights_folder() / "leqnet_gru.weights.h5",
+        (records,),
+        tmp_path_factory.mktemp("searched"),
+        precisions=("mixed",),
+        float_stages=(AUTO,),
+        tuning_steps=10,
+        force=True,
+    )
+    return settings.output, convert(settings).converted[0]
+
+
+@pytest.mark.timeout(3600)
+def test_the_search_keeps_nothing_in_float_where_int8_agrees(searched):
+    """All in int8 is tried first; the file then has no float activation, the report states it."""
+    output, found = searched
+    (step,) = found.search
+    assert (step.kept, step.verdict.refusal) == ((), None) and found.kept_float == ()
+    assert found.refusal is None and found.contents.float_tensors == {}
+    assert json.loads((output / f"{found.name}.json").read_text())["kept_float"] == []
+    report = (output / f"{found.name}.md").read_text()
+    assert "Stages kept in float32: none." in report
+    assert f"| none | {step.verdict.error:.5f} | - |" in report
 
 
 def files_under(folder):
