@@ -150,7 +150,7 @@ def convert(
         )
         click.echo(
             f"{output / result.name}.tflite: {len(result.data):,} bytes, {kept}, "
-            f"latency {agreement.latency_ratio:.2f} of float32"
+            f"latency {agreement.latency_ratio or 0:.2f} of float32"
             + (f", in float: {' '.join(result.kept_float)}" if result.kept_float else "")
             + (f"; written although {result.refusal}" if result.refusal else "")
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -72,7 +71,7 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
     builder = PrecisionBuilder(
         loaded, windows.calibrate.windows, settings.tuning_steps, settings.io, progress
     )
-    reference = _model(f"{spec.name}_float32", builder.make("float32"), spec)
+    reference = Model.of(f"{spec.name}_float32", builder.make("float32"), spec)
     graph_error = _graph_error(loaded, reference, windows)
     if graph_error > EQUIVALENCE_LIMIT:
         raise QuantizeError(
@@ -152,7 +151,7 @@ def _micro(
     if settings.target != TFLM:
         return None
     source = next(result for result in converted if result.precision == "int8")
-    micro = prove(_model(source.name, source.data, spec), windows.verify, progress)
+    micro = prove(Model.of(source.name, source.data, spec), windows.verify, progress)
     if micro.refusal is not None and not settings.force:
         raise Disagreement(
             f"{source.name} in tflite-micro does not agree with LiteRT: {micro.refusal}; nothing "
@@ -183,7 +182,7 @@ def _converted(
     else:
         data = builder.make(precision, kept)
     name = f"{reference.spec.name}_{precision}"
-    agreement = compare(reference, _model(name, data, reference.spec), windows.verify, progress)
+    agreement = compare(reference, Model.of(name, data, reference.spec), windows.verify, progress)
     return Converted(
         name=name,
         precision=precision,
@@ -212,7 +211,7 @@ def _searched(
     def judge(kept: tuple[str, ...]) -> FileVerdict:
         nonlocal done
         data = builder.make("mixed" if kept else "int8", kept, progress=lambda *_: None)
-        agreement = compare(reference, _model("trial", data, reference.spec), some)
+        agreement = compare(reference, Model.of("trial", data, reference.spec), some)
         done += 1
         if progress is not None:
             progress("searching", done, most_steps(len(groups)))
@@ -239,10 +238,6 @@ def _refused(result: Converted, settings: ConvertSettings) -> str:
         f"{result.name} does not agree with float32: {result.refusal}; nothing was written; "
         f"{remedy}, or --force"
     )
-
-
-def _model(name: str, data: bytes, spec: ModelSpec) -> Model:
-    return Model(name, data, hashlib.sha256(data).hexdigest(), spec, {})
 
 
 def _graph_error(loaded: LoadedNetwork, reference: Model, windows: CalibrationData) -> float:

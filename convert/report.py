@@ -32,9 +32,7 @@ def render(report: ConversionReport, result: Converted) -> str:
         "compared on": f"{agreement.windows} windows that calibration did not see "
         f"({report.verified_on}), {agreement.noise_windows} of them noise",
         "traces skipped": report.skipped_traces,
-        "time of a window, one thread": f"{agreement.latency_ms:.2f} ms; float32 "
-        f"{agreement.float_latency_ms:.2f} ms in the same run: ratio "
-        f"{agreement.latency_ratio:.2f}",
+        **_times(agreement),
     }
     lines = [
         f"# {result.name}",
@@ -67,6 +65,16 @@ def render(report: ConversionReport, result: Converted) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _times(agreement: Agreement) -> dict[str, str]:
+    if agreement.latency_ratio is None:
+        return {}
+    return {
+        "time of a window, one thread": f"{agreement.latency_ms:.2f} ms; float32 "
+        f"{agreement.float_latency_ms:.2f} ms in the same run: ratio "
+        f"{agreement.latency_ratio:.2f}"
+    }
 
 
 def _by_labels(agreement: Agreement) -> Iterator[str]:

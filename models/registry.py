@@ -31,7 +31,7 @@ class Model:
     Attributes:
         name: File name without `.tflite`.
         data: The flatbuffer.
-        sha256: Of `data`, equal to the card's.
+        sha256: Of `data`.
         spec: How to feed and read it.
         card: The whole card.
     """
@@ -41,6 +41,13 @@ class Model:
     sha256: str
     spec: ModelSpec
     card: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, name: str, data: bytes, spec: ModelSpec, card: Mapping[str, Any] | None = None
+    ) -> Model:
+        """Describe a flatbuffer that is not checked against a card."""
+        return cls(name, data, hashlib.sha256(data).hexdigest(), spec, card or {})
 
 
 def weights_folder() -> Path:

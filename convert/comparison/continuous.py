@@ -72,13 +72,11 @@ def agree(
     """
     first = pickers[0]
     return [
-        compare_detectors(
-            first.spec, (_from_raw(first), _from_raw(picker)), windows, progress, rounds=1
-        )
+        compare_detectors(first.spec, (_from_raw(first), _from_raw(picker)), windows, progress)
         for picker in pickers
     ]
 
 
 def _from_raw(picker: Picker) -> Detects:
-    """Each network is shown the window as it was trained to see it."""
+    """Give a network raw samples, which it prepares itself."""
     return lambda window: np.asarray(picker.answer([window])[0])

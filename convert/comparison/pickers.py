@@ -62,5 +62,5 @@ def _converted(
     for precision in ("float32", "int8") if calibration else ("float32",):
         data = builder.make(precision)
         card = {"precision": precision, "parameters": parameters, "macs": macs}
-        pickers.append(of_model(Model(f"{spec.name}_{precision}", data, "", spec, card)))
+        pickers.append(of_model(Model.of(f"{spec.name}_{precision}", data, spec, card)))
     return pickers

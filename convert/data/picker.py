@@ -153,7 +153,7 @@ def _without_card(path: Path) -> Picker:
     named = {name for signature in signatures for name in signature["outputs"]}
     sha256 = hashlib.sha256(data).hexdigest()
     if named == set(HEADS):
-        return of_model(Model(path.stem, data, sha256, ModelSpec(path.stem, path.stem), {}))
+        return of_model(Model.of(path.stem, data, ModelSpec(path.stem, path.stem)))
     return Picker(
         path.stem, sha256, _views(path.stem, UNFILTERED, BAND_PASSED), RedPan(path, interpreter),
         data=data,

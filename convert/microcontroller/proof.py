@@ -101,7 +101,7 @@ def prove(source: Model, windows: WindowSet, progress: OnProgress | None = None)
     data, loops = rewritten(source.data)
     arena = smallest_arena(data)
     detectors = (Detector(source), MicroDetector(data, arena))
-    agreement = compare_detectors(source.spec, detectors, windows, progress, rounds=1)
+    agreement = compare_detectors(source.spec, detectors, windows, progress)
     return MicroModel(
         source,
         data,

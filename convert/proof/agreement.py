@@ -100,7 +100,8 @@ class Agreement:
         noise_windows: Those of noise among them.
         noise_added: Windows of noise where only the other model detects.
         heads: By name of the head.
-        latency_ms: Median processor time of one window on this machine, one thread.
+        latency_ms: Median processor time of one window on this machine, one thread; None where
+            it was not measured.
         float_latency_ms: The float model's, in the same run, turn by turn.
     """
 
@@ -108,16 +109,19 @@ class Agreement:
     noise_windows: int
     noise_added: int
     heads: Mapping[str, HeadAgreement]
-    latency_ms: float
-    float_latency_ms: float
+    latency_ms: float | None = None
+    float_latency_ms: float | None = None
 
     @property
-    def latency_ratio(self) -> float:
-        """Time of the model over that of its float reference."""
+    def latency_ratio(self) -> float | None:
+        """Time of the model over that of its float reference; None where it was not measured."""
+        if self.latency_ms is None or self.float_latency_ms is None:
+            return None
         return self.latency_ms / self.float_latency_ms
 
     def to_json(self) -> dict[str, Any]:
         """Return the card's `agreement`."""
+        ratio = self.latency_ratio
         return {
             "reference": "float32 of the same weights",
             "windows": self.windows,
@@ -127,7 +131,7 @@ class Agreement:
                 name: {key: _rounded(value) for key, value in asdict(head).items()}
                 for name, head in self.heads.items()
             },
-            "latency_ratio": round(self.latency_ratio, 2),
+            **({} if ratio is None else {"latency_ratio": round(ratio, 2)}),
             "limit": asdict(LIMIT),
             "loss": disagreement(self, LOSSLESS),
         }
@@ -140,7 +144,7 @@ def comparable(agreement: Agreement, limit: AgreementLimit = LIMIT) -> bool:
 
 
 def disagreement(agreement: Agreement, limit: AgreementLimit = LIMIT) -> str | None:
-    """Say which limit a model misses first, with both numbers; None if it keeps them all."""
+    """Return which limit a model misses first, with both numbers; None if it keeps them all."""
     for name, head in agreement.heads.items():
         total = head.kept + head.lost
         if name != "detection" and total < limit.picks_needed:

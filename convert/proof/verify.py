@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -40,9 +41,10 @@ def compare(
     Returns:
         How they agree, and what each scores by the windows' labels.
     """
-    return compare_detectors(
-        reference.spec, (Detector(reference), Detector(candidate)), windows, progress
-    )
+    detectors = (Detector(reference), Detector(candidate))
+    agreement = compare_detectors(reference.spec, detectors, windows, progress)
+    float_ms, other_ms = _latencies(detectors, windows.windows[0], LATENCY_ROUNDS)
+    return replace(agreement, latency_ms=other_ms, float_latency_ms=float_ms)
 
 
 def compare_detectors(
@@ -50,7 +52,6 @@ def compare_detectors(
     detectors: tuple[Detects, Detects],
     windows: WindowSet,
     progress: OnProgress | None = None,
-    rounds: int = LATENCY_ROUNDS,
 ) -> Agreement:
     """Run two detectors over the windows, whatever interpreters they have.
 
@@ -59,10 +60,9 @@ def compare_detectors(
         detectors: What is right, and what is to be judged.
         windows: Windows as both detectors take them, that calibration did not use.
         progress: Called with what is done, how much of it, and of how much.
-        rounds: Windows that latency is measured on.
 
     Returns:
-        As `compare`.
+        As `compare`, without times.
     """
     expected, found = [], []
     for number, window in enumerate(windows.windows):
@@ -87,10 +87,7 @@ def compare_detectors(
         for before, after, is_noise in zip(expected, found, windows.is_noise, strict=True)
         if is_noise
     )
-    float_ms, other_ms = _latencies(detectors, windows.windows[0], rounds)
-    return Agreement(
-        len(windows.windows), int(windows.is_noise.sum()), noise_added, heads, other_ms, float_ms
-    )
+    return Agreement(len(windows.windows), int(windows.is_noise.sum()), noise_added, heads)
 
 
 def _head_agreement(

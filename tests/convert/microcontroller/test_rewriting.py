@@ -36,7 +36,7 @@ def rolled(shipped):
 
 def curves(data, windows):
     """Return what LiteRT makes of windows, float or int8 as the model has it."""
-    detector = Detector(Model("m", data, "", ModelSpec("m", "leqnet-gru"), {}))
+    detector = Detector(Model.of("m", data, ModelSpec("m", "leqnet-gru")))
     return np.stack([detector(window) for window in windows])
 
 

@@ -144,6 +144,7 @@ def test_the_card_states_what_was_compared():
     assert plain["heads"]["P"]["kept"] == 100
     assert plain["loss"] is None
     assert (plain["latency_ratio"], plain["limit"]["kept_fraction"]) == (0.5, LIMIT.kept_fraction)
+    assert "latency_ratio" not in agreement(latency_ms=None).to_json()
 
 
 @pytest.mark.parametrize(

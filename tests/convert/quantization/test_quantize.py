@@ -43,7 +43,7 @@ def request(network, precision, stages=(), **more):
 
 def answers(data, windows):
     """Probabilities of the device's detector."""
-    detector = Detector(Model("m", data, "", ModelSpec("m", "leqnet-gru"), {}))
+    detector = Detector(Model.of("m", data, ModelSpec("m", "leqnet-gru")))
     return np.stack([detector(window) for window in windows])
 
 
