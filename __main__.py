@@ -22,7 +22,7 @@ from .models.cli import models
 
 
 @click.group(invoke_without_command=True)
-@click.option("--version", is_flag=True, help="Print the version and leave.")
+@click.option("--version", is_flag=True, help="Print the version and exit.")
 @click.option("-v", "--verbose", is_flag=True, help="With --version: runtime, model, platform too.")
 @click.pass_context
 def cli(context: click.Context, version: bool, verbose: bool) -> None:

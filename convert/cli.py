@@ -45,7 +45,7 @@ def _still_made(
 @click.option(
     "--arch",
     type=click.Choice(list(ARCHITECTURES)),
-    help="Insist on an architecture; by default that of the weights.",
+    help="Require an architecture; by default that of the weights.",
 )
 @click.option(
     "--calibration",
@@ -95,14 +95,14 @@ def _still_made(
     "--target",
     type=click.Choice(TARGETS),
     default="litert",
-    help="tflm writes C sources of the int8 file for TensorFlow Lite for Microcontrollers besides.",
+    help="tflm also writes C sources of the int8 file for TensorFlow Lite for Microcontrollers.",
 )
 @click.option("--name", help="Beginning of the files' names; by default the weights file's.")
 @click.option("--seed", type=SEED, default=0, help="Of the choice of calibration windows.")
 @click.option(
     "--lossless",
     is_flag=True,
-    help="Hold results to 99 % of picks kept, half a point of F1 and no new noise detected.",
+    help="Require 99 % of picks kept, at most 5 % added and half a point of F1 lost, no new noise.",
 )
 @click.option("--force", is_flag=True, help="Write a model that misses the agreement limit too.")
 def convert(

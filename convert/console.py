@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import click
 
-from .. import EqedgeError, first_line
+from .. import EqedgeError, first_line, how_to_install
 from ..edge.runtime import stderr_silenced
 from ..edge.signals import stopping_signals
 
@@ -92,5 +92,5 @@ def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
         if "annot allocate memory" in str(error) or "failed to map segment" in str(error):
             raise OutOfMemory("out of memory while TensorFlow is loaded; close programs") from error
         raise EqedgeError(
-            f"TensorFlow cannot be imported ({first_line(error)}); pip install 'eqedge[convert]'"
+            f"TensorFlow cannot be imported ({first_line(error)}); {how_to_install('convert')}"
         ) from error

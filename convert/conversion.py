@@ -38,7 +38,7 @@ class ConvertSettings:
         io: Type of the input and the outputs of `int8`.
         tuning_steps: Gradient steps that fit the encoder to int8.
         target: `litert`, or `tflm` for C sources beside the int8 file.
-        lossless: Hold results to the limit LOSSLESS instead of LIMIT.
+        lossless: Require the limit LOSSLESS instead of LIMIT.
         seed: Of the choice of calibration and verification windows.
         force: Write even what misses the agreement limit; the card then records it.
     """

@@ -107,7 +107,7 @@ def _by_stage(result: Converted) -> Iterator[str]:
     """Where the signal is lost."""
     yield "## Error behind each stage"
     yield ""
-    yield "Signal over noise in decibels against float32; errors of earlier stages are in."
+    yield "Signal over noise in decibels against float32; errors of earlier stages are included."
     yield ""
     rows = (
         (name, "exact" if value is None else f"{value:.1f}")

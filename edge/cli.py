@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def _print_config(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Print every setting and leave."""
+    """Print every setting and exit."""
     if value and not context.resilient_parsing:
         from .settings.config import reference
 
@@ -206,7 +206,9 @@ def run(context: click.Context, /, **flags: Any) -> None:
     given = given_options(context, flags)
     settings = settings_of(flags["config"], given)
     if flags["sim"] is None and settings.sensor.port is None:
-        raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
+        raise click.UsageError(
+            "give either --sim FILE.hdf5 or --serial PORT, or set port in [sensor] of --config"
+        )
     _refuse_overwriting_inputs(settings, flags)
     for line in warnings(flags["config"], settings):
         logger.warning("%s", line)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import EqedgeError
+from .. import EqedgeError, how_to_install
 
 RECORD_BYTES = 512
 LONGEST_CODES = (2, 5, 2)
@@ -27,7 +27,7 @@ def require_library() -> None:
     try:
         import pymseed  # noqa: F401
     except ImportError as error:
-        raise MiniSeedError("pymseed is not installed; pip install 'eqedge[mseed]'") from error
+        raise MiniSeedError(f"pymseed is not installed; {how_to_install('mseed')}") from error
 
 
 def version_for(network: str, station: str, location: str) -> int:

@@ -12,6 +12,7 @@ makes batches.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import subprocess
@@ -138,10 +139,13 @@ def measure(path: Path, output: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print a table."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Measure a training on files of STEAD's size.")
+    parser.add_argument("folder", type=Path, help="where the files are made and kept")
+    parser.add_argument("traces", type=int, nargs="+", help="size of each file")
+    given = parser.parse_args()
     print("traces, GB, index CPU s, again CPU s, whole s, learning MB, batches MB")
-    for traces in map(int, sys.argv[2:]):
-        path = write(folder, traces)
+    for traces in given.traces:
+        path = write(given.folder, traces)
         size = path.stat().st_size / 1e9
         for kept in path.parent.glob("out/labels/*"):
             kept.unlink()

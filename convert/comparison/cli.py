@@ -70,7 +70,7 @@ def compare(
     """Set networks side by side: size, operations, latency, memory, precision, recall, residuals.
 
     A network is a shipped model by name, a .tflite with its card, or weights (.h5, .weights.h5,
-    .keras), which are converted. All run in the node's runtime and are shown the same windows of
+    .keras), which are converted. All run in the node's runtime on the same windows of
     stations held out of training.
     """
     if chart is not None and chart.suffix not in SUFFIXES:

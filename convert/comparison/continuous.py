@@ -63,7 +63,7 @@ def draw(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> Wi
 def agree(
     pickers: Sequence[Picker], windows: WindowSet, progress: OnProgress | None = None
 ) -> list[Agreement]:
-    """Hold each network's picks against the first one's, by the first one's thresholds.
+    """Compare each network's picks with the first one's, by the first one's thresholds.
 
     Args:
         pickers: With windows of 6000 samples.

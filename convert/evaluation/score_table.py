@@ -60,7 +60,7 @@ class Onsets:
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Everything.
+    """All scores of one network or run.
 
     Attributes:
         thresholds: The columns of all arrays; empty for a run, which has one column.
@@ -172,6 +172,6 @@ class Ledger:
         first_s = np.full((len(whole), n), np.inf)
         for k in reversed(range(len(ages))):
             first_s[table[:, k]] = ages[k]
-        heard_at = {age: table[:, k] for k, age in enumerate(ages)}
+        announced_at_age = {age: table[:, k] for k, age in enumerate(ages)}
         units = tuple(self._onset_units[record] for record in whole)
-        return Onsets(units, self._hop_s, first_s, heard_at)
+        return Onsets(units, self._hop_s, first_s, announced_at_age)

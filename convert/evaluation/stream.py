@@ -18,7 +18,7 @@ from ..data.waveforms import WaveformCache
 HOP_SAMPLES = 25
 """From one window to the next."""
 FRESH_SAMPLES = 200
-"""A P so near to a window's end is news."""
+"""A P this near to a window's end counts as new."""
 LATER_SAMPLES = 1000
 """The window that ends this long after a pick confirms it or not."""
 SAME_PICK_SAMPLES = 75

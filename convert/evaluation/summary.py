@@ -130,7 +130,7 @@ def noise(scores: Noise, p: int, s: int) -> dict[str, Any]:
 
 
 def stream(scores: Stream, p: int) -> dict[str, Any]:
-    """Count what is announced in continuous records, and what a later look takes back."""
+    """Count what is announced in continuous records, and what a later window does not confirm."""
     hours = float(scores.seconds.sum()) / 3600
     result: dict[str, Any] = {"hours": round(hours, 3)}
     intervals: dict[str, Interval] = {}

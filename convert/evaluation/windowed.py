@@ -59,7 +59,7 @@ def score_networks(
         files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
         noise: HDF5 of continuous records in which there is no earthquake.
         streams: HDF5 of continuous records in which there may be some.
-        thresholds: To be looked at besides `SWEPT`.
+        thresholds: Scored in addition to `SWEPT`.
         all_stations: Also stations that training may have seen.
         report: Called with a line for each record that cannot be used.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import EqedgeError
+from ... import EqedgeError, how_to_install
 from ...edge.detector import dequantized, quantized
 from ...edge.runtime import stderr_silenced
 from ...models.spec import HEADS
@@ -79,7 +79,7 @@ def find_micro() -> Any:
     except ImportError as error:
         raise MicroError(
             f"--target tflm is proved with tflite-micro, which is not there ({error}); "
-            "pip install 'eqedge[tflm]'"
+            f"{how_to_install('tflm')}"
         ) from error
 
 

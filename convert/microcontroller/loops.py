@@ -17,7 +17,7 @@ from .repeats import find_repeats
 def roll(model: Any) -> list[Recurrence]:
     """Turn every unrolled recurrence of a model's first graph into a loop, in place.
 
-    A repeat whose rounds do not hang together as a recurrence's do is left as it is.
+    A repeat whose rounds do not form a recurrence is left as it is.
 
     Returns:
         What was rolled, in the order of the graph.

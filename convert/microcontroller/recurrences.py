@@ -75,7 +75,7 @@ class Recurrence:
 
 
 def recurrence_of(model: Any, graph: Any, repeat: Repeat) -> Recurrence | None:
-    """See whether a repeat's rounds hang together as a recurrence's do; None if they do not."""
+    """Return the recurrence that a repeat's rounds form; None if they form none."""
     rounds = [
         graph.operators[first : first + repeat.period]
         for first in range(repeat.start, repeat.end, repeat.period)

@@ -46,7 +46,7 @@ def present(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise PlotError(
-            f"matplotlib cannot be imported ({error}); pip install 'eqedge[plot]'"
+            f"matplotlib cannot be imported ({error}); {how_to_install('plot')}"
         ) from error
     except ValueError as error:  # of MPLBACKEND, or a damaged matplotlibrc
         raise PlotError(f"matplotlib does not start ({error}); unset MPLBACKEND") from error

@@ -35,7 +35,7 @@ def _at(command: Callable[..., Any]) -> Callable[..., Any]:
 def plot() -> None:
     """Draw records, scores and trainings.
 
-    Needs matplotlib: pip install 'eqedge[plot]'.
+    Needs matplotlib, of the extra [plot].
     """
 
 
@@ -164,7 +164,7 @@ def onset(scores: Path, at: str | None, output: Path | None) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_output
 def learning(folder: Path, output: Path | None) -> None:
-    """Draw how a training got on.
+    """Draw the progress of a training.
 
     Its loss, and its scores on held-out stations. FOLDER is the --output of `eqedge train`.
     """

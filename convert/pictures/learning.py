@@ -86,7 +86,7 @@ def draw_learning(figure: Figure, notes: Notes) -> None:
 
 
 def _check(note: Mapping[str, Any]) -> None:
-    """Raise what Python raises where a note lacks what is drawn of it."""
+    """Raise KeyError, TypeError or ValueError where a note lacks a field that is drawn."""
     int(note["steps"])
     if "loss" in note:
         float(note["loss"])

@@ -204,7 +204,7 @@ def draw_onset(figure: Figure, series: Sequence[Series]) -> None:
 
 def _median(onset: Mapping[str, Any]) -> str:
     median = onset["median_s"]
-    latency = "not even half" if median is None else f"median {median:.2f} s"
+    latency = "below 50 %" if median is None else f"median {median:.2f} s"
     return f"{latency} ({onset['events']} events)"
 
 

@@ -132,7 +132,7 @@ def _options(
     show_default=True,
     help="Samples that each of them keeps in memory.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all that is random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all random choices.")
 @click.option(
     "--deterministic",
     is_flag=True,
@@ -142,7 +142,7 @@ def _options(
 @click.option(
     "--hard-negatives",
     type=_FILE,
-    help="Weights of the same network whose false picks are shown again and again.",
+    help="Weights of the same network whose false picks are drawn more often.",
 )
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
 def train(
@@ -170,8 +170,8 @@ def train(
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
 
-    Stations or events, never traces, are held out for scoring. Ctrl-C saves and leaves; --resume
-    goes on.
+    Stations or events, never traces, are held out for scoring. Ctrl-C saves and ends; --resume
+    continues.
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")

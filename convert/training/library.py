@@ -53,7 +53,7 @@ class Library:
             records: To train on.
             labels: Teachers' answers by (path, key); may lack records that are not continuous.
             budget_bytes: Of samples kept in memory.
-            unusable: Told of records that are; by default one of its own.
+            unusable: Counts records that cannot be used; by default one of its own.
 
         Raises:
             DataError: There is no event at all.

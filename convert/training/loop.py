@@ -196,9 +196,9 @@ def _stop_requested() -> Iterator[list[int]]:
     """A list that is empty until Ctrl-C or SIGTERM; a second Ctrl-C is not caught."""
     received: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: Any) -> None:
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    with stopping_signals(note):
+    with stopping_signals(on_signal):
         yield received

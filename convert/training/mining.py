@@ -34,7 +34,7 @@ def hard_scenes(sampler: Sampler, predict: Predict, spec: ModelSpec, scenes: int
     Args:
         sampler: Draws the scenes; without any hard ones of its own.
         predict: The network to fool.
-        spec: Says how a window is prepared.
+        spec: How a window is prepared.
         scenes: How many to look at: numbers 0 to `scenes` - 1.
     """
     hard: list[int] = []

@@ -1,4 +1,4 @@
-"""Everything that a training depends on."""
+"""All that a training depends on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .student import StudentSettings
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Everything a training depends on."""
+    """All that a training depends on."""
 
     files: DataFiles
     student: StudentSettings

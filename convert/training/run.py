@@ -94,7 +94,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
 
 
 def _claim(output: Path, resume: bool) -> None:
-    """Make the folder; refuse one that holds a training which is not to be gone on with."""
+    """Make the folder; refuse one that holds a training that is not resumed."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         if not resume and (output / "checkpoint.npz").exists():

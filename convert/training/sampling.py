@@ -33,7 +33,7 @@ class Mixture:
     noise_share: float = 0.27
     """Real noise; the rest is synthetic."""
     synthetic_event_share: float = 0.08
-    """Earthquakes by formula; what is left after it is noise by formula."""
+    """Synthetic earthquakes; what is left is synthetic noise."""
     labelled_share: float = 0.5
     """Of the real earthquakes: from labelled records, not from continuous ones."""
     hard_share: float = 0.12
@@ -52,7 +52,7 @@ class Sampler:
 
         Args:
             library: Annotated records of training stations.
-            spec: Says how the device prepares a window.
+            spec: How the device prepares a window.
             mixture: Shares and options.
             hard: Numbers of quiet scenes that fooled a network, by `mining`.
         """
@@ -76,7 +76,7 @@ class Sampler:
         return prepare(example.waveform, self._spec), draw(example, self._mix.labels)
 
     def quiet_scene(self, number: int) -> Example:
-        """Return the scene of a number that was not drawn for an earthquake's sake.
+        """Return the scene of a number, drawn without an earthquake.
 
         A stretch of a continuous record, which may hold labelled ones, or noise.
         """
@@ -118,7 +118,7 @@ class Sampler:
             level = rng.uniform(0.1, 1.0) * waveform.std() / (other.std() + 1e-9)
             waveform = waveform + np.float32(level) * other
         if rng.random() < 0.15:
-            # Footsteps, cars and spikes by formula in real noise.
+            # Synthetic footsteps, cars and spikes in real noise.
             other = noise(rng, n_samples=WINDOW_SAMPLES).waveform
             waveform = waveform / (waveform.std() + 1e-9) + other / other.std()
         return nothing_in(waveform)

@@ -64,7 +64,7 @@ def make_trial(
     Args:
         records: Held-out ones.
         labels: Teachers' answers, to recognise unlabelled earthquakes; may lack any record.
-        spec: Says how a window is prepared.
+        spec: How a window is prepared.
         seed: Of the positions.
         draws: Windows an event.
         unusable: Counts records that cannot be used.

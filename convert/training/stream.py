@@ -65,7 +65,7 @@ def batches(
         settings: What a batch is.
         first: Number of the first batch.
         workers: Processes; 0 makes the batches in this one.
-        unusable: Told of records that cannot be used, when the first batch without them comes.
+        unusable: Counts records that cannot be used, with the first batch made without them.
     """
     unusable = Unusable() if unusable is None else unusable
     if workers == 0:

@@ -132,7 +132,7 @@ class Student:
         self.average[index] = self.average[index] + np.float32(logits)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything a later process needs to go on as if nothing had happened."""
+        """Return all that a later process needs to continue."""
         state = {"steps": np.asarray(self.steps)}
         for name, arrays in (
             ("weight", self.network.get_weights()),

@@ -198,7 +198,7 @@ class SpoolSettings:
 
 @dataclass(frozen=True)
 class WaveformSettings:
-    """Waveforms of each event as miniSEED; needs `pip install 'eqedge[mseed]'`."""
+    """Waveforms of each event as miniSEED; needs the extra `[mseed]`."""
 
     folder: str | None = setting(
         None, "Folder of the files, one for each event; unset: none are written."

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
+from ... import how_to_install
 from ..health.outlets import family_of
 from ..settings.health import HealthSettings
 from ..settings.node import Settings
@@ -64,7 +65,7 @@ def _folder(name: str, folder: Path) -> Check:
 def _waveforms(folder: Path) -> Check:
     """Check a folder that the node makes where it is missing."""
     if find_spec("pymseed") is None:
-        return Check("waveforms", False, "pymseed is missing", "pip install 'eqedge[mseed]'")
+        return Check("waveforms", False, "pymseed is missing", how_to_install("mseed"))
     there = next(one for one in (folder, *folder.parents) if one.exists())
     return _folder("waveforms", there)
 

@@ -64,7 +64,7 @@ def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -
     if hidden is not None:
         raise ServiceError(
             f"{program} is in {hidden}, which is hidden from a hardened service; install it "
-            "with: python3 -m venv /opt/eqedge && /opt/eqedge/bin/pip install eqedge"
+            "from its checkout: python3 -m venv /opt/eqedge && /opt/eqedge/bin/pip install ."
         )
     unit = (resources.files(__package__) / "eqedge.service").read_text()
     unit = unit.replace(PROGRAM_IN_UNIT, str(program))

@@ -226,5 +226,5 @@ def test_a_workstation_without_tensorflow(weights, records, tmp_path):
         text=True,
         check=False,
     )  # fmt: skip
-    assert "pip install 'eqedge[convert]'" in one_line((done.returncode, done.stderr))
+    assert "pip install '.[convert]'" in one_line((done.returncode, done.stderr))
     assert not Path(tmp_path / "out").exists()

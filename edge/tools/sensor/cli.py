@@ -74,7 +74,7 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 @_baud
 @_seconds
 @click.option("--network", default="XX", show_default=True, help="FDSN network code.")
-@click.option("--station", default="EQEDG", show_default=True, help="Station code.")
+@click.option("--station", default="EDGE", show_default=True, help="Station code.")
 def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
     """Record the sensor on PORT to FILE: .hdf5 in STEAD's layout, or .mseed.
 
@@ -177,7 +177,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     boot_id = flags["boot_id"] if flags["boot_id"] is not None else random.getrandbits(32)
     hello = Hello(
         device_id="simulated",
-        firmware="eqedge simulate",
+        firmware="eqedge sensor simulate",
         rate_hz=played.rate_hz,
         channels=played.channels,
         adc_bits=32,

@@ -176,7 +176,7 @@ def test_without_picks_nothing_is_proved(micro):
 def test_the_interpreter_that_is_missing_is_named(monkeypatch):
     """One line with the remedy."""
     monkeypatch.setitem(sys.modules, "tflite_micro", None)
-    with pytest.raises(MicroError, match=r"tflite-micro.*pip install 'eqedge\[tflm\]'"):
+    with pytest.raises(MicroError, match=r"tflite-micro.*pip install '\.\[tflm\]'"):
         find_micro()
 
 

@@ -103,7 +103,7 @@ def test_without_matplotlib(tmp_path, kind):
     else:
         assert result.returncode == 2
         (line,) = result.stderr.splitlines()
-        assert "pip install 'eqedge[plot]'" in line
+        assert "pip install '.[plot]'" in line
 
 
 def test_a_backend_that_is_none(eqedge, monkeypatch, tmp_path):

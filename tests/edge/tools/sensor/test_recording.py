@@ -88,7 +88,7 @@ def test_mini_seed_is_written_as_records_fill(tmp_path, hello, waves):
 def test_mini_seed_without_its_library_is_one_line(tmp_path, monkeypatch):
     """The extra is named, and the way without it."""
     monkeypatch.setitem(sys.modules, "pymseed", None)
-    with pytest.raises(RecordingError, match=r"pip install 'eqedge\[mseed\]', or record to .hdf5"):
+    with pytest.raises(RecordingError, match=r"pip install '\.\[mseed\]', or record to .hdf5"):
         open_writer(tmp_path / "x.mseed", "XX", "EQEDG")
 
 
