@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ... import EqedgeError, reason_of
+from ... import EqedgeError, how_to_install, reason_of
 from ...edge.files import written_whole
 from .plot_style import SETTINGS
 
