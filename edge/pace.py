@@ -25,20 +25,20 @@ class Lag:
     """
 
     def __init__(self) -> None:
-        self._asked_ns = time.monotonic_ns()
+        self._sent_ns = time.monotonic_ns()
         self._read_ns = 0
         self._waiting_since_ns = 0
 
     def note(self, arrival: Arrival) -> None:
         """Take the time of a read."""
-        at_once = arrival.monotonic_ns - self._asked_ns < AT_ONCE_NS
+        at_once = arrival.monotonic_ns - self._sent_ns < AT_ONCE_NS
         waited = at_once and self._read_ns > 0
         self._waiting_since_ns = self._read_ns if waited else arrival.monotonic_ns
         self._read_ns = arrival.monotonic_ns
 
     def reading(self) -> None:
         """Note that the next read begins now."""
-        self._asked_ns = time.monotonic_ns()
+        self._sent_ns = time.monotonic_ns()
 
     @property
     def seconds(self) -> float:

@@ -16,7 +16,7 @@ from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortState
 from .dating.arrivals import Arrival, Clock
 from .dating.replayed import ReplayClock
-from .dating.ticks import Questions, TickDatedClock
+from .dating.ticks import TickDatedClock, TickRequests
 from .sensor_status import SensorHealth
 from .types import Block, Instrument
 
@@ -100,7 +100,7 @@ class SerialSource:
         port: Opened by the iteration where it is closed.
         stop: Set to end it.
         speed: Multiple of real time at which a recording is played on the port; 1 for a sensor.
-        questions: Requests of the sensor's tick.
+        requests: Requests of the sensor's tick.
         read_seconds: A read returns after this time, with or without bytes.
     """
 
@@ -110,13 +110,13 @@ class SerialSource:
         stop: Event,
         speed: float = 1.0,
         *,
-        questions: Questions | None = None,
+        requests: TickRequests | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._port = port
         self._stop = stop
         self._speed = speed
-        self._questions = questions or Questions()
+        self._requests = requests or TickRequests()
         self._read_seconds = read_seconds
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
@@ -126,7 +126,7 @@ class SerialSource:
         state = self._port.state
         try:
             while not self._stop.is_set():
-                question = self._questions.due(now())
+                question = self._requests.due(now())
                 if question:
                     self._port.write(question)
                 data = self._port.read(self._read_seconds)
@@ -152,8 +152,8 @@ class SerialSource:
         """Return a clock that follows the host's."""
         if self._speed != 1.0:
             return ReplayClock(hello.rate_hz, self._speed)
-        self._questions.begin()
-        return TickDatedClock(hello, self._questions)
+        self._requests.begin()
+        return TickDatedClock(hello, self._requests)
 
     def identify(self) -> None:
         """Send an Identify command."""

@@ -30,7 +30,6 @@ class PortError(EqedgeError):
     """
 
     def __init__(self, url: str, reason: str, message: str) -> None:
-        """Keep port and reason with the message."""
         super().__init__(message)
         self.url = url
         self.reason = reason
@@ -81,7 +80,6 @@ class Port:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Keep the arguments; nothing is opened yet."""
         self.url = url
         self.baud = baud
         self.state = PortState.CLOSED

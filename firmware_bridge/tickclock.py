@@ -53,7 +53,6 @@ class TickClock:
     """
 
     def __init__(self, tick_hz: float, trips: int = 60, furthest: float = 0.1) -> None:
-        """Begin without a line; the first `note` makes one."""
         self._tick_hz = tick_hz
         self._furthest = furthest
         self._trips: deque[_Trip] = deque(maxlen=trips)

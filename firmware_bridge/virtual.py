@@ -44,7 +44,6 @@ class VirtualSensor:
         first_sequence: int = 0,
         now_tick: Callable[[], int] | None = None,
     ) -> None:
-        """Begin as a device that has just booted; `greet()` returns its first bytes."""
         self.hello = hello
         self.samples_per_packet = samples_per_packet
         self.streaming = True

@@ -77,7 +77,7 @@ def compare(
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     with tidy_on_signals():
         with tensorflow_silenced():
-            from .continuous import agree, draw
+            from .continuous import agree, draw_windows
             from .costs import costs_of
             from .pickers import open_pickers
             from .scores import choose, score_all
@@ -86,7 +86,7 @@ def compare(
 
         progress = ProgressLines()
         records = choose(data, all_stations, manual)
-        windows = draw(continuous, all_stations) if continuous else None
+        windows = draw_windows(continuous, all_stations) if continuous else None
         pickers = open_pickers(networks, calibration, progress)
         costs = costs_of(pickers)
         scored = score_all(pickers, records, progress)

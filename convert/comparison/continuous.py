@@ -21,7 +21,7 @@ from ..proof.verify import Detects, compare_detectors
 WINDOWS = 500
 
 
-def draw(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> WindowSet:
+def draw_windows(paths: Sequence[Path], all_stations: bool, wanted: int = WINDOWS) -> WindowSet:
     """Cut windows at random places, any second of the records being as likely.
 
     Args:
@@ -67,7 +67,7 @@ def agree(
 
     Args:
         pickers: With windows of 6000 samples.
-        windows: From `draw`.
+        windows: From `draw_windows`.
         progress: Called with what is done, how much of it, and of how much.
     """
     first = pickers[0]

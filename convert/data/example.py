@@ -49,7 +49,7 @@ class Example:
         p, s = (_moved(known * slower, 0, length) for known in (self.p, self.s))
         return Example(waveform, p, s, self.detection[before])
 
-    def preceded(self, length: int, quiet: int) -> Example:
+    def with_mirrored_lead(self, length: int, quiet: int) -> Example:
         """Return the example with `length` samples before it: its quiet beginning, mirrored.
 
         Args:
@@ -71,7 +71,7 @@ class Example:
         return replace(self, waveform=waveform)
 
 
-def nothing_in(waveform: NDArray[np.float32]) -> Example:
+def noise_example(waveform: NDArray[np.float32]) -> Example:
     """Label a waveform as noise throughout."""
     return Example(waveform, NO_ONSETS, NO_ONSETS, np.zeros(len(waveform), np.float32))
 

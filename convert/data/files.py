@@ -10,8 +10,8 @@ from .index_cache import kept_index
 from .picker import open_picker
 from .records import Index, Split, index_continuous, index_stead, merge, split_by_event
 from .teacher_labels import (
-    LabelBook,
     TeacherLabels,
+    TeacherLabelStore,
     drop_outdated,
     label_file,
     labelled_keys,
@@ -52,7 +52,7 @@ def index_files(files: DataFiles) -> Index:
     return split_by_event(index) if files.split == "event" else index
 
 
-def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelBook:
+def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> TeacherLabelStore:
     """Open the teachers' labels, making those that are not there yet.
 
     Args:
@@ -73,4 +73,4 @@ def teacher_labels(files: DataFiles, index: Index, unusable: Unusable) -> LabelB
                 write_labels(kept, missing, teacher, WaveformCache(0, unusable))
             if kept.exists():
                 kept_of.setdefault(str(path), []).append(kept)
-    return LabelBook(kept_of)
+    return TeacherLabelStore(kept_of)

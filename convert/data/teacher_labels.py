@@ -110,15 +110,14 @@ def summarise(track: NDArray[np.float32]) -> TeacherLabels:
     return TeacherLabels(p, s, detection)
 
 
-class LabelBook(Mapping[RecordKey, Sequence[TeacherLabels]]):
-    """Teachers' answers by record, read when needed: memory does not grow with the data."""
+class TeacherLabelStore(Mapping[RecordKey, Sequence[TeacherLabels]]):
+    """Teachers' answers by record, read when needed: memory does not grow with the data.
+
+    Args:
+        files: Of each data file its label files, one a teacher, in the teachers' order.
+    """
 
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
-        """Keep where the answers are.
-
-        Args:
-            files: Of each data file its label files, one a teacher, in the teachers' order.
-        """
         self._files = {path: tuple(kept) for path, kept in files.items()}
         self._open: dict[Path, Any] = {}
 

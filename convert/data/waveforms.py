@@ -24,16 +24,14 @@ RecordKey = tuple[str, str]
 class Unusable:
     """Records that could not be used when they were read: each named once, and counted.
 
+    Args:
+        report: Called with a line for each record, `NAMED` of them at most.
+
     Attributes:
         reasons: By (path, key), in the order in which they were found.
     """
 
     def __init__(self, report: Callable[[str], None] | None = None) -> None:
-        """Keep none yet.
-
-        Args:
-            report: Called with a line for each record, `NAMED` of them at most.
-        """
         self.reasons: dict[RecordKey, str] = {}
         self._report = report
 
@@ -58,12 +56,15 @@ class Unusable:
 class WaveformCache:
     """Reads records and keeps the ones used last, up to a number of bytes.
 
+    Args:
+        budget_bytes: Of samples kept.
+        unusable: Counts what cannot be used; by default one of its own.
+
     Attributes:
         unusable: Records that could not be used; each is read only once.
     """
 
     def __init__(self, budget_bytes: int = 3 << 30, unusable: Unusable | None = None) -> None:
-        """Keep at most `budget_bytes` of samples, and count in `unusable` what cannot be used."""
         self.unusable = Unusable() if unusable is None else unusable
         self._budget = budget_bytes
         self._held = 0

@@ -17,7 +17,7 @@ from ...edge.prepare import prepare
 from ...edge.replay.labels import Labelled
 from ...edge.replay.stead import Trace
 from ...models.spec import WINDOW_SAMPLES, ModelSpec
-from .example import nothing_in
+from .example import noise_example
 from .records import CONTINUOUS_SAMPLES, Record
 from .waveforms import WaveformCache
 
@@ -243,7 +243,7 @@ def _endings(record: Record, waveform: NDArray[np.float32], ages: Sequence[int])
     """Windows that end soon after P, and the one that ends just before it."""
     assert record.p_arrival_sample is not None
     p = int(record.p_arrival_sample)
-    led = nothing_in(waveform).preceded(WINDOW_SAMPLES, p - CLEAR_OF_P).waveform
+    led = noise_example(waveform).with_mirrored_lead(WINDOW_SAMPLES, p - CLEAR_OF_P).waveform
     for age in ages:
         end = p + age
         if end <= record.n_samples:

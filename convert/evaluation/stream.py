@@ -76,7 +76,7 @@ def run_hop_by_hop(
         rows += [np.zeros((2, len(thresholds)), np.int32) for _ in range(len(units) - begun)]
         for column in range(len(thresholds)):
             picks = [row[column] for row in found]
-            for sample, sure in announcements(picks, ends):
+            for sample, sure in announced_picks(picks, ends):
                 if WINDOW_SAMPLES <= sample <= last:
                     block = rows[begun + (sample - WINDOW_SAMPLES) // BLOCK_SAMPLES]
                     block[0, column] += 1
@@ -85,7 +85,7 @@ def run_hop_by_hop(
     return Stream(tuple(units), np.array(seconds), counts[:, 0], counts[:, 1])
 
 
-def announcements(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[tuple[int, bool]]:
+def announced_picks(picks: Sequence[Sequence[int]], ends: Sequence[int]) -> list[tuple[int, bool]]:
     """Return what is announced, and whether a later window confirms it.
 
     Args:

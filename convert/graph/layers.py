@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from .encoder import Convolution
-from .polyphase import LowRateKernel, behind_upsampling, between_phases, many_at_once
+from .polyphase import LowRateKernel, multi_output_kernel, phase_kernel, upsampling_kernel
 
 Array = NDArray[np.float32]
 Tensor = Any
@@ -65,7 +65,7 @@ def convolve_input(x: Tensor, convolution: Convolution) -> Tensor:
     """
     steps, channels = x.shape[2:]
     pairs = tf.reshape(x, [1, 1, steps // INPUT_PHASES, INPUT_PHASES * channels])
-    low = between_phases(convolution.kernel, INPUT_PHASES)
+    low = phase_kernel(convolution.kernel, INPUT_PHASES)
     y = low_rate(pairs, low, convolution.bias, INPUT_PHASES, relu=True)
     return tf.reshape(y, [1, 1, steps, len(convolution.bias)])
 
@@ -178,7 +178,7 @@ def upsampled_convolution(
     kernel, bias = convolution.kernel, convolution.bias
     filters = kernel.shape[2]
     steps = x.shape[2]
-    phases = low_rate(x, behind_upsampling(kernel, factor), bias, factor, relu=True)
+    phases = low_rate(x, upsampling_kernel(kernel, factor), bias, factor, relu=True)
     y = tf.reshape(phases, [1, 1, steps * factor, filters])
     if not any(cropping):
         return y
@@ -207,9 +207,9 @@ def _repeated(x: Tensor, factor: int) -> Tensor:
 
 def upsampled_head(x: Tensor, last: Convolution, head: Convolution, factor: int) -> Tensor:
     """Last decoder stage as phases and the head's convolution: (1, steps * factor, 1)."""
-    y = low_rate(x, behind_upsampling(last.kernel, factor), last.bias, factor, relu=True)
+    y = low_rate(x, upsampling_kernel(last.kernel, factor), last.bias, factor, relu=True)
     y = tf.reshape(y, [1, 1, -1, len(last.bias)])
-    wide = many_at_once(head.kernel, HEAD_OUTPUTS)[None]
+    wide = multi_output_kernel(head.kernel, HEAD_OUTPUTS)[None]
     logits = tf.nn.bias_add(
         tf.nn.conv2d(y, wide, [1, HEAD_OUTPUTS], "SAME"),
         np.tile(head.bias, HEAD_OUTPUTS).astype(np.float32),

@@ -23,7 +23,7 @@ class LowRateKernel:
     padding: tuple[int, int]
 
 
-def behind_upsampling(kernel: Array, factor: int) -> LowRateKernel:
+def upsampling_kernel(kernel: Array, factor: int) -> LowRateKernel:
     """Equivalent of repeating each sample `factor` times and convolving (`same`, odd kernel).
 
     Args:
@@ -43,7 +43,7 @@ def behind_upsampling(kernel: Array, factor: int) -> LowRateKernel:
     return LowRateKernel(low, (-first, last))
 
 
-def between_phases(kernel: Array, factor: int) -> LowRateKernel:
+def phase_kernel(kernel: Array, factor: int) -> LowRateKernel:
     """Equivalent of a `same` convolution whose input and output are both kept as phases.
 
     A few input channels leave most of a vector unit idle; phases of them fill it.
@@ -66,7 +66,7 @@ def between_phases(kernel: Array, factor: int) -> LowRateKernel:
     return LowRateKernel(low, (-first, last))
 
 
-def many_at_once(kernel: Array, count: int) -> Array:
+def multi_output_kernel(kernel: Array, count: int) -> Array:
     """Equivalent of a `same` convolution (odd kernel) that gives `count` outputs in each stride.
 
     A few output channels leave most of a vector unit idle; many of them fill it.

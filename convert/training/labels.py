@@ -19,7 +19,7 @@ CODA_FACTOR = 1.4
 """The box ends this many S-P times after S where the coda's end is unknown."""
 
 
-def draw(example: Example, options: LabelOptions) -> NDArray[np.float32]:
+def target_curves(example: Example, options: LabelOptions) -> NDArray[np.float32]:
     """Turn an example's labels into the network's targets.
 
     Returns:

@@ -33,11 +33,20 @@ class Spot:
 class Library:
     """Records with labels, drawn from by `sampling`.
 
+    Args:
+        records: To train on.
+        labels: Teachers' answers by (path, key); may lack records that are not continuous.
+        budget_bytes: Of samples kept in memory.
+        unusable: Counts records that cannot be used; by default one of its own.
+
     Attributes:
         events: P onsets of labelled records, and those that teachers found in continuous ones.
         quiet: Starts of windows in which no earthquake is known.
         continuous: Positions in `records` of the continuous ones.
         unusable: Records that were found unusable when they were read.
+
+    Raises:
+        DataError: There is no event at all.
     """
 
     def __init__(
@@ -47,17 +56,6 @@ class Library:
         budget_bytes: int = 3 << 30,
         unusable: Unusable | None = None,
     ) -> None:
-        """Find the spots.
-
-        Args:
-            records: To train on.
-            labels: Teachers' answers by (path, key); may lack records that are not continuous.
-            budget_bytes: Of samples kept in memory.
-            unusable: Counts records that cannot be used; by default one of its own.
-
-        Raises:
-            DataError: There is no event at all.
-        """
         self.records = list(records)
         self._labels = labels
         self.unusable = Unusable() if unusable is None else unusable

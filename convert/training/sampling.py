@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ...edge.prepare import prepare
 from ...edge.replay.synthetic import earthquake, noise
 from ...models.spec import WINDOW_SAMPLES, ModelSpec
-from ..data.example import NO_ONSETS, Example, nothing_in, onsets
+from ..data.example import NO_ONSETS, Example, noise_example, onsets
 from .augment import add_event, add_noise, corrupt, seen
-from .labels import CODA_FACTOR, draw
+from .labels import CODA_FACTOR, target_curves
 from .library import Library
 from .options import AugmentOptions, LabelOptions
 
@@ -43,19 +43,18 @@ class Mixture:
 
 
 class Sampler:
-    """Draws windows from a library."""
+    """Draws windows from a library.
+
+    Args:
+        library: Annotated records of training stations.
+        spec: How the device prepares a window.
+        mixture: Shares and options.
+        hard: Numbers of quiet scenes that fooled a network, by `mining`.
+    """
 
     def __init__(
         self, library: Library, spec: ModelSpec, mixture: Mixture, hard: Sequence[int] = ()
     ) -> None:
-        """Keep what windows are drawn from.
-
-        Args:
-            library: Annotated records of training stations.
-            spec: How the device prepares a window.
-            mixture: Shares and options.
-            hard: Numbers of quiet scenes that fooled a network, by `mining`.
-        """
         self._library = library
         self._spec = spec
         self._mix = mixture
@@ -73,7 +72,7 @@ class Sampler:
     def window(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw one window: (6000, 3) prepared samples and targets."""
         example = corrupt(self._scene(rng), rng, self._options)
-        return prepare(example.waveform, self._spec), draw(example, self._mix.labels)
+        return prepare(example.waveform, self._spec), target_curves(example, self._mix.labels)
 
     def quiet_scene(self, number: int) -> Example:
         """Return the scene of a number, drawn without an earthquake.
@@ -108,7 +107,7 @@ class Sampler:
         which -= mix.noise_share
         if which < mix.synthetic_event_share:
             return self._synthetic(rng)
-        return nothing_in(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
+        return noise_example(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
 
     def _noise_scene(self, rng: np.random.Generator) -> Example:
         """Real noise, that of another place in it, or people walking past."""
@@ -121,7 +120,7 @@ class Sampler:
             # Synthetic footsteps, cars and spikes in real noise.
             other = noise(rng, n_samples=WINDOW_SAMPLES).waveform
             waveform = waveform / (waveform.std() + 1e-9) + other / other.std()
-        return nothing_in(waveform)
+        return noise_example(waveform)
 
     def _p_position(self, rng: np.random.Generator) -> int:
         if rng.random() < self._options.late_p_r:
@@ -149,7 +148,7 @@ class Sampler:
                     continue
                 # Only as much of the record as is needed: these can be an hour long.
                 end = max(quiet, first + length)
-                example = example.cut(0, end).preceded(-first, quiet)
+                example = example.cut(0, end).with_mirrored_lead(-first, quiet)
                 first = 0
             cut = example.cut(first, length)
             return cut if factor == 1 else cut.stretched(factor, WINDOW_SAMPLES)
@@ -164,7 +163,7 @@ class Sampler:
             if example is not None:
                 first = int(rng.integers(0, len(example.waveform) - WINDOW_SAMPLES + 1))
                 return example.cut(first, WINDOW_SAMPLES)
-        return nothing_in(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
+        return noise_example(noise(rng, n_samples=WINDOW_SAMPLES).waveform)
 
     def _noise(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Real noise: a quiet stretch, or what precedes a labelled P."""
@@ -190,9 +189,9 @@ class Sampler:
         quiet = 0 if example is None else quiet_before(example, spot.sample)
         if example is None or quiet < 600:
             return None
-        lead = nothing_in(example.waveform[:quiet])
+        lead = noise_example(example.waveform[:quiet])
         missing = max(0, WINDOW_SAMPLES - quiet)
-        return lead.preceded(missing, quiet).waveform[:WINDOW_SAMPLES]
+        return lead.with_mirrored_lead(missing, quiet).waveform[:WINDOW_SAMPLES]
 
     def _synthetic(self, rng: np.random.Generator) -> Example:
         """Return a synthetic earthquake; half of them are in real noise."""

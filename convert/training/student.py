@@ -49,6 +49,10 @@ def build(name: str, drop_rate: float) -> Any:
 class Student:
     """A network, its optimizer and the running average that is shipped.
 
+    Args:
+        settings: What to build, and how it learns.
+        seed: Of the initial weights.
+
     Attributes:
         network: The plain network, as it will be saved.
         average: Running average of the network's weights, batch statistics included.
@@ -56,12 +60,6 @@ class Student:
     """
 
     def __init__(self, settings: StudentSettings, seed: int) -> None:
-        """Build and initialise at random.
-
-        Args:
-            settings: What to build, and how it learns.
-            seed: Of the initial weights.
-        """
         keras.utils.set_random_seed(seed)
         self._settings = settings
         self._build()

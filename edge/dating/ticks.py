@@ -30,7 +30,7 @@ SKIP_SECONDS = 0.01
 """A tick this much further from where its sample's number puts it: one of the two has skipped."""
 
 
-class Questions:
+class TickRequests:
     """Time requests and when they were sent; without I/O: the source sends what `due` returns.
 
     Args:
@@ -39,7 +39,7 @@ class Questions:
 
     def __init__(self, calm_seconds: float = CALM_SECONDS) -> None:
         self._calm_seconds = calm_seconds
-        self._asked_ns: OrderedDict[int, int] = OrderedDict()
+        self._sent_ns: OrderedDict[int, int] = OrderedDict()
         self._next_id = 0
         self._next_ns: int | None = None
 
@@ -54,18 +54,18 @@ class Questions:
         pause = EAGER_SECONDS if self._next_id < EAGER_REQUESTS else self._calm_seconds
         self._next_ns = now.monotonic_ns + round(pause * NANOSECONDS)
         self._next_id = self._next_id + 1 & 0xFFFF_FFFF
-        self._asked_ns[self._next_id] = now.monotonic_ns
-        while len(self._asked_ns) > UNANSWERED:
-            self._asked_ns.popitem(last=False)
+        self._sent_ns[self._next_id] = now.monotonic_ns
+        while len(self._sent_ns) > UNANSWERED:
+            self._sent_ns.popitem(last=False)
         return frame(TimeRequest(self._next_id).to_bytes())
 
     def pending_ns(self, reply: TimeReply) -> int | None:
-        """Return when the reply's request was sent, until `asked_ns` has returned it."""
-        return self._asked_ns.get(reply.request_id)
+        """Return when the reply's request was sent, until `sent_ns` has returned it."""
+        return self._sent_ns.get(reply.request_id)
 
-    def asked_ns(self, reply: TimeReply) -> int | None:
+    def sent_ns(self, reply: TimeReply) -> int | None:
         """Return when the reply's request was sent, once; None if there was none."""
-        return self._asked_ns.pop(reply.request_id, None)
+        return self._sent_ns.pop(reply.request_id, None)
 
 
 class SampleTicks:
@@ -127,14 +127,14 @@ class TickDatedClock:
 
     Args:
         hello: The sensor's introduction: rate and tick rate.
-        questions: For this sensor.
+        requests: To this sensor.
         synchronised: Whether the host knows UTC.
     """
 
     def __init__(
         self,
         hello: Hello,
-        questions: Questions,
+        requests: TickRequests,
         synchronised: Callable[[], bool] = host_synchronised,
     ) -> None:
         self._synchronised = synchronised
@@ -143,7 +143,7 @@ class TickDatedClock:
         self._ticks = TickClock(hello.tick_hz)
         self._sample_ticks = SampleTicks(hello.rate_hz, hello.tick_hz)
         self._rate_hz = hello.rate_hz
-        self._questions = questions
+        self._requests = requests
         self._newest: Ticked | None = None
         self._now_ns = 0
         self._answered_ns: int | None = None
@@ -158,10 +158,10 @@ class TickDatedClock:
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> None:
         """Learn from a reply; one without a request is ignored."""
-        asked_ns = self._questions.asked_ns(reply)
-        if asked_ns is None:
+        sent_ns = self._requests.sent_ns(reply)
+        if sent_ns is None:
             return
-        self._ticks.note(reply, asked_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
+        self._ticks.note(reply, sent_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
         self._answered_ns = arrival.monotonic_ns
         self._pulses.note(
             reply.pps_count, reply.pps_tick, self._host_utc_ns(reply.pps_tick), arrival.monotonic_ns

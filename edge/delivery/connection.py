@@ -71,7 +71,7 @@ class ConnectionLoop:
         self._synchronised = synchronised
         self._notices = Notices(logger)
         self._health: bytes | None = None
-        self._news_time = 0.0
+        self._stored_time = 0.0
         self._unanswered_since: float | None = None
         self._stop = threading.Event()
         self._last_status = b"stopped"
@@ -96,7 +96,7 @@ class ConnectionLoop:
 
     def messages_stored(self) -> None:
         """Note that the spool has new messages, so that they are sent at once."""
-        self._news_time = time.monotonic()
+        self._stored_time = time.monotonic()
         self._wake()
 
     def publish_health(self, health: bytes) -> None:
@@ -184,7 +184,7 @@ class ConnectionLoop:
         while True:
             self._progress_time = time.monotonic()
             self._expect_answers(session)
-            session.send_due(self._news_time)
+            session.send_due(self._stored_time)
             if self._stop.is_set() and self._is_over():
                 session.end(self._last_status)
                 return

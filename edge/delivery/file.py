@@ -74,6 +74,18 @@ class JsonLines:
 
     A line that the disk rejects waits in memory, bounded, and is tried again with the next
     message and by `retry`. A file that was moved away is started anew under its name.
+
+    Args:
+        path: The file; None is standard output.
+        append: Go on with an existing file; otherwise start a fresh one.
+        fsync: `always`: a line is on the disk when `write` returns, unless that failed.
+        rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates. A
+            folder that allows no new names lets it grow.
+        keep_files: Rotated files kept.
+
+    Raises:
+        OutputFileError: It cannot be written. With `append`, a full or read-only disk raises
+            nothing: lines wait in memory until the disk accepts them.
     """
 
     def __init__(
@@ -85,20 +97,6 @@ class JsonLines:
         rotate_bytes: int = 0,
         keep_files: int = 5,
     ) -> None:
-        """Open the file.
-
-        Args:
-            path: The file; None is standard output.
-            append: Go on with an existing file; otherwise start a fresh one.
-            fsync: `always`: a line is on the disk when `write` returns, unless that failed.
-            rotate_bytes: Before it grows beyond this, `FILE` becomes `FILE.1`; 0 never rotates. A
-                folder that allows no new names lets it grow.
-            keep_files: Rotated files kept.
-
-        Raises:
-            OutputFileError: It cannot be written. With `append`, a full or read-only disk raises
-                nothing: lines wait in memory until the disk accepts them.
-        """
         self.counts = FileCounts()
         self._path = path
         self._fsync = fsync == "always"

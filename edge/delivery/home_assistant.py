@@ -24,7 +24,7 @@ class Announcements:
     payloads: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def announcements(prefix: str, base: str) -> Announcements:
+def discovery_messages(prefix: str, base: str) -> Announcements:
     """Return the discovery messages of a node whose topics start with `base`.
 
     Args:

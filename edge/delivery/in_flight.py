@@ -76,15 +76,15 @@ class InFlight:
         """How long the next answer has been due: brokers answer in order; 0 while none is due."""
         return time.monotonic() - self._waiting_since if self._sent else 0.0
 
-    def due(self, room: int, news_time: float) -> list[Entry]:
+    def due(self, room: int, stored_time: float) -> list[Entry]:
         """Return the messages to be sent now, in order.
 
         Args:
             room: At most this many.
-            news_time: When a message was last stored, monotonic.
+            stored_time: When a message was last stored, monotonic.
         """
         for pause in self._pauses.values():
-            if pause.holds and self._is_over(pause, news_time):
+            if pause.holds and self._is_over(pause, stored_time):
                 pause.holds = False
                 self._newest = min(self._newest, pause.first_id - 1)
         held = {kind for kind, pause in self._pauses.items() if pause.holds}
@@ -111,6 +111,6 @@ class InFlight:
             self._newest = min(self._newest, pause.first_id - 1)
         return pause is not None
 
-    def _is_over(self, pause: Pause, news_time: float) -> bool:
+    def _is_over(self, pause: Pause, stored_time: float) -> bool:
         passed = time.monotonic() - pause.since
-        return passed >= (self._retry_min if news_time > pause.since else pause.seconds)
+        return passed >= (self._retry_min if stored_time > pause.since else pause.seconds)

@@ -32,19 +32,17 @@ class BrokerLink:
     """One connection, from CONNECT until it is lost; for one thread, which drives it by `turn`.
 
     Each connection has a client of its own, so that no state of a lost one remains but the spool's.
+
+    Args:
+        settings: Of the broker.
+        client_id: The node's.
+        status_topic: Of the will, which is `offline`.
+        wake: A socket; `turn` returns early when it becomes readable.
     """
 
     def __init__(
         self, settings: MqttSettings, client_id: str, status_topic: str, wake: socket.socket
     ) -> None:
-        """Prepare the client.
-
-        Args:
-            settings: Of the broker.
-            client_id: The node's.
-            status_topic: Of the will, which is `offline`.
-            wake: A socket; `turn` returns early when it becomes readable.
-        """
         self.max_packet_bytes = 268_435_455
         self.home_assistant_started = False
         self._settings = settings

@@ -13,7 +13,7 @@ from ..settings.validation import SettingsError
 from ..types import Message
 from .connection import ConnectionLoop
 from .file import to_line
-from .home_assistant import announcements
+from .home_assistant import discovery_messages
 from .login import read_credentials, tls_context
 from .notices import Notices
 from .pick_log import PickLog
@@ -27,7 +27,20 @@ class Mqtt:
     """A sink that never waits for the broker: `write` stores, a thread of its own delivers.
 
     At least once, in order, with the event's own id. A clean end leaves `stopped` on the status
-    topic; one by an error `offline`, which is also the will.
+    topic; one by an error `offline`, which is also the will. The broker need not be reachable at
+    the start.
+
+    Args:
+        settings: Of the broker.
+        network: FDSN code, third last level of all topics.
+        station: Station code, second last level.
+        info: Content of `<prefix>/<net>/<sta>/info`, retained.
+        spool: Keeps messages until they are acknowledged; `close` closes it.
+        environ: May contain EQEDGE_MQTT_USERNAME and EQEDGE_MQTT_PASSWORD.
+        synchronised: Whether the host knows UTC.
+
+    Raises:
+        SettingsError: Codes, certificates or credentials cannot be used.
     """
 
     def __init__(
@@ -41,20 +54,6 @@ class Mqtt:
         environ: Mapping[str, str] = os.environ,
         synchronised: Callable[[], bool] = host_synchronised,
     ) -> None:
-        """Start the thread; the broker need not be reachable.
-
-        Args:
-            settings: Of the broker.
-            network: FDSN code, third last level of all topics.
-            station: Station code, second last level.
-            info: Content of `<prefix>/<net>/<sta>/info`, retained.
-            spool: Keeps messages until they are acknowledged; `close` closes it.
-            environ: May contain EQEDGE_MQTT_USERNAME and EQEDGE_MQTT_PASSWORD.
-            synchronised: Whether the host knows UTC.
-
-        Raises:
-            SettingsError: Codes, certificates or credentials cannot be used.
-        """
         for code in (network, station):
             if not CODE.fullmatch(code):
                 raise SettingsError(f"code {code!r}: use 1 to 8 capital letters or digits")
@@ -63,7 +62,7 @@ class Mqtt:
         self._picks = PickLog()
         self._notices = Notices(logger)
         base = f"{settings.topic_prefix}/{network}/{station}"
-        announced = announcements(settings.home_assistant_prefix, base)
+        announced = discovery_messages(settings.home_assistant_prefix, base)
         credentials = read_credentials(settings, environ)
         if credentials is not None and credentials.warning:
             logger.warning(credentials.warning)
@@ -118,7 +117,8 @@ class Mqtt:
         self._connection.stop(b"offline" if failed else b"stopped")
         if len(self._spool):
             where = f"kept in {self._spool.path}" if self._spool.path else "lost, without a spool"
-            logger.warning(f"broker {self._settings.address}: {len(self._spool)} messages {where}")
+            count, address = len(self._spool), self._settings.address
+            logger.warning("broker %s: %d message%s %s", address, count, "s"[: count > 1], where)
         self._spool.close()
 
     def _store(self, messages: Sequence[Message], *, age_known: bool) -> None:
@@ -128,7 +128,8 @@ class Mqtt:
 
     def _items(self, message: Message) -> list[tuple[str, bytes]]:
         """Return (kind, payload) of the message and its new picks where short enough to be sent."""
-        bodies = [("event", message), *(("pick", pick) for pick in self._picks.news(message))]
+        picks = self._picks.changed_picks(message)
+        bodies = [("event", message), *(("pick", pick) for pick in picks)]
         items = [(kind, to_line(body)) for kind, body in bodies]
         fitting = [item for item in items if len(item[1]) <= self._settings.max_payload_bytes]
         if len(fitting) < len(items):

@@ -20,7 +20,7 @@ class PickLog:
         """Begin empty."""
         self._times: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
-    def news(self, message: Message) -> list[Message]:
+    def changed_picks(self, message: Message) -> list[Message]:
         """Return a message for each pick that is new or has moved; its id survives a restart."""
         event_id = str(message.get("event_id"))
         known = self._times.pop(event_id, {})

@@ -117,9 +117,9 @@ class Session:
         """Publish a health record, without waiting for an acknowledgement."""
         self._link.publish(f"{self._topics.base}/health", health, qos=0)
 
-    def send_due(self, news_time: float) -> None:
-        """Publish the spool's messages that are due; `news_time`: of the last one stored."""
-        for entry in self._in_flight.due(self._link.room, news_time):
+    def send_due(self, stored_time: float) -> None:
+        """Publish the spool's messages that are due; `stored_time`: of the last one stored."""
+        for entry in self._in_flight.due(self._link.room, stored_time):
             self._send(entry)
 
     def take_acknowledgements(self) -> int:

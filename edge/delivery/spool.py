@@ -86,6 +86,15 @@ class Spool:
     While the disk accepts nothing, messages wait in memory under the same bounds, and acknowledged
     ones are noted there: they are still delivered, but a restart loses them.
     Safe to use from two threads. One process at a time owns the file.
+
+    Args:
+        path: SQLite file, made where it is missing; None keeps the messages in memory only.
+        settings: Its bounds.
+        monotonic: Seconds since the node booted.
+        utc: Seconds since 1970 by the node's clock.
+
+    Raises:
+        OutputFileError: The path cannot be used for a spool, or another process uses it.
     """
 
     def __init__(
@@ -96,17 +105,6 @@ class Spool:
         monotonic: Callable[[], float] = time.monotonic,
         utc: Callable[[], float] = time.time,
     ) -> None:
-        """Open the spool and count what an earlier run left in it.
-
-        Args:
-            path: SQLite file, made where it is missing; None keeps the messages in memory only.
-            settings: Its bounds.
-            monotonic: Seconds since the node booted.
-            utc: Seconds since 1970 by the node's clock.
-
-        Raises:
-            OutputFileError: The path cannot be used for a spool, or another process uses it.
-        """
         self.counts = SpoolCounts()
         self.path = path
         self._settings = settings or SpoolSettings()

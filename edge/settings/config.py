@@ -112,7 +112,11 @@ def _current_names(table: Mapping[str, Any], where: str, prefix: str) -> dict[st
             raise SettingsError(f"{where}: {former} and {name} are one setting; keep {name}")
         current[new_key] = current.pop(key)
         logger.warning(
-            f"{where}: {former} is now called {name}; the next release will not read {former}"
+            "%s: %s is now called %s; the next release will not read %s",
+            where,
+            former,
+            name,
+            former,
         )
     return current
 

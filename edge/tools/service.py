@@ -35,12 +35,12 @@ class Piece:
     Attributes:
         path: Of the file.
         text: Its content.
-        what_if_there: `kept`, `replaced` or `the same`; empty where there is no such file yet.
+        state: `kept`, `replaced` or `the same`; empty where there is no such file yet.
     """
 
     path: Path
     text: str
-    what_if_there: str = ""
+    state: str = ""
 
 
 def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -> list[Piece]:
@@ -115,7 +115,7 @@ def install(found: list[Piece]) -> None:
         ServiceError: A file cannot be written.
     """
     for piece in found:
-        if piece.what_if_there in ("kept", "the same"):
+        if piece.state in ("kept", "the same"):
             continue
         try:
             piece.path.parent.mkdir(parents=True, exist_ok=True)

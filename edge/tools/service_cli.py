@@ -67,8 +67,8 @@ def install_service(
     if not dry_run:
         install(found)
     for piece in found:
-        state = piece.what_if_there or ("to be written" if dry_run else "written")
+        state = piece.state or ("to be written" if dry_run else "written")
         click.echo(f"{piece.path}: {state}")
-        if dry_run and piece.what_if_there not in ("kept", "the same"):
+        if dry_run and piece.state not in ("kept", "the same"):
             click.echo("".join(f"    {line}\n" for line in piece.text.splitlines()), nl=False)
     click.echo("next:\n" + "\n".join(f"    {line}" for line in NEXT))

@@ -65,7 +65,7 @@ def test_the_event_table_has_every_field():
 def test_the_pick_is_that_of_the_first_event():
     """As a node publishes it; the table has its fields and those of a late one."""
     (pick,) = examples("Pick")
-    assert [pick] == PickLog().news(examples("Event")[0])
+    assert [pick] == PickLog().changed_picks(examples("Event")[0])
     assert fields("Pick") == set(pick) | {"historical", "redated_s"}
 
 

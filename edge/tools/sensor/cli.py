@@ -223,10 +223,10 @@ def _opened(port: str, baud: int) -> Any:
 
 def _listener(port: Any, read_seconds: float = 0.2) -> Listener:
     """Make a listener that measures the sensor's clock: it requests the tick every second."""
-    from ...dating.ticks import EAGER_SECONDS, Questions
+    from ...dating.ticks import EAGER_SECONDS, TickRequests
     from .listener import Listener
 
-    return Listener(port, Questions(calm_seconds=EAGER_SECONDS), read_seconds)
+    return Listener(port, TickRequests(calm_seconds=EAGER_SECONDS), read_seconds)
 
 
 def _end(seconds: float) -> float:

@@ -12,7 +12,7 @@ from ....firmware_bridge.packets import Packet, TimeReply
 from ....firmware_bridge.port import Port
 from ...dating.arrivals import Arrival
 from ...dating.samples import Dated, SampleDating
-from ...dating.ticks import Questions
+from ...dating.ticks import TickRequests
 from ...sources import READ_SECONDS, SerialSource
 from ...wire import PacketReader
 
@@ -39,7 +39,7 @@ class Listener:
 
     Args:
         port: Open.
-        questions: Requests of the sensor's tick; by default those of a node.
+        requests: Requests of the sensor's tick; by default those of a node.
         read_seconds: Something is yielded at least this often.
         stop: Set to end it.
     """
@@ -47,13 +47,13 @@ class Listener:
     def __init__(
         self,
         port: Port,
-        questions: Questions | None = None,
+        requests: TickRequests | None = None,
         read_seconds: float = READ_SECONDS,
         stop: Event | None = None,
     ) -> None:
-        self._questions = questions or Questions()
+        self._requests = requests or TickRequests()
         self._source = SerialSource(
-            port, stop or Event(), questions=self._questions, read_seconds=read_seconds
+            port, stop or Event(), requests=self._requests, read_seconds=read_seconds
         )
         self._dating = SampleDating(self._source.clock)
         self._reader = PacketReader(self._source, lambda: self._dating.introduced)
@@ -77,5 +77,5 @@ class Listener:
 
     def _received(self, packet: Packet, arrival: Arrival) -> Received:
         # before the clock takes the reply, and the request with it
-        requested = self._questions.pending_ns(packet) if isinstance(packet, TimeReply) else None
+        requested = self._requests.pending_ns(packet) if isinstance(packet, TimeReply) else None
         return Received(packet, arrival, requested, self._dating.push(packet, arrival))

@@ -35,7 +35,6 @@ class Player:
         samples_per_packet: int = 25,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send nothing before `play`."""
         self._faults = faults or Faults()
         self._line = FaultyLine(self._faults)
         self._counts = counts

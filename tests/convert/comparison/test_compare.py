@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.__main__ import main
-from eqedge.convert.comparison.continuous import agree, draw
+from eqedge.convert.comparison.continuous import agree, draw_windows
 from eqedge.convert.comparison.costs import PickerCost, costs_of
 from eqedge.convert.comparison.pickers import open_pickers
 from eqedge.convert.comparison.scores import ComparisonScores, Score, choose, score_all
@@ -142,11 +142,11 @@ def continuous(tmp_path_factory):
 
 def test_windows_lie_at_random_places(continuous):
     """The same for the same file, no two alike, of stations held out unless all are wanted."""
-    own, again = draw([continuous], False, 40), draw([continuous], False, 40)
+    own, again = draw_windows([continuous], False, 40), draw_windows([continuous], False, 40)
     assert own.windows.shape == (40, 6000, 3) and own.traces == 1
     assert np.array_equal(own.windows, again.windows)
     assert len({window.tobytes() for window in own.windows}) > 35
-    assert draw([continuous], True, 40).traces == 2
+    assert draw_windows([continuous], True, 40).traces == 2
 
 
 def test_records_without_a_held_out_station_are_refused(continuous, tmp_path):
@@ -156,12 +156,12 @@ def test_records_without_a_held_out_station_are_refused(continuous, tmp_path):
             if not held_out(name.removeprefix("XX.") + ".XX"):
                 whole.copy(name, file)
     with pytest.raises(DataError, match=r"some.hdf5: no continuous .*--all-stations"):
-        draw([tmp_path / "some.hdf5"], False)
+        draw_windows([tmp_path / "some.hdf5"], False)
 
 
 def test_picks_are_held_against_the_first_networks(pickers, continuous):
     """It keeps all its own; another keeps most, and both are of the same picks."""
-    own, other = agree(pickers, draw([continuous], True, 40))
+    own, other = agree(pickers, draw_windows([continuous], True, 40))
     for head in ("detection", "P", "S"):
         mine, its = own.heads[head], other.heads[head]
         assert mine.kept >= 10 and mine.lost == mine.added == 0

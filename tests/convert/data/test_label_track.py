@@ -8,8 +8,8 @@ from eqedge.convert.data.label_track import label_track
 from eqedge.convert.data.picker import Picker
 from eqedge.convert.data.records import index_stead
 from eqedge.convert.data.teacher_labels import (
-    LabelBook,
     LabelCacheError,
+    TeacherLabelStore,
     labelled_keys,
     write_labels,
 )
@@ -65,7 +65,7 @@ def test_answers_are_read_when_asked_for(stead_file, tmp_path):
     """A book of answers holds paths only, travels to another process, and knows its gaps."""
     records, path = index_stead(stead_file).records, tmp_path / "labels.hdf5"
     write_labels(path, records[:-1], Loudest().picker, WaveformCache())
-    book = pickle.loads(pickle.dumps(LabelBook({str(stead_file): [path, path]})))
+    book = pickle.loads(pickle.dumps(TeacherLabelStore({str(stead_file): [path, path]})))
     key = (records[0].path, records[0].key)
     assert len(book[key]) == 2 and book[key][0].p.shape == (1, 2)
     assert (records[-1].path, records[-1].key) not in book
@@ -89,7 +89,7 @@ def test_damaged_cache_is_named(stead_file, tmp_path):
     with pytest.raises(LabelCacheError, match="delete it"):
         labelled_keys(path)
     with pytest.raises(LabelCacheError, match="delete it"):
-        LabelBook({"data": [path]})["data", "trace@0"]
+        TeacherLabelStore({"data": [path]})["data", "trace@0"]
 
 
 def test_our_own_weights_teach(stead_file, tmp_path):

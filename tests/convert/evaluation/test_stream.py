@@ -4,7 +4,7 @@ import pytest
 from eqedge.convert.data.picker import Picker, open_picker
 from eqedge.convert.data.records import index_continuous
 from eqedge.convert.data.waveforms import WaveformCache
-from eqedge.convert.evaluation.stream import announcements, run_hop_by_hop
+from eqedge.convert.evaluation.stream import announced_picks, run_hop_by_hop
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import ModelSpec
 
@@ -30,7 +30,7 @@ def picks_of(*seen):
 )
 def test_what_is_news_and_what_stays(found, expected):
     """A P is announced once, while fresh; ten seconds later the window says whether it stays."""
-    assert announcements(picks_of(*found), ENDS) == expected
+    assert announced_picks(picks_of(*found), ENDS) == expected
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import tensorflow as tf
 from eqedge.convert.graph.encoder import Convolution
 from eqedge.convert.graph.layers import upsampled_convolution
 from eqedge.convert.graph.networks import REPORT_VARIANT, Variant
-from eqedge.convert.graph.polyphase import behind_upsampling, between_phases, many_at_once
+from eqedge.convert.graph.polyphase import multi_output_kernel, phase_kernel, upsampling_kernel
 from eqedge.convert.graph.static import static_module
 from eqedge.convert.graph.weights import load_network
 from eqedge.models.architectures import ARCHITECTURES
@@ -89,9 +89,9 @@ def test_low_rate_kernels(rng, taps, factor):
     x = rng.standard_normal((9, 4))
     first, second = rng.standard_normal((taps, 4, 3)), rng.standard_normal((taps, 3, 2))
     expected = same_convolution(np.repeat(x, factor, axis=0), first)
-    phases = apply(behind_upsampling(first, factor), x)
+    phases = apply(upsampling_kernel(first, factor), x)
     np.testing.assert_allclose(phases.reshape(-1, 3), expected, atol=1e-4)
-    again = apply(between_phases(second, factor), phases)
+    again = apply(phase_kernel(second, factor), phases)
     np.testing.assert_allclose(again.reshape(-1, 2), same_convolution(expected, second), atol=1e-3)
 
 
@@ -100,7 +100,7 @@ def test_many_outputs_at_once(rng, taps, count):
     """A strided convolution gives what a plain one does, several outputs a stride."""
     x = rng.standard_normal((count * 3, 4))
     kernel = rng.standard_normal((taps, 4, 2))
-    wide = many_at_once(kernel, count)
+    wide = multi_output_kernel(kernel, count)
     padded = np.pad(x, ((taps // 2, taps // 2), (0, 0)))
     found = [
         np.einsum("tc,tco->o", padded[i : i + len(wide)], wide) for i in range(0, len(x), count)

@@ -69,7 +69,7 @@ def test_labels_stay_with_the_onset_when_stretched():
 def test_labels_stay_with_the_onset_when_preceded():
     """Mirrored quiet before the record shifts both alike and holds no onset."""
     whole = example(p=2000)
-    longer = whole.preceded(3000, quiet=1970)
+    longer = whole.with_mirrored_lead(3000, quiet=1970)
     assert longer.p[0, 0] == 5000
     assert np.array_equal(longer.waveform[3000:], whole.waveform)
     assert np.abs(longer.waveform[:4900]).max() <= np.abs(whole.waveform[:1970]).max()

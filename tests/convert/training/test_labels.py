@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from eqedge.convert.data.example import Example, nothing_in, onsets
+from eqedge.convert.data.example import Example, noise_example, onsets
 from eqedge.convert.data.records import Record
 from eqedge.convert.data.teacher_labels import TeacherLabels, summarise
-from eqedge.convert.training.labels import annotate, detection_box, draw
+from eqedge.convert.training.labels import annotate, detection_box, target_curves
 from eqedge.convert.training.options import LabelOptions
 
 
@@ -27,7 +27,7 @@ WAVEFORM = np.zeros((6000, 3), np.float32)
 def test_targets_have_the_networks_shape_and_range():
     """(n, 3) float32 between 0 and 1, one at the onset itself."""
     example = annotate(record(), WAVEFORM, [])
-    targets = draw(example, LabelOptions())
+    targets = target_curves(example, LabelOptions())
     assert targets.shape == (6000, 3) and targets.dtype == np.float32
     assert targets.min() == 0 and targets.max() == 1
     assert targets[:, 1].argmax() == 1000 and targets[:, 2].argmax() == 1500
@@ -35,14 +35,14 @@ def test_targets_have_the_networks_shape_and_range():
 
 def test_gaussian_has_its_width():
     """A Gaussian falls to exp(-1/2) one width off."""
-    targets = draw(annotate(record(), WAVEFORM, []), LabelOptions(p_width_samples=10))
+    targets = target_curves(annotate(record(), WAVEFORM, []), LabelOptions(p_width_samples=10))
     assert targets[1010, 1] == pytest.approx(np.exp(-0.5))
 
 
 def test_triangle_has_its_base():
     """A triangle is half at half its base and nothing beyond it."""
     options = LabelOptions(label_type="triangle", p_width_samples=20)
-    targets = draw(annotate(record(), WAVEFORM, []), options)
+    targets = target_curves(annotate(record(), WAVEFORM, []), options)
     assert targets[1010, 1] == pytest.approx(0.5)
     assert targets[1020:, 1].max() == 0
 
@@ -93,7 +93,7 @@ def test_noise_records_believe_no_teacher():
         WAVEFORM,
         [teacher(p=[(2000, 0.9)], detection=1.0)],
     )
-    assert draw(example, LabelOptions()).max() == 0
+    assert target_curves(example, LabelOptions()).max() == 0
 
 
 def test_a_track_shrinks_to_peaks_and_a_slow_detection():
@@ -117,4 +117,4 @@ def test_cut_moves_labels_with_the_samples():
 
 def test_nothing_is_nothing():
     """Noise has targets of zero throughout."""
-    assert draw(nothing_in(WAVEFORM), LabelOptions()).max() == 0
+    assert target_curves(noise_example(WAVEFORM), LabelOptions()).max() == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from eqedge.edge.dating.arrivals import Arrival, Ticked
 from eqedge.edge.dating.pulses import STALE_SECONDS, STRIKES, PulseClock
-from eqedge.edge.dating.ticks import Questions, TickDatedClock
+from eqedge.edge.dating.ticks import TickDatedClock, TickRequests
 from eqedge.firmware_bridge.dialogue import TimeReply
 from eqedge.firmware_bridge.telemetry import Hello
 from hypothesis import given
@@ -26,9 +26,9 @@ class Rig:
         self.seconds = 5.0
         self._count, self._last = 0, 0.0
         self._number = 0
-        self._questions = Questions()
-        self._questions.begin()
-        self.clock = TickDatedClock(HELLO, self._questions, lambda: self.synced)
+        self._requests = TickRequests()
+        self._requests.begin()
+        self.clock = TickDatedClock(HELLO, self._requests, lambda: self.synced)
 
     def tick(self, seconds):
         """Return the wrapping tick so many seconds after boot."""
@@ -45,7 +45,7 @@ class Rig:
         for _ in range(seconds):
             self.seconds += 1
             now = self.seconds
-            if self._questions.due(self.arrival(now)):
+            if self._requests.due(self.arrival(now)):
                 self._answer(now, glitch)
             first = round(now * 100)
             ticked = Ticked(first, self.tick(first / 100))

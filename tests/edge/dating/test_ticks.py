@@ -7,9 +7,9 @@ from eqedge.edge.dating.arrivals import Arrival, Ticked
 from eqedge.edge.dating.ticks import (
     STALE_SECONDS,
     UNANSWERED,
-    Questions,
     SampleTicks,
     TickDatedClock,
+    TickRequests,
 )
 from eqedge.edge.gaps import GapPolicy
 from eqedge.edge.resample import Resampler, same_rate
@@ -28,11 +28,11 @@ BOOT_SECONDS = 50.0
 """Host's monotonic time at the sensor's tick 0."""
 
 
-def begun() -> Questions:
-    """Questions to a sensor that is known."""
-    questions = Questions()
-    questions.begin()
-    return questions
+def begun() -> TickRequests:
+    """Return requests to a sensor that is known."""
+    requests = TickRequests()
+    requests.begin()
+    return requests
 
 
 def arrival(seconds: float) -> Arrival:
@@ -45,9 +45,11 @@ def tick_at(seconds: float, ppm: float = 0.0) -> int:
     return round((seconds - BOOT_SECONDS) * 1e6 * (1 + ppm * 1e-6)) & 0xFFFF_FFFF
 
 
-def exchange(questions: Questions, clock: TickDatedClock, at: float, way: float, ppm: float = 0.0):
+def exchange(
+    requests: TickRequests, clock: TickDatedClock, at: float, way: float, ppm: float = 0.0
+):
     """One round trip whose two ways take `way` seconds each."""
-    (request,) = Decoder().feed(questions.due(arrival(at)))
+    (request,) = Decoder().feed(requests.due(arrival(at)))
     assert isinstance(request, TimeRequest)
     tick = tick_at(at + way, ppm)
     clock.answer(TimeReply(request.request_id, tick, tick), arrival(at + 2 * way))
@@ -55,13 +57,13 @@ def exchange(questions: Questions, clock: TickDatedClock, at: float, way: float,
 
 def test_blocks_are_dated_by_ticks_whatever_their_delay():
     """Blocks that come 0.3 s late are dated to a millisecond once the sensor has answered."""
-    questions = begun()
-    clock = TickDatedClock(HELLO, questions)
+    requests = begun()
+    clock = TickDatedClock(HELLO, requests)
     rng = np.random.default_rng(3)
     for second in range(120):
         taken = BOOT_SECONDS + 10 + second
         if second < 6 or second % 10 == 0:
-            exchange(questions, clock, taken, float(rng.uniform(0.001, 0.01)), ppm=80.0)
+            exchange(requests, clock, taken, float(rng.uniform(0.001, 0.01)), ppm=80.0)
         ticked = Ticked(100 * second, tick_at(taken, ppm=80.0))
         clock.observe(100 * second + 100, arrival(taken + 1.3), ticked)
         off = clock.time_ns(100 * second) - (UTC_NS + round(taken * 1e9))
@@ -70,13 +72,13 @@ def test_blocks_are_dated_by_ticks_whatever_their_delay():
     assert 0 < clock.state.error_s < 0.01
 
 
-def deliver(clock, questions, utc_ns_at, seconds, ppm=0.0):
+def deliver(clock, requests, utc_ns_at, seconds, ppm=0.0):
     """Let a sensor deliver a block each 5 s to a host of that UTC; return the dates' errors."""
     errors = []
     for second in range(0, seconds, 5):
         taken = BOOT_SECONDS + 10 + second
         host = round(taken * 1e9)
-        question = questions.due(Arrival(host, host + utc_ns_at(second)))
+        question = requests.due(Arrival(host, host + utc_ns_at(second)))
         if question:
             (request,) = Decoder().feed(question)
             tick = tick_at(taken + 0.002, ppm)
@@ -94,9 +96,9 @@ def deliver(clock, questions, utc_ns_at, seconds, ppm=0.0):
 
 def test_drift_of_100_ppm_over_a_turn_of_the_tick():
     """An hour and a half, in which 32 bits of microseconds turn over, dated to a millisecond."""
-    questions = begun()
-    clock = TickDatedClock(HELLO, questions)
-    errors = deliver(clock, questions, lambda second: UTC_NS, 5400, ppm=100.0)
+    requests = begun()
+    clock = TickDatedClock(HELLO, requests)
+    errors = deliver(clock, requests, lambda second: UTC_NS, 5400, ppm=100.0)
     assert np.abs(errors[12:]).max() < 0.001
     assert clock.state.source == "ticks"
 
@@ -104,9 +106,9 @@ def test_drift_of_100_ppm_over_a_turn_of_the_tick():
 @pytest.mark.parametrize("before_ns", [UTC_NS - 3600 * 10**9, UTC_NS + 3600 * 10**9, 0])
 def test_a_step_of_the_hosts_utc_moves_the_dates_at_once(before_ns):
     """An hour either way, or from 1970: new samples carry the new time, old ones are re-dated."""
-    questions = begun()
-    clock = TickDatedClock(HELLO, questions)
-    errors = deliver(clock, questions, lambda second: UTC_NS if second >= 200 else before_ns, 300)
+    requests = begun()
+    clock = TickDatedClock(HELLO, requests)
+    errors = deliver(clock, requests, lambda second: UTC_NS if second >= 200 else before_ns, 300)
     assert np.abs(errors[4:]).max() < 0.001
     early = round((BOOT_SECONDS + 10 + 100) * 1e9) + UTC_NS
     assert abs(clock.time_ns(100 * 100) - early) < 1_000_000
@@ -114,7 +116,7 @@ def test_a_step_of_the_hosts_utc_moves_the_dates_at_once(before_ns):
 
 def test_without_answers_arrivals_date():
     """A sensor that does not answer is dated by when its blocks come; the event has that source."""
-    clock = TickDatedClock(HELLO, Questions())
+    clock = TickDatedClock(HELLO, TickRequests())
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
     assert clock.time_ns(100) == UTC_NS + 61_000_000_000
     assert clock.state.source == "host"
@@ -122,10 +124,10 @@ def test_without_answers_arrivals_date():
 
 def test_answers_go_stale():
     """Ticks are not trusted for ever: without answers for ten minutes arrivals date again."""
-    questions = begun()
-    clock = TickDatedClock(HELLO, questions)
+    requests = begun()
+    clock = TickDatedClock(HELLO, requests)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
-    exchange(questions, clock, 61.0, 0.002)
+    exchange(requests, clock, 61.0, 0.002)
     assert clock.state.source == "ticks"
     late = 62.0 + STALE_SECONDS
     clock.observe(62_100, arrival(late), Ticked(62_000, tick_at(late - 1)))
@@ -134,8 +136,8 @@ def test_answers_go_stale():
 
 def test_a_reply_to_nobody_tells_nothing():
     """An answer without a request, or comes twice, is left out."""
-    questions = begun()
-    clock = TickDatedClock(HELLO, questions)
+    requests = begun()
+    clock = TickDatedClock(HELLO, requests)
     clock.observe(100, arrival(61.0), Ticked(0, tick_at(60.0)))
     clock.answer(TimeReply(99, 5, 5), arrival(61.0))
     assert clock.state.source == "host"
@@ -143,16 +145,16 @@ def test_a_reply_to_nobody_tells_nothing():
 
 def test_a_stranger_is_not_asked():
     """Before a sensor has introduced itself nothing is sent to whatever is on the port."""
-    assert Questions().due(arrival(5.0)) == b""
+    assert TickRequests().due(arrival(5.0)) == b""
 
 
 def test_questions_come_quickly_then_calmly_and_are_given_up():
-    """Six questions a second apart, then one in ten seconds; unanswered ones do not pile up."""
-    questions = begun()
-    times = [s for s in range(200) if questions.due(arrival(float(s)))]
+    """Six requests a second apart, then one in ten seconds; unanswered ones do not pile up."""
+    requests = begun()
+    times = [s for s in range(200) if requests.due(arrival(float(s)))]
     assert times[:6] == [0, 1, 2, 3, 4, 5]
     assert set(np.diff(times[6:])) == {10}
-    known = [n for n in range(1, len(times) + 1) if questions.asked_ns(TimeReply(n, 0, 0))]
+    known = [n for n in range(1, len(times) + 1) if requests.sent_ns(TimeReply(n, 0, 0))]
     assert len(known) <= UNANSWERED
 
 
@@ -164,8 +166,8 @@ class Sensor:
         self.rate = rate * (1 + converter_ppm * 1e-6)
         self.tick_ppm, self.jitter, self.answers = tick_ppm, jitter, answers
         self.rng = np.random.default_rng(seed)
-        self.questions = begun()
-        self.assembler = Assembler(100.0, lambda hello: TickDatedClock(hello, self.questions))
+        self.requests = begun()
+        self.assembler = Assembler(100.0, lambda hello: TickDatedClock(hello, self.requests))
 
     def taken(self, sample):
         """Host's monotonic time at which a sample of its own, or a place between, was taken."""
@@ -193,7 +195,7 @@ class Sensor:
                     yield from windower.push(one)
 
     def _ask(self, now):
-        question = self.questions.due(arrival(now))
+        question = self.requests.due(arrival(now))
         if question and self.answers:
             (request,) = Decoder().feed(question)
             there, back = self.rng.uniform(0.0015, 0.0015 + self.jitter, 2)

@@ -193,7 +193,7 @@ def test_the_end_is_bounded_without_a_broker(tmp_path, logged):
     begin = time.monotonic()
     node.sink.close()
     assert 0.2 < time.monotonic() - begin < 30
-    (line,) = logged("1 messages kept in")
+    (line,) = logged("1 message kept in")
     assert "spool.db" in line
     again = Spool(tmp_path / "spool.db")
     assert len(again) == 1

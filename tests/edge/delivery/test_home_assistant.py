@@ -2,7 +2,7 @@
 
 import json
 
-from eqedge.edge.delivery.home_assistant import announcements
+from eqedge.edge.delivery.home_assistant import discovery_messages
 from eqedge.edge.settings.delivery import MqttSettings
 
 from tests.support.broker import Broker, wait_until
@@ -35,4 +35,6 @@ def test_home_assistant_finds_the_node(tmp_path):
 
 def test_home_assistant_is_off_by_default():
     """Without the setting nothing is announced or listened to."""
-    assert announcements(MqttSettings("host").home_assistant_prefix, "a/XX/EDGE").payloads == {}
+    assert (
+        discovery_messages(MqttSettings("host").home_assistant_prefix, "a/XX/EDGE").payloads == {}
+    )

@@ -10,14 +10,14 @@ def test_the_memory_of_picks_is_bounded():
     log = PickLog()
     pick = {"phase": "P", "time": "t1"}
     for number in range(1000):
-        assert len(log.news(event(number, picks=[pick]))) == 1
+        assert len(log.changed_picks(event(number, picks=[pick]))) == 1
     assert len(log._times) == 64
-    log.news(event(999, "end", 1, picks=[pick]))
+    log.changed_picks(event(999, "end", 1, picks=[pick]))
     assert len(log._times) == 63
 
 
 def test_two_picks_of_one_phase_are_two():
     """A second P in one event has an id of its own."""
     picks = [{"phase": "P", "time": "t1"}, {"phase": "P", "time": "t9"}]
-    new = PickLog().news(event(1, picks=picks))
+    new = PickLog().changed_picks(event(1, picks=picks))
     assert [pick["pick_id"][-2:] for pick in new] == ["P1", "P2"]

@@ -35,8 +35,10 @@ def test_a_redated_message_is_the_one_of_a_good_clock(model, start_ns, moved_us)
     right = message_at(model, start_ns + moved_us * 1000)
     assert late == {**right, "redated_s": moved_us / 1e6}
     assert late["event_id"] == made["event_id"] and late["clock"]["synced"] is False
-    picks = [json.loads(redate(to_line(one), moved_us / 1e6)) for one in PickLog().news(made)]
-    assert picks == [{**one, "redated_s": moved_us / 1e6} for one in PickLog().news(right)]
+    picks = [
+        json.loads(redate(to_line(one), moved_us / 1e6)) for one in PickLog().changed_picks(made)
+    ]
+    assert picks == [{**one, "redated_s": moved_us / 1e6} for one in PickLog().changed_picks(right)]
 
 
 def test_a_redated_message_keeps_the_schema(model):

@@ -3,7 +3,7 @@
 import signal
 from dataclasses import replace
 
-from eqedge.edge.delivery.home_assistant import announcements
+from eqedge.edge.delivery.home_assistant import discovery_messages
 
 from tests.support.broker import Broker, free_port, wait_until
 from tests.support.delivery import event, ids, running, settings_for
@@ -49,7 +49,7 @@ def test_a_refused_topic_of_the_node_itself_costs_nothing(tmp_path, logged):
             node.sink.write(event(number))
         received.wait_for(lambda got: len(got.json("event")) == 40)
         refused = [line.split("rejects ")[1].split(":")[0] for line in logged()[1:]]
-        ours = announcements("homeassistant", "eqedge/XX/EDGE").payloads
+        ours = discovery_messages("homeassistant", "eqedge/XX/EDGE").payloads
         assert refused == ["eqedge/XX/EDGE/info", *ours]
         assert node.sink.counts.connects == 1 and received.texts("status") == ["online"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from eqedge.edge import sources
 from eqedge.edge.dating.arrivals import Arrival
-from eqedge.edge.dating.ticks import EAGER_SECONDS, Questions
+from eqedge.edge.dating.ticks import EAGER_SECONDS, TickRequests
 from eqedge.edge.tools.sensor.listener import Listener
 from eqedge.edge.tools.sensor.recording import Recorder
 from eqedge.edge.tools.sensor.recording_files import open_writer
@@ -35,7 +35,7 @@ def test_the_sensor_is_identified_and_its_tick_requested(hello, monkeypatch):
     monkeypatch.setattr(sources, "now", lambda: Arrival(now[0], now[0]))
     requests = Decoder()
     with Port(os.ttyname(slave)) as port:
-        listener = Listener(port, Questions(EAGER_SECONDS), read_seconds=0.05)
+        listener = Listener(port, TickRequests(EAGER_SECONDS), read_seconds=0.05)
         portions = listener.packets(float("inf"))
         for second in range(20):
             now[0] = second * 1_000_000_000
