@@ -140,6 +140,7 @@ def _command(context: click.Context) -> str:
     """Return a command's chapter; never wrapped, so that the terminal's width has no effect."""
     command, path = context.command, context.command_path
     usage = " ".join([path, *command.collect_usage_pieces(context)])
+    usage = usage.replace("[COMMAND]", "COMMAND")  # releases of click differ in this
     parts = [f"## {path}\n", f"```\n{usage}\n```\n", f"{_prose(command.help or '')}\n"]
     options = [one for one in command.params if isinstance(one, click.Option)]
     records = [record for one in options if (record := one.get_help_record(context))]
