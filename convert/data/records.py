@@ -270,13 +270,13 @@ def record_of(
         )
     )
     return Record(
-        str(path),
-        f"data/{name}",
-        0,
-        n_samples,
-        sys.intern(station_of(name, attributes)),
-        sys.intern(str(attributes.get("source_set") or path.stem)),
-        "" if noise else sys.intern(event_of(attributes)),
+        path=str(path),
+        dataset=f"data/{name}",
+        first=0,
+        n_samples=n_samples,
+        station=sys.intern(station_of(name, attributes)),
+        source=sys.intern(str(attributes.get("source_set") or path.stem)),
+        event="" if noise else sys.intern(event_of(attributes)),
         kind=labels.kind,
         p_arrival_sample=p,
         s_arrival_sample=s,
@@ -322,7 +322,15 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> It
     for first in range(0, max(1, len(dataset) - WINDOW_SAMPLES), CONTINUOUS_SAMPLES):
         length = min(CONTINUOUS_SAMPLES + WINDOW_SAMPLES, len(dataset) - first)
         key = station_key(network, station) if network else station
-        yield Record(str(path), name, first, length, key, path.stem, kind="continuous")
+        yield Record(
+            path=str(path),
+            dataset=name,
+            first=first,
+            n_samples=length,
+            station=key,
+            source=path.stem,
+            kind="continuous",
+        )
 
 
 def _reasons(skipped: Counter[str]) -> str:

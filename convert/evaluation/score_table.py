@@ -146,18 +146,18 @@ class Ledger:
         )
         counts = np.array([rows for _, rows in self._noise], np.int32).reshape(-1, 3, n)
         return ScoreTable(
-            self._thresholds,
-            tuple(self._events),
-            p,
-            s,
-            Noise(
-                tuple(unit for unit, _ in self._noise),
-                np.full(len(counts), WINDOW_SAMPLES / RATE_HZ),
-                counts[:, 0],
-                counts[:, 1],
-                counts[:, 2],
+            thresholds=self._thresholds,
+            events=tuple(self._events),
+            P=p,
+            S=s,
+            noise=Noise(
+                units=tuple(unit for unit, _ in self._noise),
+                seconds=np.full(len(counts), WINDOW_SAMPLES / RATE_HZ),
+                p=counts[:, 0],
+                s=counts[:, 1],
+                late_p=counts[:, 2],
             ),
-            self._onset_rows(n),
+            onsets=self._onset_rows(n),
         )
 
     def _onset_rows(self, n: int) -> Onsets:

@@ -174,12 +174,12 @@ def table_of(run: PlayedRun, labels: LabelMap) -> ScoreTable:
         labelled = [one.record.arrival(phase) is not None for one in events]
         outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
     return ScoreTable(
-        (),
-        tuple(events),
-        outcomes["P"],
-        outcomes["S"],
-        _noise(run, picks),
-        _onsets(run.messages, events),
+        thresholds=(),
+        events=tuple(events),
+        P=outcomes["P"],
+        S=outcomes["S"],
+        noise=_noise(run, picks),
+        onsets=_onsets(run.messages, events),
     )
 
 

@@ -103,11 +103,11 @@ def prove(source: Model, windows: WindowSet, progress: OnProgress | None = None)
     detectors = (Detector(source), MicroDetector(data, arena))
     agreement = compare_detectors(source.spec, detectors, windows, progress)
     return MicroModel(
-        source,
-        data,
-        contents(data).operations,
-        loops,
-        arena,
-        agreement,
-        disagreement(agreement, LIMIT),
+        source=source,
+        data=data,
+        operations=contents(data).operations,
+        loops=loops,
+        arena_bytes=arena,
+        agreement=agreement,
+        refusal=disagreement(agreement, LIMIT),
     )

@@ -87,7 +87,12 @@ def compare_detectors(
         for before, after, is_noise in zip(expected, found, windows.is_noise, strict=True)
         if is_noise
     )
-    return Agreement(len(windows.windows), int(windows.is_noise.sum()), noise_added, heads)
+    return Agreement(
+        windows=len(windows.windows),
+        noise_windows=int(windows.is_noise.sum()),
+        noise_added=noise_added,
+        heads=heads,
+    )
 
 
 def _head_agreement(
@@ -112,16 +117,16 @@ def _head_agreement(
     )
     labels = score.found + score.missed
     return HeadAgreement(
-        max(float(error.max()) for error in errors),
-        float(np.mean([error.mean() for error in errors])),
-        kept,
-        lost,
-        added,
-        float(np.median(shifts)) if shifts else None,
-        float(np.percentile(shifts, 95)) if shifts else None,
-        labels,
-        float_score.f1 if labels else None,
-        score.f1 if labels else None,
+        max_error=max(float(error.max()) for error in errors),
+        mean_error=float(np.mean([error.mean() for error in errors])),
+        kept=kept,
+        lost=lost,
+        added=added,
+        shift_median_samples=float(np.median(shifts)) if shifts else None,
+        shift_p95_samples=float(np.percentile(shifts, 95)) if shifts else None,
+        labels=labels,
+        float_f1=float_score.f1 if labels else None,
+        f1=score.f1 if labels else None,
     )
 
 
