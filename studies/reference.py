@@ -1,4 +1,4 @@
-"""Write `docs/settings.md` and `docs/commands.md` from the settings and the commands.
+"""Write `docs/settings.md`, `docs/commands.md` and `docs/metrics.md` from the code.
 
 python -m studies.reference
 """
@@ -9,13 +9,15 @@ import dataclasses
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from eqedge.__main__ import cli
+from eqedge.convert.tables import markdown_table
 from eqedge.edge.cli import run
+from eqedge.edge.health.metrics import STAGES, metrics_of, stage_steps
 from eqedge.edge.settings.config import section_of
 from eqedge.edge.settings.documented import help_of
 from eqedge.edge.settings.flags import SECTIONS
@@ -63,6 +65,18 @@ brackets. [running.md](running.md), [operation.md](operation.md) and
 `python -m studies.reference`, from the code.
 
 """
+METRICS_HEAD = """\
+# Metrics
+
+What a node counts and measures, under its name in Prometheus' text. In the health record the name
+is without `eqedge_`. Counters start at 0 with the program. A gauge whose value is unknown is left
+out of Prometheus' text, and null in the record. A label is text: the metric is always 1, with the
+text as a label of that name.
+
+[operation.md](operation.md#health-and-metrics) describes where they are published and which are
+worth an alarm. This page is written by `python -m studies.reference`, from the code.
+
+"""
 TOP_LEVEL = "Before the first table of the file."
 BROKER_OPTION = {"host", "port", "tls", "topic_prefix"}
 """Settings that the address of `--mqtt` contains."""
@@ -91,10 +105,19 @@ def commands_page() -> str:
     return "\n".join([COMMANDS_HEAD + _table("command | meaning", rows), *map(_command, contexts)])
 
 
+def metrics_page(stages: Sequence[type] = STAGES) -> str:
+    """Return `docs/metrics.md`."""
+    metrics = sorted(metrics_of((), stages), key=lambda metric: metric.name)
+    rows = [(f"`eqedge_{m.name}`", m.description.kind, m.description.help) for m in metrics]
+    rows.append(("`eqedge_stage_state`", "gauge", f"State of each stage: {stage_steps()}."))
+    return METRICS_HEAD + _table("metric | kind | meaning", rows)
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
     (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (DOCS / "metrics.md").write_text(metrics_page(), encoding="utf-8")
 
 
 def _settings(section: Any, name: str) -> str:
@@ -157,13 +180,10 @@ def _prose(text: str) -> str:
     )
 
 
-def _table(head: str, rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    columns = head.split(" | ")
-    lines = [f"| {head} |", "|" + "---|" * len(columns)]
-    for row in rows:
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
-    return "\n".join(lines) + "\n"
+def _table(head: str, rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a Markdown table, with each `|` in a cell escaped."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(markdown_table(head.split(" | "), cells)) + "\n"
 
 
 if __name__ == "__main__":

@@ -142,22 +142,14 @@ def prometheus_text(labels: Mapping[str, str], metrics: Iterable[Metric], state:
         lines.append(f"# TYPE {name} {kind}")
         lines.append(f"{name}{_labels(own)} {float(value):.17g}")
     name = "eqedge_stage_state"
-    lines += [f"# HELP {name} {_steps()}.", f"# TYPE {name} gauge"]
+    lines += [f"# HELP {name} {stage_steps()}.", f"# TYPE {name} gauge"]
     for stage, step in state.stages.items():
         lines.append(f"{name}{_labels({**labels, 'stage': stage})} {step.value}")
     return "\n".join(lines) + "\n"
 
 
-def metrics_table(stages: Sequence[type] = STAGES) -> str:
-    """Return every metric as a Markdown table: name, kind and help."""
-    lines = ["| metric | kind | meaning |", "|---|---|---|"]
-    for one in sorted(metrics_of((), stages), key=lambda metric: metric.name):
-        lines.append(f"| `eqedge_{one.name}` | {one.description.kind} | {one.description.help} |")
-    lines.append(f"| `eqedge_stage_state` | gauge | State of each stage: {_steps()}. |")
-    return "\n".join(lines) + "\n"
-
-
-def _steps() -> str:
+def stage_steps() -> str:
+    """Return the steps of a stage's state, as its metric has them: `0 healthy, 1 alarmed, ...`."""
     return ", ".join(f"{one.value} {one.name.lower()}" for one in State)
 
 

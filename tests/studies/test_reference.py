@@ -1,4 +1,4 @@
-"""The pages of settings and commands are of today."""
+"""The pages of settings, commands and metrics are of today."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from eqedge.edge.settings.config import read_config
 from eqedge.edge.settings.flags import SECTIONS
 from eqedge.edge.settings.node import Settings
 
-from studies.reference import commands_page, settings_page
+from studies.reference import commands_page, metrics_page, settings_page
 from tests.test_architecture import commands
 
-WRITES = {"settings.md": settings_page, "commands.md": commands_page}
+WRITES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
 ALONE = """
 import sys
 from studies import reference

@@ -14,17 +14,17 @@ from eqedge.edge.health.metrics import (
     Metric,
     health_record,
     metrics_of,
-    metrics_table,
     prometheus_text,
 )
 from eqedge.edge.run_counts import RunCounts
 from eqedge.firmware_bridge.measured import counter, descriptions, gauge
 
+from studies.reference import metrics_page
+
 WELL = Liveness(State.HEALTHY, State.HEALTHY, State.HEALTHY, 0)
 LABELS = {"network": "XX", "station": "EDGE"}
 KEPT = Path(__file__).with_name("metrics-1.txt")
 """Name and kind of each metric that once was published."""
-DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 def filled():
@@ -132,9 +132,4 @@ def test_a_counter_is_one_line(given):
     assert f"eqedge_fake_quakes_total{{}} {expected[1]}\n" in text
     assert "# HELP eqedge_fake_quakes_total Quakes in a fake.\n" in text
     assert ("eqedge_fake_depth_metres" in text) == bool(given)
-    assert "| `eqedge_fake_quakes_total` | counter | Quakes in a fake. |\n" in metrics_table(stages)
-
-
-def test_the_document_is_current():
-    """`python -m studies.metrics_table` writes it."""
-    assert metrics_table() in DOCUMENT.read_text()
+    assert "| `eqedge_fake_quakes_total` | counter | Quakes in a fake. |\n" in metrics_page(stages)
