@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import click
 
 from .. import EqedgeError, first_line, how_to_install
+from ..edge import logs
 from ..edge.runtime import stderr_silenced
 from ..edge.signals import stopping_signals
 
@@ -33,7 +34,7 @@ def run_with_one_line_errors(command: click.Command, name: str) -> None:
     try:
         command(prog_name=name)
     except EqedgeError as error:
-        click.echo(f"eqedge: {' '.join(str(error).split())}", err=True)
+        logs.write_last(str(error))
         sys.exit(error.exit_code)
 
 
@@ -82,6 +83,7 @@ def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
     Args:
         gpus: Let TensorFlow see them.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever Keras is set to for other programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not gpus:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

@@ -196,11 +196,18 @@ def run(context: click.Context, /, **flags: Any) -> None:
 
     Ctrl-C or SIGTERM ends the run: what is left is written and published, and it exits with 0.
     """
+    logs.configure(flags.pop("log_level"))
+    stop = Event()
+    with _signals(stop):  # before the imports, which take a while on a small computer
+        _run(context, flags, stop)
+
+
+def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
+    """Run a node until it ends or is stopped."""
     from .node import run_node
     from .replay.request import Replay
     from .settings.flags import settings_of, warnings
 
-    logs.configure(flags.pop("log_level"))
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
     given = given_options(context, flags)
@@ -224,9 +231,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
         )
     # A crash inside a library, or systemd's SIGABRT to a hung node, logs where.
     faulthandler.enable()
-    stop = Event()
-    with _signals(stop):
-        run_node(settings, stop, replay)
+    run_node(settings, stop, replay)
 
 
 def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> None:

@@ -55,6 +55,19 @@ class OneLine(logging.Formatter):
         return f"{ROOT}: {level}{text}"
 
 
+def write_last(text: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Write the line with which the program ends, for journald with the priority of an error.
+
+    Args:
+        text: Its one line.
+        environ: As for `configure`.
+    """
+    priority = f"<{_PRIORITIES[logging.ERROR]}>" if _is_journal(environ) else ""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{priority}{ROOT}: {' '.join(text.split())}\n")
+        sys.stderr.flush()
+
+
 def configure(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
     """Let messages of this level and above through; a second call replaces the first.
 

@@ -113,6 +113,8 @@ def _sensor(settings: Settings, stop: Event) -> SerialSource:
 
 def _log_end(counts: RunCounts, simulation: Simulation | None) -> None:
     if simulation is not None:
+        for line in simulation.problems():
+            logger.warning("%s", line)
         for line in simulation.report(counts):
             logger.info("%s", line)
     else:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -345,6 +346,32 @@ def test_a_signal_ends_a_live_run_at_once(background, tmp_path, number):
     assert process.returncode == 0, err
     assert "played 0 traces" in err
     assert "Traceback" not in err
+
+
+EARLY = """
+import os, signal, sys
+class Stops:
+    def find_spec(self, name, *_):
+        if name == "eqedge.edge.node":
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Stops())
+from eqedge.__main__ import main
+main()
+"""
+
+
+def test_a_signal_while_the_program_loads_is_a_clean_end(tmp_path):
+    """On a small computer that takes seconds; the output is there and empty."""
+    output = tmp_path / "o.jsonl"
+    flags = ["run", "--sim", DEMO_FILE, "--speed", "1", "--output", output]
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, *map(str, flags)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, output.read_text()) == (0, ""), done.stderr
 
 
 def test_a_signal_brings_out_what_is_left(background, tmp_path):

@@ -36,6 +36,8 @@ UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
 WEIGHT_SUFFIXES = (".h5", ".keras")
 KERAS_BATCH = 64
+THREADS = 2
+"""Of a network without a card, such as a teacher, which labels hours of records."""
 """Windows that Keras is given at once."""
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -119,8 +121,12 @@ def open_picker(name_or_path: str | Path) -> Picker:
     raise PickerError(f"weights {path}: expected .tflite, {' or '.join(WEIGHT_SUFFIXES)}")
 
 
-def of_model(model: Model) -> Picker:
+def of_model(model: Model, threads: int = 1) -> Picker:
     """Run a model as on a node.
+
+    Args:
+        model: Of windows of 6000 samples.
+        threads: Of the interpreter.
 
     Raises:
         ModelError: It cannot be run.
@@ -132,7 +138,7 @@ def of_model(model: Model) -> Picker:
             f"weights {model.name}: windows of {spec.window_samples} samples at "
             f"{spec.sampling_rate_hz:g} Hz; expected {WINDOW_SAMPLES} at {RATE_HZ:g} Hz"
         )
-    detector = Detector(model)
+    detector = Detector(model, threads)
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([detector(window) for window in windows])
@@ -144,7 +150,7 @@ def _without_card(path: Path) -> Picker:
     """Open a `.tflite` by its outputs: ours are named, RED-PAN's are known by their widths."""
     try:
         data = path.read_bytes()
-        interpreter = open_interpreter(data, threads=2)
+        interpreter = open_interpreter(data, THREADS)
     except (OSError, ValueError, RuntimeError) as error:
         raise PickerError(
             f"weights {path}: not a readable TFLite file ({reason_of(error)}); copy it again"
@@ -153,7 +159,7 @@ def _without_card(path: Path) -> Picker:
     named = {name for signature in signatures for name in signature["outputs"]}
     sha256 = hashlib.sha256(data).hexdigest()
     if named == set(HEADS):
-        return of_model(Model.of(path.stem, data, ModelSpec(path.stem, path.stem)))
+        return of_model(Model.of(path.stem, data, ModelSpec(path.stem, path.stem)), THREADS)
     return Picker(
         path.stem, sha256, _views(path.stem, UNFILTERED, BAND_PASSED), RedPan(path, interpreter),
         data=data,

@@ -13,14 +13,16 @@ RECENT_BYTES = 1024 * 1024
 """How far back from its end an output is read: hundreds of events."""
 
 
-def recent_lines(path: Path) -> list[bytes]:
+def recent_lines(path: Path, *, rotated: bool = True) -> list[bytes]:
     """Return the newest whole lines of FILE.1 and FILE, the oldest first; empty without a file.
 
-    Right after a rotation the newest one is in FILE.1.
+    Args:
+        path: FILE.
+        rotated: Whether FILE.1 is read too: right after a rotation the newest line is there.
     """
     lines: list[bytes] = []
     left = RECENT_BYTES
-    for one in (path, path.with_name(f"{path.name}.1")):
+    for one in (path, path.with_name(f"{path.name}.1"))[: 1 + rotated]:
         if not one.is_file():  # opening a pipe would wait
             continue
         try:

@@ -149,12 +149,13 @@ class Delivery:
         self.close(failed=error is not None)
 
 
-def _messages(path: Path) -> list[Message]:
-    return [one for line in recent_lines(path) if (one := message_of(line)) is not None]
+def _messages(path: Path, *, rotated: bool = True) -> list[Message]:
+    lines = recent_lines(path, rotated=rotated)
+    return [message for line in lines if (message := message_of(line)) is not None]
 
 
 def _refuse_live_events(path: Path) -> None:
-    if any(map(is_live, _messages(path))):
+    if any(map(is_live, _messages(path, rotated=False))):
         raise OutputFileError(
             f"{path}: holds events of a live sensor, which a replay would overwrite; give another "
             "--output, or move that file away"

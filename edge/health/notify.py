@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -14,6 +15,8 @@ MAX_STATUS_CHARS = 200
 STOPPING_WAIT_SECONDS = 1.0
 """How long `stopping` tries to reach a manager whose queue is full; the stream is over by then."""
 RETRY_SECONDS = 0.02
+FULL = (errno.EAGAIN, errno.ENOBUFS)
+"""Errors of a manager that is there but does not read at the moment."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]  # Linux's abstract namespace
+        self._is_full = False
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -74,7 +78,7 @@ class Notifier:
     def stopping(self) -> None:
         """Send that the node stops, with a short wait where the manager's queue is full."""
         deadline = time.monotonic() + STOPPING_WAIT_SECONDS
-        while not self._send("STOPPING=1") and time.monotonic() < deadline:
+        while not self._send("STOPPING=1") and self._is_full and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
 
     def close(self) -> None:
@@ -88,8 +92,9 @@ class Notifier:
             return True
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
-        except OSError:
+        except OSError as error:
             self.counts.unsent += 1
+            self._is_full = error.errno in FULL
             return False
         return True
 

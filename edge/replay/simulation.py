@@ -94,15 +94,18 @@ class Simulation:
         played = [p for p in self.timeline.placements if p.end_sample <= samples]
         return score(played, self._messages, self._rate_hz)
 
+    def problems(self) -> list[str]:
+        """Return lines for people: traces that were left out or are odd, ten of them at most."""
+        odd = [*self.playlist.passed_over, *self.playlist.remarks]
+        more = [f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []
+        return [*odd[:10], *more]
+
     def report(self, counts: RunCounts) -> list[str]:
         """Return lines for people: what was played, what was found, how fast."""
         seconds = counts.stream.seconds
         board = self.scoreboard(counts.stream.samples)
-        odd = [*self.playlist.passed_over, *self.playlist.remarks]
         windows = max(counts.windows_scored, 1)
         return [
-            *odd[:10],
-            *([f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []),
             f"played {board.traces} traces, {seconds / 3600:.2f} h of data, through "
             f"{counts.source.losses.frames_ok} frames ({counts.source.losses.frames_bad} bad, "
             f"{counts.source.losses.sequence_lost} lost), {counts.stream.gaps} gaps",

@@ -99,8 +99,12 @@ class SteadFile:
         """
         return list(self)
 
-    def read(self, name: str) -> Trace:
+    def read(self, name: str, *, motionless: bool = False) -> Trace:
         """Read one trace.
+
+        Args:
+            name: Of the trace.
+            motionless: Whether one without motion on any component is read too.
 
         Raises:
             TraceError: It is missing, has another shape, holds NaN, or its chunk is damaged.
@@ -124,7 +128,7 @@ class SteadFile:
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
-        if len(still) == 3:
+        if len(still) == 3 and not motionless:
             raise TraceError(f"trace {name}: all three components are constant")
         labels = labels_of(name, attributes).inside(0, len(waveform))
         return Trace(

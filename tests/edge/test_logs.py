@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import subprocess
 import sys
 
 import pytest
@@ -69,6 +70,18 @@ def test_journald_reads_priorities(tmp_path, monkeypatch):
         "<3>eqedge: x",
         "eqedge: warning: redirected",
     ]
+
+
+def test_the_last_line_is_an_error_for_journald(tmp_path):
+    """The line that names why a node ended has the priority of an error, and exit status 2."""
+    path = tmp_path / "journal"
+    with path.open("w") as stream:
+        status = os.fstat(stream.fileno())
+        named = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        command = [sys.executable, "-m", "eqedge", "run", "--serial", "/dev/ttyNONE"]
+        done = subprocess.run(command, stderr=stream, env={**os.environ, **named}, check=False)
+    last = path.read_text().splitlines()[-1]
+    assert done.returncode == 2 and last.startswith("<3>eqedge: port /dev/ttyNONE: there is no")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...replay.stead import SteadFile
+from ...replay.stead import SteadFile, TraceError
 
 FULL_SCALE = 2**31 - 1
 KIND = "HN"
@@ -40,7 +40,10 @@ def read_record(path: Path, trace: str | None = None) -> PlayableRecord:
         TraceError: The trace is missing or damaged, or states no sampling rate.
     """
     with SteadFile(path) as file:
-        found = file.read(trace or next(iter(file)))
+        try:
+            found = file.read(trace or next(iter(file)), motionless=True)
+        except TraceError as error:
+            raise TraceError(f"{path}: {error}") from error
     kind = str(found.attributes.get("receiver_type", KIND))
     kind = kind if len(kind) == 2 and kind.isascii() and kind.isalnum() else KIND
     counts = np.rint(found.waveform.astype(np.float64)).clip(-FULL_SCALE, FULL_SCALE)

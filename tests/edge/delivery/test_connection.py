@@ -188,16 +188,19 @@ def test_one_attempt_at_a_time_with_growing_waits(tmp_path):
 
 def test_the_end_is_bounded_without_a_broker(tmp_path, logged):
     """Closing with the broker down lasts the drain time and logs where the events are."""
-    node = Node(settings_for(free_port(), drain_seconds=0.3), tmp_path / "spool.db")
-    node.sink.write(event(1))
-    begin = time.monotonic()
-    node.sink.close()
-    assert 0.2 < time.monotonic() - begin < 30
-    (line,) = logged("1 message kept in")
-    assert "spool.db" in line
-    again = Spool(tmp_path / "spool.db")
-    assert len(again) == 1
-    again.close()
+    times = []
+    for number in range(3):  # the quickest counts: others may be held up by a busy machine
+        path = tmp_path / f"spool{number}.db"
+        node = Node(settings_for(free_port(), drain_seconds=0.3), path)
+        node.sink.write(event(1))
+        begin = time.monotonic()
+        node.sink.close()
+        times.append(time.monotonic() - begin)
+        assert len([line for line in logged("1 message kept in") if path.name in line]) == 1
+        again = Spool(path)
+        assert len(again) == 1
+        again.close()
+    assert 0.2 < min(times) < 2
 
 
 def test_the_thread_proves_alive_with_and_without_a_broker(tmp_path):

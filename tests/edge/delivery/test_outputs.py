@@ -81,8 +81,10 @@ def test_a_replay_does_not_overwrite_live_events(model, tmp_path):
     with pytest.raises(OutputFileError, match=r"o\.jsonl: holds events of a live sensor.*another"):
         Delivery(settings, node, fresh=True)
     assert json.loads(path.read_text())["event_id"] == "e1"
+    path.rename(tmp_path / "o.jsonl.1")  # a replay leaves that alone
     path.write_text(json.dumps(event(1, clock={"source": "sim"})) + "\n")
     Delivery(settings, node, fresh=True).close()
+    assert (tmp_path / "o.jsonl.1").stat().st_size > 0
     assert path.read_text() == ""
 
 

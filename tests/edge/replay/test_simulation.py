@@ -68,14 +68,15 @@ def test_a_stopped_run_has_missed_nothing_it_did_not_play(write_stead, wave):
     assert "played 1 traces" in lines[0]
 
 
-def test_the_report_names_what_was_odd(write_stead, wave):
+def test_what_was_odd_is_named(write_stead, wave):
     """Ten of them at most, and how many more there were."""
     traces = {f"a{n:02}": (wave * np.nan, {}) for n in range(15)}
     path = write_stead({**traces, "b_NO": (wave, {})})
     with simulation(path) as opened:
         for _ in opened.timeline.stretches():
             pass
-        lines = opened.report(RunCounts())
+        lines = opened.problems()
+        assert len(lines) == 11 and not set(lines) & set(opened.report(RunCounts()))
     assert lines[0].startswith("trace a00: holds NaN")
     assert lines[10] == "... and 5 more traces passed over or odd"
 

@@ -274,8 +274,15 @@ def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
     """The record and its field are named."""
     with h5py.File(stead[0], "a") as file:
         file["data/A.XX_1_NO"].attrs["sampling_rate_hz"] = stated
-    with pytest.raises(TraceError, match=r"A\.XX_1_NO: sampling_rate_hz"):
+    with pytest.raises(TraceError, match=r"\.hdf5: trace A\.XX_1_NO: sampling_rate_hz"):
         read_record(stead[0])
+
+
+def test_a_dead_sensor_can_be_played(stead):
+    """A trace without motion is refused by a replay, but not by a simulated sensor."""
+    with h5py.File(stead[0], "a") as file:
+        file["data/A.XX_1_NO"][...] = 7
+    assert (read_record(stead[0]).counts == 7).all()
 
 
 @pytest.mark.parametrize(
