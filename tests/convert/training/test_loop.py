@@ -200,6 +200,7 @@ def test_interrupted_command_goes_on_to_weights_and_card(stead_file, tmp_path):
     ]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     plain["CUDA_VISIBLE_DEVICES"] = "-1"
+    plain["KERAS_BACKEND"] = "torch"  # of another program; ours computes with TensorFlow
     process = subprocess.Popen([*command, "100000"], stderr=subprocess.PIPE, text=True, env=plain)
     lines = []
     for line in process.stderr:
