@@ -148,9 +148,10 @@ def convert(
             + (f" (F1 {round(-found.f1_lost_points, 1) + 0.0:+.1f} points)" if found.labels else "")
             for head, found in agreement.heads.items()
         )
+        ratio = agreement.latency_ratio
         click.echo(
-            f"{output / result.name}.tflite: {len(result.data):,} bytes, {kept}, "
-            f"latency {agreement.latency_ratio or 0:.2f} of float32"
+            f"{output / result.name}.tflite: {len(result.data):,} bytes, {kept}"
+            + ("" if ratio is None else f", latency {ratio:.2f} of float32")
             + (f", in float: {' '.join(result.kept_float)}" if result.kept_float else "")
             + (f"; written although {result.refusal}" if result.refusal else "")
         )

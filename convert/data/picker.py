@@ -36,9 +36,9 @@ UNFILTERED = Preparation()
 BAND_PASSED = Preparation(filter=BandPass(1.0, 45.0))
 WEIGHT_SUFFIXES = (".h5", ".keras")
 KERAS_BATCH = 64
+"""Windows that Keras is given at once."""
 THREADS = 2
 """Of a network without a card, such as a teacher, which labels hours of records."""
-"""Windows that Keras is given at once."""
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(n, 6000, 3) prepared windows -> (n, 6000, 3) probabilities, in `models.spec.HEADS`."""

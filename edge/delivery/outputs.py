@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -79,8 +81,8 @@ class Delivery:
         )
         if path is not None and not fresh:
             # After a kill, one line may not be in the spool; after damage, none is.
-            recent = [one for one in _messages(path) if is_live(one) and node.sent(one)]
-            messages = recent[0 if self._spool.counts.damaged else -1 :]
+            own = (one for one in _newest_first(path) if is_live(one) and node.sent(one))
+            messages = list(own if self._spool.counts.damaged else islice(own, 1))[::-1]
             self._broker.catch_up(messages)
             if self._spool.counts.damaged:
                 logger.info(
@@ -149,13 +151,13 @@ class Delivery:
         self.close(failed=error is not None)
 
 
-def _messages(path: Path, *, rotated: bool = True) -> list[Message]:
-    lines = recent_lines(path, rotated=rotated)
-    return [message for line in lines if (message := message_of(line)) is not None]
+def _newest_first(path: Path, *, rotated: bool = True) -> Iterator[Message]:
+    lines = reversed(recent_lines(path, rotated=rotated))
+    return (message for line in lines if (message := message_of(line)) is not None)
 
 
 def _refuse_live_events(path: Path) -> None:
-    if any(map(is_live, _messages(path, rotated=False))):
+    if any(map(is_live, _newest_first(path, rotated=False))):
         raise OutputFileError(
             f"{path}: holds events of a live sensor, which a replay would overwrite; give another "
             "--output, or move that file away"
