@@ -14,6 +14,10 @@ from ...models.spec import RATE_HZ
 
 TOLERANCE_SAMPLES = round(TOLERANCE_SECONDS * RATE_HZ)
 NOWHERE = np.zeros(0, np.int64)
+NO_PICK = np.iinfo(np.int16).min
+"""Stands for the residual of a label whose window has no pick of its phase."""
+FURTHEST_SAMPLES = np.iinfo(np.int16).max
+"""A pick that is further from its label counts as this far."""
 DETECTION_SAMPLES = 500
 """Where the catalogue has no S, a detection must touch the first five seconds after P."""
 
@@ -58,22 +62,24 @@ class PickVerdict:
         residual: Of the nearest such pick, samples, later than the label positive; 0 without one.
         false: All others.
         false_set_aside: All others but those where every teacher has one too.
+        nearest: Residual of the nearest pick at any distance; `NO_PICK` without one.
     """
 
     hit: bool
     residual: int
     false: int
     false_set_aside: int
+    nearest: int = 0
 
 
 NOTHING = PickVerdict(False, 0, 0, 0)
 Packed = NDArray[np.int16]
-"""(t, 4) verdicts at t thresholds, their fields in order: a million windows fit into memory."""
+"""(t, 5) verdicts at t thresholds, their fields in order: a million windows fit into memory."""
 
 
 def packed(verdicts: Sequence[PickVerdict]) -> Packed:
     """Pack verdicts, one a threshold."""
-    return np.array([astuple(verdict) for verdict in verdicts], np.int16).reshape(-1, 4)
+    return np.array([astuple(verdict) for verdict in verdicts], np.int16).reshape(-1, 5)
 
 
 def judge(
@@ -93,7 +99,16 @@ def judge(
     unknown = [k for k in others if not near(unlabelled, k)]
     again = max(0, len(residuals) - 1)
     first = round(residuals[0]) if residuals else 0
-    return PickVerdict(bool(residuals), first, len(others) + again, len(unknown) + again)
+    false, false_set_aside = len(others) + again, len(unknown) + again
+    return PickVerdict(bool(residuals), first, false, false_set_aside, _nearest(picks, label))
+
+
+def _nearest(picks: Sequence[int], label: float) -> int:
+    """Residual of the nearest pick, within the range of a packed verdict."""
+    if not picks:
+        return NO_PICK
+    residuals = sorted((k - label for k in picks), key=abs)
+    return max(-FURTHEST_SAMPLES, min(FURTHEST_SAMPLES, round(residuals[0])))
 
 
 def near(samples: NDArray[np.int64], sample: int) -> bool:
@@ -111,6 +126,7 @@ class Outcomes:
         residual: (n, t) as PickVerdict's.
         false: (n, t) as PickVerdict's.
         false_set_aside: (n, t) as PickVerdict's.
+        nearest: (n, t) as PickVerdict's.
     """
 
     labelled: NDArray[np.bool_]
@@ -118,13 +134,15 @@ class Outcomes:
     residual: NDArray[np.int16]
     false: NDArray[np.int16]
     false_set_aside: NDArray[np.int16]
+    nearest: NDArray[np.int16]
 
     @classmethod
     def of(cls, labelled: Sequence[bool], verdicts: Sequence[Packed], thresholds: int) -> Outcomes:
         """Gather the packed verdicts of each window."""
-        table = np.array(verdicts, np.int16).reshape(len(verdicts), thresholds, 4)
-        hit, residual, false, set_aside = (table[:, :, k] for k in range(4))
-        return cls(np.array(labelled, np.bool_), hit.astype(np.bool_), residual, false, set_aside)
+        table = np.array(verdicts, np.int16).reshape(len(verdicts), thresholds, 5)
+        hit, residual, false, set_aside, nearest = (table[:, :, k] for k in range(5))
+        found = hit.astype(np.bool_)
+        return cls(np.array(labelled, np.bool_), found, residual, false, set_aside, nearest)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Outcomes:
         """Return the windows of a mask."""
@@ -134,6 +152,7 @@ class Outcomes:
             self.residual[chosen],
             self.false[chosen],
             self.false_set_aside[chosen],
+            self.nearest[chosen],
         )
 
     def score(self, column: int, set_aside: bool = False) -> PhaseScore:

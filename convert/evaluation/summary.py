@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...models.spec import RATE_HZ
 from ..data.matching import TOLERANCE_SAMPLES, Outcomes
 from ..data.windows import ONSET_AGES_SAMPLES
+from .arrivals import arrivals
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals
 from .score_table import Noise, Onsets, ScoreTable
@@ -69,8 +70,8 @@ def table(scores: ScoreTable, p: int, s: int) -> dict[str, Any]:
             )
         result[name] = rows
     result["residuals"] = {
-        "P": _residuals(scores.P, p),
-        "S": _residuals(scores.S, s),
+        "P": _residuals(scores.P, p) | {"arrivals": arrivals(scores.events, scores.P, p)},
+        "S": _residuals(scores.S, s) | {"arrivals": arrivals(scores.events, scores.S, s)},
     }
     result["by"] = dict(_by_facts(scores, p, s))
     if len(scores.noise.seconds):
