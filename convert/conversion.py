@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..models.spec import ModelSpec
+from .graph.origin import Origin
 from .microcontroller.proof import MicroModel
-from .origin import Origin
 from .proof.agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
 from .quantization.flatbuffer import Contents
 from .quantization.sensitivity import Step

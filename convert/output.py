@@ -55,9 +55,9 @@ def write_all(report: ConversionReport) -> None:
 def _contents(report: ConversionReport) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file."""
     folder = report.settings.output
-    training_card = report.origin.training_card
-    if training_card is not None and training_card.parent.resolve() != folder.resolve():
-        yield training_card.name, training_card.read_bytes()  # the models' cards name it
+    for training in report.origin.cards():  # the models' cards name the first, it names the next
+        if training.path.parent.resolve() != folder.resolve():
+            yield training.path.name, training.path.read_bytes()
     if report.micro is not None:
         yield from sources(report.micro).items()
     for result in report.converted:

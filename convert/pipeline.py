@@ -17,10 +17,10 @@ from .conversion import AUTO, TFLM, ConversionReport, Converted, ConvertSettings
 from .data.calibration import CalibrationData, load_windows
 from .data.windows import WindowSet
 from .graph.macs import count_macs
+from .graph.origin import describe_weights
 from .graph.weights import LoadedNetwork, load_network
 from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
-from .origin import describe_weights
 from .output import check_writable, write_all
 from .progress import OnProgress
 from .proof.agreement import comparable, disagreement

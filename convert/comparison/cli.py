@@ -13,8 +13,10 @@ from ...edge.files import written_whole
 from ..console import tensorflow_silenced, tidy_on_signals
 from ..pictures.canvas import SUFFIXES
 from ..progress import ProgressLines
+from ..training_cards import trained
 
 if TYPE_CHECKING:
+    from ..data.records import Split
     from .table import Comparison
 
 _FILE = click.Path(path_type=Path)
@@ -42,7 +44,20 @@ class TableError(EqedgeError):
     help="Continuous (n, 3) datasets: how many of the first network's picks the others have there; "
     "can be repeated.",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["station", "event"]),
+    help="What the training of the networks held out; one that a network's card contradicts is "
+    "refused.  [default: by their cards; station without a card]",
+)
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Score on N records of --data at most, drawn by --seed.  [default: all]",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --limit.")
 @click.option("--manual", is_flag=True, help="Of the events, only those that a person picked.")
 @click.option(
     "--calibration",
@@ -60,7 +75,10 @@ def compare(
     networks: tuple[str, ...],
     data: tuple[Path, ...],
     continuous: tuple[Path, ...],
+    split: Split | None,
     all_stations: bool,
+    limit: int | None,
+    seed: int,
     manual: bool,
     calibration: tuple[Path, ...],
     csv_file: Path | None,
@@ -75,21 +93,33 @@ def compare(
     """
     if chart is not None and chart.suffix not in SUFFIXES:
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    for path in (*data, *continuous, *calibration):
+        if not path.is_file():
+            raise TableError(f"data {path}: no such file; name an HDF5 file in STEAD's layout")
+    for table in (csv_file, markdown, chart):
+        if table is not None and not table.parent.is_dir():
+            raise TableError(f"table {table}: no such folder; make it or name another")
     with tidy_on_signals():
+        from ..data.picker import check_networks
+        from ..data.unseen import Selection, splits_of
+        from .scores import choose, score_all
+
+        check_networks(networks)
+        trainings = [trained(name) for name in networks]
+        splits = splits_of(trainings, split, all_stations, _report)
+        chosen = choose(data, Selection(splits, all_stations, limit, seed), manual)
         with tensorflow_silenced():
             from .continuous import agree, draw_windows
             from .costs import costs_of
             from .pickers import open_pickers
-            from .scores import choose, score_all
             from .table import Comparison as Found
             from .table import as_csv, as_markdown, as_text
 
         progress = ProgressLines()
-        records = choose(data, all_stations, manual)
         windows = draw_windows(continuous, all_stations) if continuous else None
         pickers = open_pickers(networks, calibration, progress)
         costs = costs_of(pickers)
-        scored = score_all(pickers, records, progress)
+        scored = score_all(pickers, chosen, progress)
         kept = agree(pickers, windows, progress) if windows is not None else ()
         found = Found(pickers, costs, scored, kept)
         click.echo(as_text(found))
@@ -99,6 +129,10 @@ def compare(
             from .chart import draw_chart
 
             draw_chart(found, chart)
+
+
+def _report(line: str) -> None:
+    click.echo(f"eqedge: {line}", err=True)
 
 
 def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparison) -> None:

@@ -12,8 +12,8 @@ from ..conversion import ConvertSettings
 from ..data.calibration import load_windows
 from ..data.picker import WEIGHT_SUFFIXES, Picker, of_model, open_picker
 from ..graph.macs import count_macs
+from ..graph.origin import describe_weights
 from ..graph.weights import load_network
-from ..origin import describe_weights
 from ..progress import OnProgress
 from ..quantization.precisions import PrecisionBuilder
 

@@ -11,6 +11,7 @@ from ...models.spec import HEADS, RATE_HZ, WINDOW_SAMPLES
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
 from ..data.records import DataError, Record, index_stead, merge
+from ..data.unseen import Selection
 from ..data.waveforms import WaveformCache
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, cuts
 from ..progress import OnProgress
@@ -31,6 +32,8 @@ class Score:
     P: PhaseScore
     S: PhaseScore
     false_p_per_hour: float | None
+    false_detections_per_hour: float | None = None
+    """Stretches of detection an hour of noise; None without any."""
 
 
 @dataclass(frozen=True)
@@ -42,53 +45,90 @@ class ComparisonScores:
         noise: Windows of noise.
         stations: They are of.
         scores: In the networks' order.
+        records: Describes which of the data they are: which split, what limit.
     """
 
     events: int
     noise: int
     stations: int
     scores: tuple[Score, ...]
+    records: str = ""
 
 
-def choose(paths: Sequence[Path], all_stations: bool, manual: bool) -> list[Record]:
+@dataclass(frozen=True)
+class Chosen:
+    """The records to score on.
+
+    Attributes:
+        records: In order; those that are not scored give the others their places in the windows.
+        manual: Of the events, only those that a person picked are scored.
+        title: Describes them: which split, what limit.
+    """
+
+    records: Sequence[Record]
+    manual: bool
+    title: str
+
+    def scored(self) -> list[Record]:
+        """Return the records that are scored."""
+        return [record for record in self.records if self.scores(record)]
+
+    def scores(self, record: Record) -> bool:
+        """Whether a record is scored."""
+        return record.kind == "noise" or record.manual or not self.manual
+
+
+def choose(paths: Sequence[Path], selection: Selection, manual: bool) -> Chosen:
     """Choose the records to score on.
 
     Args:
         paths: STEAD-layout HDF5 files.
-        all_stations: Also stations that this package's training may have seen.
+        selection: Which of them.
         manual: Of the events, only those that a person picked.
 
     Raises:
         DataError: Nothing is left.
     """
     index = merge([index_stead(path) for path in paths])
-    records = index.records if all_stations else index.held_out()
-    chosen = [r for r in records if r.kind == "noise" or r.manual or not manual]
-    if not any(record.kind == "event" for record in chosen):
-        hints = [] if all_stations else ["--all-stations"]
+    names = ", ".join(path.name for path in paths)
+    try:
+        some, limit = selection.of(index)
+    except DataError as error:
+        raise DataError(f"{names}: {error}") from error
+    title = f"stations: {selection.title}"
+    if limit is not None:
+        title += "; {records} of {of} records, drawn by seed {seed}".format(**limit)
+    chosen = Chosen(some.records, manual, title)
+    if not any(record.kind == "event" for record in chosen.scored()):
+        hints = [] if selection.all_stations else ["--all-stations"]
         hints += ["no --manual"] if manual else []
+        hints += ["a higher --limit"] if limit is not None else []
         raise DataError(
-            f"{', '.join(path.name for path in paths)}: no earthquake to score on among "
-            f"{len(index.records)} records; give {' or '.join(hints) or 'another file'}"
+            f"{names}: no earthquake to score on among {len(index.records)} records; give "
+            f"{' or '.join(hints) or 'another file'}"
         )
     return chosen
 
 
 def score_all(
-    pickers: Sequence[Picker], records: Sequence[Record], progress: OnProgress | None = None
+    pickers: Sequence[Picker], chosen: Chosen, progress: OnProgress | None = None
 ) -> ComparisonScores:
     """Show every network the windows that `eqedge evaluate` would.
 
     Args:
         pickers: With windows of 6000 samples.
-        records: From `choose`.
+        chosen: From `choose`.
         progress: Called with what is done, how much of it, and of how much.
     """
+    records = chosen.records
     judged: list[list[list[Judged]]] = [[[] for _ in HEADS] for _ in pickers]
     noise_picks = [0] * len(pickers)
+    noise_detections = [0] * len(pickers)
     events = noise = done = 0
     place = {record: number for number, record in enumerate(records, start=1)}
     for cut in cuts(records, WaveformCache(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
+        if not chosen.scores(cut.record):
+            continue
         labels = cut.labels
         for number, picker in enumerate(pickers):
             (answer,) = picker.answer([cut.samples])
@@ -98,6 +138,8 @@ def score_all(
                 judged[number][column].append(one)
             if labels.is_noise:
                 noise_picks[number] += len(find_peaks(answer[:, 1], thresholds["P"]))
+                stretches = find_peaks(answer[:, 0], thresholds["detection"])
+                noise_detections[number] += len(stretches)
         noise += labels.is_noise
         events += not labels.is_noise
         if progress is not None and place[cut.record] > done:
@@ -105,7 +147,16 @@ def score_all(
             progress("scoring", done, len(records))
     hours = noise * WINDOW_SAMPLES / RATE_HZ / 3600
     scores = tuple(
-        Score(summed(detection), summed(p), summed(s), picks / hours if noise else None)
-        for (detection, p, s), picks in zip(judged, noise_picks, strict=True)
+        Score(
+            summed(detection),
+            summed(p),
+            summed(s),
+            picks / hours if noise else None,
+            detections / hours if noise else None,
+        )
+        for (detection, p, s), picks, detections in zip(
+            judged, noise_picks, noise_detections, strict=True
+        )
     )
-    return ComparisonScores(events, noise, len({record.station for record in records}), scores)
+    stations = len({record.station for record in chosen.scored()})
+    return ComparisonScores(events, noise, stations, scores, chosen.title)

@@ -21,7 +21,7 @@ COST_COLUMNS = (
 SCORE_COLUMNS = (
     "model",
     *(f"{head} {rate}" for head in ("det", "P", "S") for rate in ("prec", "rec", "F1")),
-    "P MAE s", "S MAE s", "false P/h",
+    "P MAE s", "S MAE s", "false P/h", "false det/h",
 )  # fmt: skip
 KEPT_COLUMNS = (
     "model",
@@ -92,11 +92,12 @@ class Comparison:
     def caption(self) -> str:
         """Describe what the scores are of."""
         found = self.scored
+        records = f" ({found.records})" if found.records else ""
         text = (
             f"{found.events} windows of events and {found.noise} of noise, {found.stations} "
-            "stations; a pick is right within 0.5 s of its label and any other is false; a "
-            "detection is judged by the window, noise included. Times are of one thread, those of "
-            "others on a busy machine left out; latency is over the first row's."
+            f"stations{records}; a pick is right within 0.5 s of its label and any other is false; "
+            "a detection is judged by the window, noise included. Times are of one thread, those "
+            "of others on a busy machine left out; latency is over the first row's."
         )
         if self.kept:
             text += (
@@ -136,7 +137,8 @@ def _score_cells(score: Score) -> list[str]:
     heads: tuple[PhaseScore, ...] = (score.detection, score.P, score.S)
     rates = [f"{rate:.3f}" for h in heads for rate in (h.precision, h.recall, h.f1)]
     residuals = [_or_dash(h.mean_absolute_s, ".3f") for h in heads[1:]]
-    return [*rates, *residuals, _or_dash(score.false_p_per_hour, ".1f")]
+    false = (score.false_p_per_hour, score.false_detections_per_hour)
+    return [*rates, *residuals, *(_or_dash(rate, ".1f") for rate in false)]
 
 
 def _kept_cells(agreement: Agreement) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.picks import find_peaks
+from ...edge.picks import Peak, find_peaks
 from ...edge.replay.labels import TOLERANCE_SECONDS, Labelled, matches
 from ...models.spec import RATE_HZ
 
@@ -168,7 +168,11 @@ class Outcomes:
         return PhaseScore(found, int(self.labelled.sum()) - found, int(false.sum()), mean)
 
     def table(
-        self, column: int, by_hand: NDArray[np.bool_], source: NDArray[np.str_]
+        self,
+        column: int,
+        by_hand: NDArray[np.bool_],
+        source: NDArray[np.str_],
+        set_aside: bool,
     ) -> dict[str, dict[str, float | None]]:
         """Return the rows of a card at one threshold: pooled, set aside, and by data set.
 
@@ -176,13 +180,17 @@ class Outcomes:
             column: The threshold.
             by_hand: (n,) whether a person picked the record.
             source: (n,) its data set.
+            set_aside: Whether teachers marked unlabelled earthquakes; without them there is no
+                row `unlabelled_set_aside`.
         """
         named = {name: source == name for name in sorted(set(source.tolist()))}
-        return {
+        rows = {
             "pooled": self.score(column).row(),
             "manually_picked": self.rows(by_hand).score(column).row(),
-            "unlabelled_set_aside": self.score(column, set_aside=True).row(),
-        } | {name: self.rows(own).score(column).row() for name, own in named.items()}
+        }
+        if set_aside:
+            rows["unlabelled_set_aside"] = self.score(column, set_aside=True).row()
+        return rows | {name: self.rows(own).score(column).row() for name, own in named.items()}
 
 
 def verdicts_of(
@@ -240,6 +248,17 @@ def judge_head(head: str, curve: NDArray[np.float32], labels: Labelled, threshol
     if head != "detection":
         label = p if head == "P" else s
         return Judged(label is not None, judge([peak.sample for peak in peaks], label))
+    return judge_detection(peaks, labels)
+
+
+def judge_detection(peaks: Sequence[Peak], labels: Labelled) -> Judged:
+    """Judge one window by its stretches of detection.
+
+    Args:
+        peaks: Of the detection curve.
+        labels: Of the window.
+    """
+    p, s = labels.p_arrival_sample, labels.s_arrival_sample
     if labels.is_noise:
         return Judged(False, PickVerdict(False, 0, int(bool(peaks)), int(bool(peaks))))
     if p is None:

@@ -104,21 +104,33 @@ def open_picker(name_or_path: str | Path) -> Picker:
         PickerError: There is no such file, or it is not a network of 6000 samples.
         ModelError: The model and its card do not fit, or it cannot be run.
         WeightsError: The weights are of no known network.
+        TrainingCardError: The card beside the weights is damaged, or of others.
     """
     path = Path(name_or_path)
     is_carded = path.suffix == ".tflite" and path.with_suffix(".json").is_file()
     if str(name_or_path) in shipped() or is_carded:
         return of_model(open_model(name_or_path))
-    if not path.is_file():
-        raise PickerError(
-            f"weights {name_or_path}: no such file; name weights ({', '.join(WEIGHT_SUFFIXES)}), "
-            f"a .tflite, or a shipped model ({', '.join(shipped())})"
-        )
-    if path.suffix == ".tflite":
-        return _without_card(path)
-    if path.suffix in WEIGHT_SUFFIXES:
-        return _of_weights(path)
-    raise PickerError(f"weights {path}: expected .tflite, {' or '.join(WEIGHT_SUFFIXES)}")
+    check_networks([name_or_path])
+    return _without_card(path) if path.suffix == ".tflite" else _of_weights(path)
+
+
+def check_networks(names: Sequence[str | Path]) -> None:
+    """Check that networks are files, or shipped models, before anything is loaded.
+
+    Raises:
+        PickerError: One is not there, or its suffix is of no network.
+    """
+    for name in names:
+        path = Path(name)
+        if str(name) in shipped():
+            continue
+        if not path.is_file():
+            raise PickerError(
+                f"weights {name}: no such file; name weights ({', '.join(WEIGHT_SUFFIXES)}), "
+                f"a .tflite, or a shipped model ({', '.join(shipped())})"
+            )
+        if path.suffix not in (".tflite", *WEIGHT_SUFFIXES):
+            raise PickerError(f"weights {path}: expected .tflite, {' or '.join(WEIGHT_SUFFIXES)}")
 
 
 def of_model(model: Model, threads: int = 1) -> Picker:
@@ -227,14 +239,14 @@ def by_keras(network: Any) -> Predict:
 def _of_weights(path: Path) -> Picker:
     """Build the network that the file holds, and run it by Keras."""
     from ..console import tensorflow_silenced
+    from ..graph.origin import describe_weights
     from ..graph.weights import load_network
 
     with tensorflow_silenced(gpus=True):
         loaded = load_network(path)
     name = path.name.removesuffix(path.suffix).removesuffix(".weights")
-    # The published networks were trained on filtered data only.
-    view = UNFILTERED if loaded.own_layout else BAND_PASSED
-    return Picker(name, sha256_of(path), _views(name, view), by_keras(loaded.network))
+    spec = describe_weights(path, loaded, name).spec  # as eqedge convert prepares it
+    return Picker(name, sha256_of(path), (spec,), by_keras(loaded.network))
 
 
 def _views(name: str, *preparations: Preparation) -> tuple[ModelSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,8 +49,13 @@ class TeacherLabels:
 
 
 def label_file(folder: Path, data: Path, teacher: Picker) -> Path:
-    """Where a teacher's labels of a data file are kept: another teacher or path is another file."""
-    return folder / kept_name(data, f"{teacher.name}.{teacher.sha256[:12]}.labels.hdf5")
+    """Where a teacher's labels of a data file are kept.
+
+    Another teacher, another preparation of its windows or another path is another file.
+    """
+    views = [view.preparation for view in teacher.views]
+    prepared = hashlib.sha256(repr(views).encode()).hexdigest()[:6]
+    return folder / kept_name(data, f"{teacher.name}.{teacher.sha256[:12]}.{prepared}.labels.hdf5")
 
 
 def drop_outdated(path: Path, data: Path) -> None:
@@ -154,6 +160,10 @@ class TeacherLabelStore(Mapping[RecordKey, Sequence[TeacherLabels]]):
                 with h5py.File(kept, "r") as file:
                     names |= dict.fromkeys(file)
             yield from ((path, name.replace("|", "/")) for name in names)
+
+    def __bool__(self) -> bool:
+        """Whether there is a teacher that labelled anything; opens no file."""
+        return bool(self._files)
 
     def __len__(self) -> int:
         """Number of records that any teacher labelled."""

@@ -82,10 +82,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--split",
     type=click.Choice(["station", "event"]),
-    default="station",
-    help="What the training of the networks held out, by its card.",
+    help="What the training of the networks held out; one that a network's card contradicts is "
+    "refused.  [default: by their cards; station without a card]",
 )
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Score networks on N records of --data at most, drawn by --seed.  [default: all]",
+)
 @click.option(
     "--traces",
     type=click.IntRange(min=1),
@@ -93,7 +99,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="As was given to the run of --triggers.  [default: all]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="As was given to the run of --triggers."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Of --limit; with --triggers, as was given to the run.",
 )
 @click.option(
     "--markdown",
@@ -115,6 +124,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ... import EqedgeError, reason_of
     from ..data.files import DataFiles
+    from ..progress import ProgressLines
     from .evaluate import EvaluationRequest
     from .evaluate import evaluate as run
     from .markdown import markdown
@@ -126,17 +136,19 @@ def evaluate(document: Path | None, **options: Any) -> None:
                 (),
                 options["teachers"],
                 options["label_folder"],
-                options["split"],
             ),
             networks=options["networks"],
             triggers=options["triggers"],
             noise=options["noise"],
             streams=options["streams"],
             thresholds=options["thresholds"],
+            split=options["split"],
             all_stations=options["all_stations"],
+            limit=options["limit"],
             traces=options["traces"],
             seed=options["seed"],
             report=lambda line: click.echo(f"eqedge: {line}", err=True),
+            progress=ProgressLines(),
         )
     )
     parts = [report.get("data", {}), *report["runs"].values()]

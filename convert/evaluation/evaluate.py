@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ...edge.replay.labels import TOLERANCE_SECONDS
+from ...models.spec import Thresholds
 from ..data.files import DataFiles, LabelMap, index_files, teacher_labels
-from ..data.picker import Picker, open_picker
+from ..data.picker import Picker, check_networks, open_picker
+from ..data.records import Split
+from ..data.unseen import Selection, splits_of
 from ..data.waveforms import Unusable
-from .summary import of_network, pair_name, table
+from ..progress import OnProgress
+from ..training_cards import trained
+from .summary import Levels, named, of_network, table
 from .triggers import events_of, open_run, table_of
-from .windowed import score_networks
+from .windowed import choose_data, score_networks
 
 SCHEMA = 1
 AS_RUN = "as run"
 """Stands for the thresholds of a run, which its triggers do not contain."""
-
-STATIONS = {"station": "held out", "event": "events held out"}
-"""How a report describes the stations that were scored, by what training held out."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ class EvaluationRequest:
         noise: Continuous records without an earthquake.
         streams: Continuous records with or without.
         thresholds: The same for P and S; a card's presets are added.
-        all_stations: Also stations that training may have seen.
+        split: What the networks' trainings held out; None takes it from their cards.
+        all_stations: Also records that training may have seen.
+        limit: Most records to score networks on; None for all.
         traces: Of the runs, as was given to `eqedge run`.
-        seed: Of the runs, as was given to `eqedge run`.
+        seed: Of the limit, and of the runs, as was given to `eqedge run`.
+        report: Called with a line about what is left out or not known.
+        progress: Called with what is done, how much of it, and of how much.
     """
 
     files: DataFiles
@@ -45,10 +51,13 @@ class EvaluationRequest:
     noise: Sequence[Path] = ()
     streams: Sequence[Path] = ()
     thresholds: Sequence[float] = (0.3,)
+    split: Split | None = None
     all_stations: bool = False
+    limit: int | None = None
     traces: int | None = None
     seed: int = 0
     report: Callable[[str], None] = field(default=print, compare=False)
+    progress: OnProgress | None = field(default=None, compare=False)
 
 
 def evaluate(request: EvaluationRequest) -> dict[str, Any]:
@@ -56,18 +65,19 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
 
     Raises:
         PickerError: A network cannot be opened.
+        SplitError: A network's card contradicts `split`.
         DataError: The data have nothing to score on.
         RunError: Triggers are not of the file that was given.
     """
-    networks = [open_picker(name) for name in request.networks]
+    check_networks([*request.networks, *request.files.teachers])
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "tolerance_s": TOLERANCE_SECONDS,
         "models": {},
         "runs": {},
     }
-    if networks:
-        report |= _networks(request, networks)
+    if request.networks:
+        report |= _networks(request)
     if request.triggers:
         labels = _labels(request)
         for path in request.triggers:
@@ -76,37 +86,49 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     return report
 
 
-def _networks(request: EvaluationRequest, networks: Sequence[Picker]) -> dict[str, Any]:
-    pairs = [{pair_name(t, t): (t, t) for t in request.thresholds} for _ in networks]
-    presets: list[dict[str, str]] = []
-    for network, own in zip(networks, pairs, strict=True):
-        named = {n: (t.P_threshold, t.S_threshold) for n, t in network.presets.items()}
-        own.update({pair_name(*pair): pair for pair in named.values()})
-        presets.append({name: pair_name(*pair) for name, pair in named.items()})
-    columns = [t for own in pairs for pair in own.values() for t in pair]
-    scored = score_networks(
-        networks,
-        request.files,
-        request.noise,
-        request.streams,
-        columns,
-        request.all_stations,
-        request.report,
-    )
+def _networks(request: EvaluationRequest) -> dict[str, Any]:
+    trainings = [trained(name) for name in request.networks]
+    splits = splits_of(trainings, request.split, request.all_stations, request.report)
+    selection = Selection(splits, request.all_stations, request.limit, request.seed)
+    data = choose_data(request.files, request.noise, request.streams, selection)
+    if data.limit is not None:
+        request.report(
+            "scoring {records} of {of} records, drawn by seed {seed}".format(**data.limit)
+        )
+    networks = [open_picker(name) for name in request.networks]
+    levels = [_levels(network, request.thresholds) for network in networks]
+    columns = [threshold for own in levels for one in own.values() for threshold in one]
+    scored = score_networks(networks, data, columns, request.report, request.progress)
     models: dict[str, Any] = {}
-    for number, network in enumerate(networks):
-        summed = of_network(scored.tables[number], pairs[number])
-        models[_free(network.name, models)] = {"presets": presets[number]} | summed
-    data = {
+    for number, (network, training) in enumerate(zip(networks, trainings, strict=True)):
+        names = {one: name for name, one in levels[number].items()}
+        presets = {name: names[_of_preset(t)] for name, t in network.presets.items()}
+        models[_free(network.name, models)] = {
+            "presets": presets,
+            "training": training.to_json(),
+        } | of_network(scored.tables[number], levels[number])
+    described = {
         "files": [
             path.name for path in (*request.files.labelled, *request.noise, *request.streams)
         ],
-        "stations": "all" if request.all_stations else STATIONS[request.files.split],
+        "stations": selection.title,
+        "limit": data.limit,
         "number_of_stations": scored.stations,
         "records": scored.records,
         "skipped": scored.skipped,
     }
-    return {"data": data, "models": models}
+    return {"data": described, "models": models}
+
+
+def _levels(network: Picker, thresholds: Sequence[float]) -> dict[str, Levels]:
+    """Name the thresholds of a network: those given, with its detection's, and its presets."""
+    detection = network.spec.thresholds["default"].detection_threshold
+    presets = [_of_preset(preset) for preset in network.presets.values()]
+    return named([*((detection, t, t) for t in thresholds), *presets])
+
+
+def _of_preset(preset: Thresholds) -> Levels:
+    return preset.detection_threshold, preset.P_threshold, preset.S_threshold
 
 
 def _run(request: EvaluationRequest, path: Path, labels: LabelMap) -> dict[str, Any]:

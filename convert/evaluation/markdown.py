@@ -48,6 +48,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         if any(one["events"] for one in scores.values()):
             yield ""
             yield from _phases(scores)
+            yield from _detection(scores)
         yield from _noise(scores)
         yield from _onset(scores)
         yield from _stream(scores)
@@ -58,7 +59,13 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
 def _data(data: Mapping[str, Any]) -> Iterator[str]:
     count = data["number_of_stations"]
     stations = f"{count} station{'s' if count != 1 else ''} ({data['stations']})"
-    yield f"{', '.join(data['files'])}: {stations}."
+    limit = data["limit"]
+    drawn = (
+        f" {limit['records']} of {limit['of']} records, drawn by seed {limit['seed']}."
+        if limit
+        else ""
+    )
+    yield f"{', '.join(data['files'])}: {stations}.{drawn}"
     yield ""
     yield from markdown_table(
         ("data set", "events", "noise", "continuous"),
@@ -77,7 +84,8 @@ def _events(name: str, run: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{name}, {', '.join(run['models']) or 'no trigger'}: {events['found']} of "
         f"{events['labelled']} events found, {events['false']} false in {events['hours']} h of "
-        f"{events['traces']} traces of {run['file']}."
+        f"{events['traces']} traces of {run['file']} (precision {events['precision']:.3f}, recall "
+        f"{events['recall']:.3f}, F1 {events['f1']:.3f})."
     )
     for reason, count in run["skipped"].items():
         yield ""
@@ -100,8 +108,6 @@ def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
     names = dict.fromkeys(row for one in scores.values() for row in one["P"])
     sets = [row for row in names if row not in COMMON_ROWS]
     for row in (*COMMON_ROWS, *(sets if len(sets) > 1 else ())):
-        if row == "unlabelled_set_aside" and not any(map(_set_aside, scores.values())):
-            continue
         for name, one in scores.items():
             if row in one["P"]:
                 cells = [cell for phase in "PS" for cell in _phase(one[phase][row])]
@@ -109,9 +115,20 @@ def _phases(scores: Mapping[str, Scores]) -> Iterator[str]:
     yield from markdown_table(("records", "", *header), rows)
 
 
-def _set_aside(scores: Scores) -> bool:
-    """Whether teachers found any unlabelled event."""
-    return any(scores[x]["pooled"] != scores[x]["unlabelled_set_aside"] for x in "PS")
+def _detection(scores: Mapping[str, Scores]) -> Iterator[str]:
+    rows = []
+    for row in ("pooled", "manually_picked"):
+        for name, one in scores.items():
+            if "detection" in one:
+                found = one["detection"][row]
+                cells = _phase(found | {"mean_absolute_s": None})[:2]
+                counts = (found["found"] + found["missed"], found["false"])
+                rows.append((row.replace("_", " "), name, *cells, *counts))
+    if rows:
+        yield ""
+        yield from markdown_table(
+            ("detection", "", *PHASE_HEADER[:2], "windows of events", "false windows"), rows
+        )
 
 
 def _phase(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -136,12 +153,16 @@ def _noise(scores: Mapping[str, Scores]) -> Iterator[str]:
                 f"{noise[f'false_{x}_per_hour']:.1f}"
                 f"{_bracket(interval[f'false_{x}_per_hour'], 1)}, "
                 f"{noise[f'false_{x}_per_day']:.0f} a day"
-                for x in "ps"
+                if f"false_{x}_per_hour" in noise
+                else NOTHING
+                for x in ("p", "s", "detections")
             )
             rows.append((name, f"{noise['hours']:.2f} h", *cells))
     if rows:
         yield ""
-        yield from markdown_table(("noise", "", "false P an hour", "false S an hour"), rows)
+        yield from markdown_table(
+            ("noise", "", "false P an hour", "false S an hour", "false detections an hour"), rows
+        )
 
 
 def _onset(scores: Mapping[str, Scores]) -> Iterator[str]:

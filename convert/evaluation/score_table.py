@@ -13,10 +13,10 @@ from ...edge.replay.labels import matches
 from ...edge.types import PHASES
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from ..data.files import LabelMap
-from ..data.matching import Outcomes, Packed, verdicts_of
+from ..data.matching import Outcomes, Packed, judge_detection, packed, verdicts_of
 from ..data.records import Record
 from ..data.unlabelled import unlabelled_in
-from ..data.windows import LATE_SAMPLES, Cut
+from ..data.windows import LATE_SAMPLES, Cut, Use
 from .stream import Stream
 from .subjects import Subject
 
@@ -31,6 +31,7 @@ class Noise:
         p: (n, t) P picks.
         s: (n, t) S picks.
         late_p: (n, t) P picks in the last 2 s of a window; None of a run.
+        detections: (n, t) stretches of detection; None of a run.
     """
 
     units: tuple[str, ...]
@@ -38,6 +39,24 @@ class Noise:
     p: NDArray[np.int32]
     s: NDArray[np.int32]
     late_p: NDArray[np.int32] | None = None
+    detections: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Verdicts on detection; a row for each window of an event and each one of noise.
+
+    Attributes:
+        units: Of each window, what is resampled as a whole.
+        by_hand: (n,) whether a person picked the record, or it is noise.
+        source: (n,) its data set.
+        outcomes: Labelled where the window is of an event, else false where anything is detected.
+    """
+
+    units: tuple[str, ...]
+    by_hand: NDArray[np.bool_]
+    source: NDArray[np.str_]
+    outcomes: Outcomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +89,8 @@ class ScoreTable:
         noise: Where there is no earthquake.
         onsets: How soon.
         stream: What is announced in continuous records; None where none were given.
+        detections: Of a network; None of a run, whose events are counted instead.
+        teachers: Whether teachers marked unlabelled earthquakes.
     """
 
     thresholds: tuple[float, ...]
@@ -79,6 +100,8 @@ class ScoreTable:
     noise: Noise
     onsets: Onsets
     stream: Stream | None = None
+    detections: Detections | None = None
+    teachers: bool = False
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -95,7 +118,7 @@ class Ledger:
 
     Args:
         thresholds: In any order.
-        labels: Teachers' answers, to recognise unlabelled earthquakes.
+        labels: Teachers' answers, to recognise unlabelled earthquakes; empty without a teacher.
         hop_s: From one onset window to the next.
     """
 
@@ -107,11 +130,19 @@ class Ledger:
         self._verdicts: tuple[list[Packed], ...] = ([], [])
         self._labelled: tuple[list[bool], ...] = ([], [])
         self._noise: list[tuple[str, list[list[int]]]] = []
+        self._detected: list[tuple[Subject, Use]] = []
+        self._detections: list[Packed] = []
         self._onsets: dict[Record, dict[float, list[bool]]] = {}
         self._onset_units: dict[Record, str] = {}
 
     def add(self, cut: Cut, subject: Subject, answer: NDArray[np.float32]) -> None:
         """Take one window's (6000, 3) probabilities."""
+        stretches = []
+        if cut.use != "onset":
+            stretches = [find_peaks(answer[:, 0], t) for t in self._thresholds]
+            judged = [judge_detection(peaks, cut.labels) for peaks in stretches]
+            self._detected.append((subject, cut.use))
+            self._detections.append(packed([one.verdict for one in judged]))
         if cut.use == "event":
             self._events.append(subject)
             unlabelled = unlabelled_in(cut, self._labels)
@@ -127,7 +158,7 @@ class Ledger:
                 sum(pick.sample >= WINDOW_SAMPLES - LATE_SAMPLES for pick in row)
                 for row in picks[0]
             ]
-            counts = [[len(row) for row in rows] for rows in picks]
+            counts = [[len(row) for row in rows] for rows in (*picks, stretches)]
             self._noise.append((subject.event, [*counts, late]))
         else:
             p = WINDOW_SAMPLES - cut.age
@@ -144,7 +175,7 @@ class Ledger:
             Outcomes.of(labelled, verdicts, n)
             for labelled, verdicts in zip(self._labelled, self._verdicts, strict=True)
         )
-        counts = np.array([rows for _, rows in self._noise], np.int32).reshape(-1, 3, n)
+        counts = np.array([rows for _, rows in self._noise], np.int32).reshape(-1, 4, n)
         return ScoreTable(
             thresholds=self._thresholds,
             events=tuple(self._events),
@@ -155,9 +186,26 @@ class Ledger:
                 seconds=np.full(len(counts), WINDOW_SAMPLES / RATE_HZ),
                 p=counts[:, 0],
                 s=counts[:, 1],
-                late_p=counts[:, 2],
+                late_p=counts[:, 3],
+                detections=counts[:, 2],
             ),
             onsets=self._onset_rows(n),
+            detections=self._detection_rows(n),
+            teachers=bool(self._labels),
+        )
+
+    def _detection_rows(self, n: int) -> Detections:
+        of_event = [use == "event" for _, use in self._detected]
+        subjects = [subject for subject, _ in self._detected]
+        by_hand = [
+            subject.record.manual or not event
+            for subject, event in zip(subjects, of_event, strict=True)
+        ]
+        return Detections(
+            units=tuple(subject.event for subject in subjects),
+            by_hand=np.array(by_hand, np.bool_),
+            source=np.array([subject.record.source for subject in subjects], dtype=str),
+            outcomes=Outcomes.of(of_event, self._detections, n),
         )
 
     def _onset_rows(self, n: int) -> Onsets:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from ..data.picker import Picker
 from ..data.records import Record
 from ..data.waveforms import WaveformCache
+from ..progress import OnProgress
 
 HOP_SAMPLES = 25
 """From one window to the next."""
@@ -50,6 +52,7 @@ def run_hop_by_hop(
     records: Sequence[Record],
     waveforms: WaveformCache,
     thresholds: Sequence[float],
+    progress: OnProgress | None = None,
 ) -> Stream:
     """Run a network over continuous records, hop by hop.
 
@@ -58,7 +61,9 @@ def run_hop_by_hop(
         records: Continuous ones.
         waveforms: Reads them, and counts what cannot be read.
         thresholds: Of P.
+        progress: Called with what is done, how many seconds of it, and of how many.
     """
+    report = progress or (lambda *_: None)
     units: list[str] = []
     seconds: list[float] = []
     rows: list[NDArray[np.int32]] = []
@@ -67,7 +72,8 @@ def run_hop_by_hop(
         if waveform is None:
             continue
         ends = range(WINDOW_SAMPLES, len(waveform) + 1, HOP_SAMPLES)
-        found = _picks_near_the_end(network, waveform, ends, thresholds)
+        what = f"{network.name}: {record.trace} hop by hop, seconds"
+        found = _picks_near_the_end(network, waveform, ends, thresholds, partial(report, what))
         last = ends[-1] - LATER_SAMPLES
         for first in range(WINDOW_SAMPLES, last + 1, BLOCK_SAMPLES):
             units.append(f"{record.key}+{first}")
@@ -116,6 +122,7 @@ def _picks_near_the_end(
     waveform: NDArray[np.float32],
     ends: Sequence[int],
     thresholds: Sequence[float],
+    report: Callable[[int, int], None],
 ) -> list[list[list[int]]]:
     """Samples of P near each window's end, window by window and threshold by threshold."""
     reach = LATER_SAMPLES + 2 * FRESH_SAMPLES
@@ -128,4 +135,5 @@ def _picks_near_the_end(
             found.append(
                 [[end - reach + k.sample for k in find_peaks(curve, t)] for t in thresholds]
             )
+        report(round(batch[-1] / RATE_HZ), round(ends[-1] / RATE_HZ))
     return found

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.spec import RATE_HZ
-from ..data.matching import TOLERANCE_SAMPLES, Outcomes
+from ..data.matching import TOLERANCE_SAMPLES, Outcomes, PhaseScore
 from ..data.windows import ONSET_AGES_SAMPLES
 from .arrivals import arrivals
 from .choice import chosen
 from .intervals import Interval, phase_intervals, rate_interval, share_intervals
-from .score_table import Noise, Onsets, ScoreTable
+from .score_table import Detections, Noise, Onsets, ScoreTable
 from .stream import Stream
 from .subjects import FACTS
 
@@ -23,43 +23,53 @@ CURVE_STEP_S = 0.25
 CURVE_END_S = 10.0
 """The curve of announced shares over the time since P, for pictures."""
 
-Pairs = Mapping[str, tuple[float, float]]
-"""Thresholds of P and S by the name of the pair."""
+Levels = tuple[float, float, float]
+"""Thresholds of detection, P and S."""
 
 
-def pair_name(p: float, s: float) -> str:
-    """`P 0.3, S 0.3`."""
-    return f"P {p:g}, S {s:g}"
+def named(levels: Sequence[Levels]) -> dict[str, Levels]:
+    """Name thresholds `P 0.3, S 0.3`, and that of detection too where the others are alike."""
+    names: dict[str, Levels] = {}
+    for detection, p, s in levels:
+        name = f"P {p:g}, S {s:g}"
+        if names.setdefault(name, (detection, p, s)) != (detection, p, s):
+            names[f"{name}, detection {detection:g}"] = detection, p, s
+    return names
 
 
-def of_network(scores: ScoreTable, pairs: Pairs) -> dict[str, Any]:
-    """Sum up a network at pairs of thresholds, over all of them, and at the best.
+def of_network(scores: ScoreTable, levels: Mapping[str, Levels]) -> dict[str, Any]:
+    """Sum up a network at some thresholds, over all of them, and at the best.
 
     Args:
-        scores: With a column for each threshold of the pairs.
-        pairs: By name.
+        scores: With a column for each of the thresholds.
+        levels: By name.
     """
-    columns = {name: (scores.column(p), scores.column(s)) for name, (p, s) in pairs.items()}
     return {
-        "scores": {name: table(scores, *pair) for name, pair in columns.items()},
+        "scores": {
+            name: table(scores, scores.column(p), scores.column(s), scores.column(detection))
+            for name, (detection, p, s) in levels.items()
+        },
         "sweep": sweep(scores),
         "chosen": chosen(scores),
     }
 
 
-def table(scores: ScoreTable, p: int, s: int) -> dict[str, Any]:
-    """Sum up at one threshold of each phase; keys as on the training card, and more.
+def table(scores: ScoreTable, p: int, s: int, detection: int = 0) -> dict[str, Any]:
+    """Sum up at one threshold of each head; keys as on the training card, and more.
 
     Args:
         scores: Of a network or a run.
         p: Column of P's threshold.
         s: Column of S's.
+        detection: Column of detection's; a run has no detections.
     """
     by_hand = np.array([subject.record.manual for subject in scores.events], bool)
     source = np.array([subject.record.source for subject in scores.events], dtype=str)
     result: dict[str, Any] = {"events": len(scores.events)}
     for name, outcomes, column in (("P", scores.P, p), ("S", scores.S, s)):
-        rows: dict[str, dict[str, Any]] = dict(outcomes.table(column, by_hand, source))
+        rows: dict[str, dict[str, Any]] = dict(
+            outcomes.table(column, by_hand, source, scores.teachers)
+        )
         for row_name, row in rows.items():
             mask = _mask(row_name, by_hand, source)
             row["interval"] = phase_intervals(
@@ -69,13 +79,15 @@ def table(scores: ScoreTable, p: int, s: int) -> dict[str, Any]:
                 row_name == "unlabelled_set_aside",
             )
         result[name] = rows
+    if scores.detections is not None:
+        result["detection"] = detections(scores, scores.detections, detection)
     result["residuals"] = {
         "P": _residuals(scores.P, p) | {"arrivals": arrivals(scores.events, scores.P, p)},
         "S": _residuals(scores.S, s) | {"arrivals": arrivals(scores.events, scores.S, s)},
     }
     result["by"] = dict(_by_facts(scores, p, s))
     if len(scores.noise.seconds):
-        result["noise"] = noise(scores.noise, p, s)
+        result["noise"] = noise(scores.noise, p, s, detection)
     if len(scores.onsets.units):
         shares = scores.onsets.announced_at_age
         if all(age in shares for age in AGES_S):
@@ -97,13 +109,16 @@ def sweep(scores: ScoreTable) -> dict[str, Any]:
         result[name] = {}
         for row, mask in (("pooled", np.ones(len(by_hand), bool)), ("manually_picked", by_hand)):
             rows = [outcomes.rows(mask).score(k) for k in every]
-            result[name][row] = {
-                key: [round(getattr(one, key), 4) for one in rows]
-                for key in ("precision", "recall", "f1")
-            }
+            result[name][row] = _curves(rows)
+    if scores.detections is not None:
+        rows = [scores.detections.outcomes.score(k) for k in every]
+        result["detection"] = {"pooled": _curves(rows)}
     hours = scores.noise.seconds.sum() / 3600
     if hours:
-        for name, counts in (("p", scores.noise.p), ("s", scores.noise.s)):
+        by_name = {"p": scores.noise.p, "s": scores.noise.s}
+        if scores.noise.detections is not None:
+            by_name["detections"] = scores.noise.detections
+        for name, counts in by_name.items():
             rates = counts.sum(axis=0) / hours
             result[f"false_{name}_per_hour"] = [round(float(rate), 2) for rate in rates]
     if scores.stream is not None:
@@ -115,12 +130,32 @@ def sweep(scores: ScoreTable) -> dict[str, Any]:
     return result
 
 
-def noise(scores: Noise, p: int, s: int) -> dict[str, Any]:
-    """Count false picks an hour and a day where no earthquake is known."""
+def detections(scores: ScoreTable, found: Detections, column: int) -> dict[str, Any]:
+    """Sum up detection by the window: those of events found and missed, those of noise false."""
+    result: dict[str, Any] = {}
+    if scores.thresholds:
+        result["threshold"] = scores.thresholds[column]
+    rows = found.outcomes.table(column, found.by_hand, found.source, set_aside=False)
+    for name, row in rows.items():
+        if not row["found"] and not row["missed"] and name not in ("pooled", "manually_picked"):
+            continue  # a data set of noise alone
+        mask = _mask(name, found.by_hand, found.source)
+        units = _kept(found.units, mask)
+        intervals = phase_intervals(units, found.outcomes.rows(mask), column)
+        del row["mean_absolute_s"], intervals["mean_absolute_s"]
+        result[name] = row | {"interval": intervals}
+    return result
+
+
+def noise(scores: Noise, p: int, s: int, detection: int = 0) -> dict[str, Any]:
+    """Count false picks and detections an hour and a day where no earthquake is known."""
     hours = float(scores.seconds.sum()) / 3600
     result: dict[str, Any] = {"windows": len(scores.seconds), "hours": round(hours, 3)}
     intervals: dict[str, Interval] = {}
-    for name, counts in (("p", scores.p[:, p]), ("s", scores.s[:, s])):
+    by_name = {"p": scores.p[:, p], "s": scores.s[:, s]}
+    if scores.detections is not None:
+        by_name["detections"] = scores.detections[:, detection]
+    for name, counts in by_name.items():
         result[f"false_{name}_per_hour"] = round(int(counts.sum()) / hours, 2)
         result[f"false_{name}_per_day"] = round(24 * int(counts.sum()) / hours, 1)
         interval = rate_interval(scores.units, counts, scores.seconds)
@@ -163,6 +198,14 @@ def live_onset(scores: Onsets, p: int) -> dict[str, Any]:
             "age_s": [round(float(age), 2) for age in ages],
             "announced": [round(float((first <= age + 1e-9).mean()), 4) for age in ages],
         },
+    }
+
+
+def _curves(scores: Sequence[PhaseScore]) -> dict[str, list[float]]:
+    """Rates over the thresholds."""
+    return {
+        key: [round(getattr(one, key), 4) for one in scores]
+        for key in ("precision", "recall", "f1")
     }
 
 

@@ -21,7 +21,7 @@ from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
 from ...models.spec import RATE_HZ
 from ..data.files import LabelMap
-from ..data.matching import Outcomes, Packed, judge, packed
+from ..data.matching import Outcomes, Packed, PhaseScore, judge, packed
 from ..data.records import record_of
 from ..data.unlabelled import seen_by_all
 from .score_table import Noise, Onsets, ScoreTable
@@ -180,19 +180,22 @@ def table_of(run: PlayedRun, labels: LabelMap) -> ScoreTable:
         S=outcomes["S"],
         noise=_noise(run, picks),
         onsets=_onsets(run.messages, events),
+        teachers=bool(labels),
     )
 
 
 def events_of(run: PlayedRun) -> dict[str, Any]:
-    """Count events as the run itself does at its end."""
+    """Count events as the run itself does at its end, and their precision, recall and F1."""
     board: Scoreboard = score([_placement(one) for one in run.played], run.messages, RATE_HZ)
     hours = sum(one.record.n_samples for one in run.played) / RATE_HZ / 3600
     counts = {name: asdict(board)[name] for name in ("found", "missed", "false", "unscored")}
+    rates = PhaseScore(board.found, board.missed, board.false, None).row()
     return {
         "traces": board.traces,
         "hours": round(hours, 3),
         "labelled": board.events,
         **counts,
+        **{name: rates[name] for name in ("precision", "recall", "f1")},
         "false_per_hour": round(board.false / hours, 2) if hours else None,
     }
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...models.spec import RATE_HZ
 from ..data.files import DataFiles, index_files, teacher_labels
 from ..data.picker import Picker
-from ..data.records import DataError, Record, index_continuous
+from ..data.records import DataError, Index, Record, index_continuous
+from ..data.unseen import Selection
 from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, Cut, cuts
+from ..progress import OnProgress
 from .score_table import Ledger, ScoreTable
 from .stream import run_hop_by_hop
 from .subjects import Catalogue, Subject
@@ -43,46 +46,81 @@ class WindowScores:
     skipped: dict[str, int]
 
 
-def score_networks(
-    networks: Sequence[Picker],
-    files: DataFiles,
-    noise: Sequence[Path],
-    streams: Sequence[Path],
-    thresholds: Sequence[float],
-    all_stations: bool,
-    report: Callable[[str], None],
-) -> WindowScores:
-    """Show every network the same windows.
+@dataclass(frozen=True)
+class ScoredData:
+    """The records that networks are scored on.
+
+    Attributes:
+        files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
+        index: All records of the labelled data.
+        records: Chosen of these, then those of noise.
+        stretches: Continuous records, scored hop by hop.
+        catalogues: Of each labelled file, by its path.
+        skipped: Records that cannot be used, by reason.
+        limit: How many of how many were drawn, and by which seed; None for all.
+    """
+
+    files: DataFiles
+    index: Index
+    records: Sequence[Record]
+    stretches: Sequence[Record]
+    catalogues: Mapping[str, Catalogue]
+    skipped: Counter[str]
+    limit: dict[str, Any] | None
+
+
+def choose_data(
+    files: DataFiles, noise: Sequence[Path], streams: Sequence[Path], selection: Selection
+) -> ScoredData:
+    """Choose the records to score on; no waveform is read.
 
     Args:
-        networks: To be scored.
-        files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
+        files: Labelled data, and teachers.
         noise: HDF5 of continuous records in which there is no earthquake.
         streams: HDF5 of continuous records in which there may be some.
-        thresholds: Scored in addition to `SWEPT`.
-        all_stations: Also stations that training may have seen.
-        report: Called with a line for each record that cannot be used.
+        selection: Which of the labelled records, and whether all of the streams.
 
     Raises:
         DataError: A file has nothing to use, or no station of it is held out.
     """
     catalogues = {str(path): Catalogue(path) for path in files.labelled}
     index = index_files(files)
-    records = index.records if all_stations else index.held_out()
-    if not records:
-        raise DataError(
-            f"every {files.split} of the data may have been trained on, none is held out; give "
-            "--all-stations to score them nevertheless"
-        )
-    unusable = Unusable(report)
-    labels = teacher_labels(files, index, unusable)
-    skipped = Counter(index.skipped)
+    chosen, limit = selection.of(index)
+    records = chosen.records
+    skipped = Counter(chosen.skipped)
     for path in noise:
         quiet = index_continuous(path)
         records = [*records, *quiet.records]
         skipped.update(quiet.skipped)
-    stretches = _stretches(streams, all_stations, skipped)
+    stretches = _stretches(streams, selection.all_stations, skipped)
     skipped.update(_without_row(records, catalogues))
+    return ScoredData(files, index, records, stretches, catalogues, skipped, limit)
+
+
+def score_networks(
+    networks: Sequence[Picker],
+    data: ScoredData,
+    thresholds: Sequence[float],
+    report: Callable[[str], None],
+    progress: OnProgress | None = None,
+) -> WindowScores:
+    """Show every network the same windows.
+
+    Args:
+        networks: To be scored.
+        data: From `choose_data`.
+        thresholds: Scored in addition to `SWEPT`.
+        report: Called with a line for each record that cannot be used.
+        progress: Called with what is done, how much of it, and of how much.
+
+    Raises:
+        DataError: No record can be read.
+    """
+    records, stretches, catalogues = data.records, data.stretches, data.catalogues
+    unusable = Unusable(report)
+    labels = teacher_labels(data.files, data.index, unusable)
+    skipped = Counter(data.skipped)
+    place = {record: number for number, record in enumerate(records, start=1)}
     columns = sorted({*SWEPT, *thresholds})
     ledgers = [Ledger(columns, labels, HOP_SAMPLES / RATE_HZ) for _ in networks]
     waveforms = WaveformCache(0, unusable)
@@ -95,9 +133,13 @@ def score_networks(
         for network, ledger in zip(networks, ledgers, strict=True):
             for cut, answer in zip(batch, network.answer(samples), strict=True):
                 ledger.add(cut, subjects[cut.record], answer)
+        if progress is not None:
+            progress("scoring", place[batch[-1].record], len(records))
     tables = [ledger.table() for ledger in ledgers]
     if stretches:
-        streamed = [run_hop_by_hop(network, stretches, waveforms, columns) for network in networks]
+        streamed = [
+            run_hop_by_hop(network, stretches, waveforms, columns, progress) for network in networks
+        ]
         tables = [
             replace(scores, stream=stream if stream.units else None)
             for scores, stream in zip(tables, streamed, strict=True)
@@ -142,13 +184,13 @@ def _batches(windows: Iterator[Cut]) -> Iterator[list[Cut]]:
         yield batch
 
 
-def _subject(record: Record, catalogues: dict[str, Catalogue]) -> Subject:
+def _subject(record: Record, catalogues: Mapping[str, Catalogue]) -> Subject:
     if record.path in catalogues:
         return catalogues[record.path].subject(record)
     return Subject(record, record.key, {})
 
 
-def _without_row(records: Sequence[Record], catalogues: dict[str, Catalogue]) -> Counter[str]:
+def _without_row(records: Sequence[Record], catalogues: Mapping[str, Catalogue]) -> Counter[str]:
     """Count the records that a CSV beside their file forgets; their attributes hold."""
     missing: Counter[str] = Counter()
     for record in records:

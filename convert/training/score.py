@@ -46,6 +46,8 @@ class Trial:
     """Before the P of manually picked records, and noise records."""
     onsets: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
     """(age of the P at the window's end in samples, window)."""
+    teachers: bool = False
+    """Whether teachers marked unlabelled earthquakes."""
 
 
 def make_trial(
@@ -69,7 +71,7 @@ def make_trial(
         draws: Windows an event.
         unusable: Counts records that cannot be used.
     """
-    trial = Trial()
+    trial = Trial(teachers=bool(labels))
     labelled = [record for record in records if record.kind != "continuous"]
     for cut in cuts(labelled, WaveformCache(0, unusable), seed, draws, ONSET_AGES_SAMPLES):
         window = prepare(cut.samples, spec)
@@ -89,10 +91,11 @@ def score(
     """Score a network; every number of the result is plain.
 
     Of a phase: a pick within 0.5 s of the label is right, any other is false, also where it marks
-    a real earthquake without a label. Automatic catalogues lack most aftershocks, so two
-    more rows are given: manually picked records alone, and all records with picks set aside
-    where every teacher has one too. Where a record has no label for S, its S picks are not
-    counted. Announced: a P pick within 0.5 s of the arrival while the window ends that long after.
+    a real earthquake without a label. Automatic catalogues lack most aftershocks, so there is a row
+    of manually picked records alone, and, where there are teachers, one of all records with picks
+    set aside where every teacher has one too. Where a record has no label for S, its S picks are
+    not counted. Announced: a P pick within 0.5 s of the arrival while the window ends that long
+    after.
     """
     answers = predict(np.stack([e.window for e in trial.events])) if trial.events else ()
     by_hand = np.array([event.labels.manual for event in trial.events], bool)
@@ -110,7 +113,7 @@ def score(
             ],
             thresholds=1,
         )
-        tables[phase] = outcomes.table(0, by_hand, source)
+        tables[phase] = outcomes.table(0, by_hand, source, trial.teachers)
     result = {"events": len(trial.events), "P": tables["P"], "S": tables["S"]}
     if trial.noise:
         answers = predict(np.stack(trial.noise))

@@ -16,8 +16,8 @@ from eqedge.convert.cli import PRECISIONS as OFFERED
 from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import AUTO, ConvertSettings
 from eqedge.convert.data.calibration import CalibrationError
+from eqedge.convert.graph.origin import describe_weights
 from eqedge.convert.graph.stored import WeightsError
-from eqedge.convert.origin import describe_weights
 from eqedge.convert.output import OutputError, write_all
 from eqedge.convert.pipeline import Disagreement, convert
 from eqedge.convert.quantization.request import PRECISIONS, QuantizeError

@@ -16,12 +16,16 @@ from eqedge.convert.comparison.table import Comparison, as_csv, as_markdown, as_
 from eqedge.convert.data.files import DataFiles
 from eqedge.convert.data.matching import PhaseScore
 from eqedge.convert.data.records import DataError, held_out
+from eqedge.convert.data.unseen import Selection
 from eqedge.convert.evaluation.summary import of_network
-from eqedge.convert.evaluation.windowed import score_networks
+from eqedge.convert.evaluation.windowed import choose_data, score_networks
 from eqedge.convert.proof.agreement import Agreement, HeadAgreement
 from eqedge.edge.replay.synthetic import earthquake, noise
 from eqedge.models.spec import HEADS
 
+from tests.support.cards import trained_by
+
+ALL = Selection(all_stations=True)
 FLOAT, INT8 = "leqnet_gru_float32", "leqnet_gru_int8"
 STATIONS = [next(f"S{k:03d}" for k in range(999) if held_out(f"S{k:03d}.XX") is side)
             for side in (True, False)]  # fmt: skip
@@ -50,9 +54,9 @@ def records(tmp_path_factory):
 
 def test_held_out_stations_unless_all_are_wanted(records):
     """Training may have seen the other stations; automatic picks may be left out."""
-    assert len(choose([records], False, False)) == 6
-    assert len(choose([records], True, False)) == 12
-    by_hand = choose([records], True, True)
+    assert len(choose([records], Selection(), False).scored()) == 6
+    assert len(choose([records], ALL, False).scored()) == 12
+    by_hand = choose([records], ALL, True).scored()
     assert sorted(record.kind for record in by_hand) == ["event"] * 4 + ["noise"] * 4
 
 
@@ -62,8 +66,8 @@ def test_records_without_an_earthquake_are_refused(tmp_path):
     with h5py.File(path, "w") as file:
         data = file.create_group("data").create_dataset("a_NO", data=np.ones((6000, 3)))
         data.attrs["trace_category"] = "noise"
-    with pytest.raises(DataError, match=r"quiet.hdf5: no earthquake .*--all-stations"):
-        choose([path], False, False)
+    with pytest.raises(DataError, match=r"quiet.hdf5: .*--all-stations"):
+        choose([path], Selection(), False)
 
 
 @pytest.fixture(scope="module")
@@ -74,33 +78,38 @@ def pickers():
 
 def test_all_see_the_same_windows(pickers, records):
     """The shipped models find synthetic earthquakes, and are scored on equally many labels."""
-    scored = score_all(pickers, choose([records], True, False))
+    scored = score_all(pickers, choose([records], ALL, False))
     assert scored.events == 24 and scored.noise >= 4 and scored.stations == 2
     for score in scored.scores:
         for head in (score.detection, score.P):
             assert head.found + head.missed == 24
         assert score.P.recall > 0.7 and score.detection.recall > 0.7
         assert score.P.mean_absolute_s is not None and score.P.mean_absolute_s < 0.3
-    assert scored.scores[0] == score_all(pickers[:1], choose([records], True, False)).scores[0]
+    assert scored.scores[0] == score_all(pickers[:1], choose([records], ALL, False)).scores[0]
 
 
 @pytest.mark.parametrize("views", [1, 2])
 def test_evaluate_and_compare_give_one_network_the_same_figures(pickers, records, views):
-    """Precision, recall, F1 and residual of P and S, and false P, to the last digit."""
+    """Rates and residual of each head, false P and detections, to the last digit."""
     picker = pickers[0]
     peak = replace(picker.spec, preparation=replace(picker.spec.preparation, norm="peak"))
     picker = replace(picker, views=(picker.spec, peak)[:views])
-    compared = score_all([picker], choose([records], True, False)).scores[0]
+    compared = score_all([picker], choose([records], ALL, False)).scores[0]
     limits = picker.spec.thresholds["default"]
-    pair = (limits.P_threshold, limits.S_threshold)
-    files = DataFiles((records,), label_folder=records.parent / "labels")
-    scored = score_networks([picker], files, (), (), pair, True, print)
-    (scores,) = scored.tables
-    table = of_network(scores, {"default": pair})["scores"]["default"]
-    for phase in ("P", "S"):
-        own = getattr(compared, phase).row()
-        assert {name: table[phase]["pooled"][name] for name in own} == own
-    assert table["noise"]["false_p_per_hour"] == round(compared.false_p_per_hour, 2)
+    levels = (limits.detection_threshold, limits.P_threshold, limits.S_threshold)
+    data = choose_data(DataFiles((records,), label_folder=records.parent / "labels"), (), (), ALL)
+    (scores,) = score_networks([picker], data, levels, print).tables
+    table = of_network(scores, {"default": levels})["scores"]["default"]
+    by_hand = score_all([picker], choose([records], ALL, True)).scores[0]
+    for row, score in (("pooled", compared), ("manually_picked", by_hand)):
+        for head in ("detection", "P", "S"):
+            own = getattr(score, head).row()
+            if head == "detection":
+                del own["mean_absolute_s"]
+            assert {name: table[head][row][name] for name in own} == own
+    noise = table["noise"]
+    assert noise["false_p_per_hour"] == round(compared.false_p_per_hour, 2)
+    assert noise["false_detections_per_hour"] == round(compared.false_detections_per_hour, 2)
 
 
 def test_costs_are_of_each_network(pickers):
@@ -233,12 +242,33 @@ def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
     assert len(files[0].read_text().splitlines()) == 3
 
 
+def test_a_network_is_not_scored_on_events_of_its_training(records, tmp_path, monkeypatch, capsys):
+    """By its card's split; another one is refused for any of the networks, and a limit stated."""
+    mine = trained_by(tmp_path / "mine", "event")
+    with h5py.File(records) as whole, h5py.File(tmp_path / "few.hdf5", "w") as file:
+        for name in list(whole["data"])[:8]:
+            whole.copy(f"data/{name}", file.require_group("data"))
+            names = (f"{name}-{k}" for k in range(999))
+            event = next(e for e in names if held_out(e, "event") == (name < "02"))
+            file[f"data/{name}"].attrs["source_id"] = event
+    given = ("--data", tmp_path / "few.hdf5")
+    assert not run(monkeypatch, mine, *given)
+    out = capsys.readouterr()
+    assert "6 windows of events and 2 of noise, 2 stations (stations: events held out)" in out.out
+    assert not run(monkeypatch, mine, INT8, *given, "--limit", "1")
+    out = capsys.readouterr()
+    assert "stations and events held out; 1 of 1 records, drawn by seed 0" in out.out
+    assert "only records are scored of which both" in out.err
+    assert run(monkeypatch, INT8, mine, *given, "--split", "station") == 2
+    assert "mine.training.json states" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
         ("nothing.h5", [], "nothing.h5: no such file; name weights"),
-        (INT8, ["--continuous", "nothing.hdf5"], "nothing.hdf5: cannot be read as HDF5"),
-        (INT8, ["--csv", "no/where.csv"], "table no/where.csv: No such file"),
+        (INT8, ["--continuous", "nothing.hdf5"], "data nothing.hdf5: no such file"),
+        (INT8, ["--csv", "no/where.csv"], "table no/where.csv: no such folder"),
         (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),
     ],
 )

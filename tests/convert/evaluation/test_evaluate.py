@@ -12,6 +12,8 @@ from eqedge.convert.data.records import held_out
 from eqedge.convert.evaluation.cli import evaluate
 from eqedge.models.registry import DEFAULT_MODEL, weights_folder
 
+from tests.support.cards import trained_by
+
 pytestmark = pytest.mark.slow  # runs whole commands
 
 MODEL = ("--weights", "leqnet_gru_int8")
@@ -215,19 +217,56 @@ def test_stations_that_training_may_have_seen_are_not_scored_unasked(played):
         run(*MODEL, "--data", played[0])
 
 
-def test_events_held_out_are_scored(data):
-    """With --split event those records alone whose event training never saw, of one station."""
+def test_events_held_out_are_scored(data, tmp_path):
+    """Of a network split by event those records alone that it never saw, of one station."""
+    mine = ("--weights", trained_by(tmp_path / "mine", "event"))
     sides = [
         next(f"e{k}" for k in range(99) if held_out(f"e{k}", "event") is s) for s in (True, False)
     ]
     with pytest.raises(EqedgeError, match="no earthquake of the data has a source_id"):
-        run(*MODEL, "--data", data, "--split", "event")
+        run(*mine, "--data", data, "--split", "event")
     with h5py.File(data, "a") as file:
         for number, name in enumerate(n for n in file["data"] if n.endswith("_EV")):
             file["data"][name].attrs["source_id"] = sides[number % 2]
-    result, _ = run(*MODEL, "--data", data, "--split", "event")
-    assert result["data"]["records"] == {"small": {"event": 2}}
-    assert result["data"]["stations"] == "events held out"
+    for more in ((), ("--split", "event")):
+        result, log = run(*mine, "--data", data, *more)
+        assert result["data"]["records"] == {"small": {"event": 2}}
+        assert result["data"]["stations"] == "events held out"
+        assert result["models"]["mine"]["training"]["held_out_by"] == ["event"]
+        assert "nothing is known" not in log
+    with pytest.raises(EqedgeError, match=r"mine\.training\.json states .*--split event, so"):
+        run(*mine, "--data", data, "--split", "station")
+
+
+def test_a_limit_is_stated(played):
+    """On standard error and in the report; progress is shown."""
+    result, log = run(*MODEL, "--data", played[0], "--all-stations", "--limit", "3", "--seed", "4")
+    assert result["data"]["limit"] == {"records": 3, "of": 6, "seed": 4}
+    assert sum(result["data"]["records"]["small"].values()) == 3
+    assert "scoring 3 of 6 records, drawn by seed 4" in log and "scoring: done" in log
+
+
+def test_detection_is_scored_by_the_window(report):
+    """Each window of an event is found or missed, those of noise can be false, and an hour of it.
+
+    There is no row of unlabelled earthquakes without a teacher that could find them.
+    """
+    for model in report[0]["models"].values():
+        scores = model["scores"]["P 0.3, S 0.3"]
+        row = scores["detection"]["pooled"]
+        assert row["found"] + row["missed"] == 12 and row["recall"] > 0.8
+        assert scores["detection"]["threshold"] == 0.5
+        assert row["false"] <= scores["noise"]["windows"]
+        assert scores["noise"]["false_detections_per_hour"] >= 0
+        assert len(model["sweep"]["detection"]["pooled"]["f1"]) == len(model["sweep"]["threshold"])
+        assert "unlabelled_set_aside" not in scores["P"]
+    (one,) = report[0]["runs"].values()
+    events = one["events"]
+    assert events["recall"] == events["found"] / 4
+    assert events["precision"] == round(
+        events["found"] / max(1, events["found"] + events["false"]), 4
+    )
+    assert "| detection |" in report[1]
 
 
 @pytest.mark.parametrize(

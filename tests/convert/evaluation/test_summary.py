@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from eqedge.convert.evaluation.score_table import Noise, Onsets
-from eqedge.convert.evaluation.summary import of_network, pair_name, table
+from eqedge.convert.evaluation.summary import named, of_network, table
 
 from .conftest import score_table, subject
 
@@ -12,16 +12,20 @@ def test_the_keys_are_those_of_the_training_card():
     """Rows by data set, manually picked and set aside; the names are the card's."""
     subjects = [subject(k, source="ab"[k % 2], manual=k < 2) for k in range(4)]
     result = table(score_table([[RIGHT, RIGHT]] * 4, subjects), 0, 0)
-    assert set(result["P"]) == {"pooled", "manually_picked", "unlabelled_set_aside", "a", "b"}
+    assert set(result["P"]) == {"pooled", "manually_picked", "a", "b"}
     assert result["P"]["pooled"]["found"] == 4 and result["P"]["a"]["found"] == 2
     assert result["P"]["manually_picked"]["found"] == 2
 
 
 def test_each_phase_has_its_own_threshold():
     """The pair's first column is P's, its second S's."""
-    result = of_network(score_table([[RIGHT, MISSED]] * 3), {"pair": (0.3, 0.6)})["scores"]["pair"]
+    levels = {"pair": (0.3, 0.3, 0.6)}
+    result = of_network(score_table([[RIGHT, MISSED]] * 3), levels)["scores"]["pair"]
     assert result["P"]["pooled"]["found"] == 3 and result["S"]["pooled"]["missed"] == 3
-    assert pair_name(0.3, 0.25) == "P 0.3, S 0.25"
+    assert named([(0.5, 0.3, 0.25), (0.5, 0.3, 0.25), (0.4, 0.3, 0.25)]) == {
+        "P 0.3, S 0.25": (0.5, 0.3, 0.25),
+        "P 0.3, S 0.25, detection 0.4": (0.4, 0.3, 0.25),
+    }
 
 
 def test_residuals_keep_their_sign():

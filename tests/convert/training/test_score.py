@@ -26,7 +26,8 @@ def answering(*picks):
 def trial(s=2600, manual=True, **changes):
     """One event in one window."""
     labels = Labelled(p_arrival_sample=2000, s_arrival_sample=s, manual=manual)
-    return Trial(events=[EventWindow(np.zeros((6000, 3), np.float32), "x", labels, **changes)])
+    window = EventWindow(np.zeros((6000, 3), np.float32), "x", labels, **changes)
+    return Trial(events=[window], teachers="unlabelled" in changes)
 
 
 def row(result, phase="P", name="pooled"):
@@ -61,6 +62,7 @@ def test_unlabelled_earthquakes_are_set_aside_in_a_row_of_their_own():
     result = score(answering((1, 2000), (1, 4000)), case)
     assert row(result)["false"] == 1
     assert row(result, name="unlabelled_set_aside")["false"] == 0
+    assert "unlabelled_set_aside" not in score(answering((1, 2000)), trial())["P"]
     assert row(result, name="manually_picked")["found"] == 0
 
 
