@@ -454,7 +454,7 @@ def test_a_sensor_on_a_socket_picks_what_a_simulation_picks(eqedge, background, 
 def test_a_live_node_appends(background, tmp_path):
     """A restart keeps the events of the run before it."""
     output = tmp_path / "o.jsonl"
-    output.write_text('{"earlier":true}\n')
+    output.write_text('{"event_id":"earlier"}\n')
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
         process = background("run", "--serial", port, "--output", output)
@@ -463,7 +463,7 @@ def test_a_live_node_appends(background, tmp_path):
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
         connection.close()
     assert process.returncode == 0, err
-    assert output.read_text() == '{"earlier":true}\n'
+    assert output.read_text() == '{"event_id":"earlier"}\n'
 
 
 def test_a_sensor_of_another_rate(background):

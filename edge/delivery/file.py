@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import logging
@@ -14,24 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from ... import EqedgeError, reason_of
+from ... import reason_of
 from ...firmware_bridge.measured import counter, gauge
 from ..types import Message
-from .history import tail_of
+from .errors import NO_ROOM, NotOurs, OutputFileError
 from .notices import Notices
+from .ownership import is_regular, lock, mend_last_line, require_ours
 from .reserve import Reserve
+from .rotation import rotate, sync_folder
 
 logger = logging.getLogger(__name__)
 
 Fsync = Literal["always", "never"]
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Bytes of lines kept in memory while the disk accepts none: thousands of events."""
-NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-"""Errors of a disk that accepts nothing now and may accept it later."""
-
-
-class OutputFileError(EqedgeError):
-    """An output cannot be opened, or its reader has closed it."""
 
 
 class Sink(Protocol):
@@ -73,7 +68,8 @@ class JsonLines:
     """One message, one line; always whole lines, also after a full disk or a power cut.
 
     A line that the disk rejects waits in memory, bounded, and is tried again with the next
-    message and by `retry`. A file that was moved away is started anew under its name.
+    message and by `retry`. A file that was moved away is started anew under its name. While it is
+    open it is locked, so that two nodes never write one file.
 
     Args:
         path: The file; None is standard output.
@@ -84,8 +80,9 @@ class JsonLines:
         keep_files: Rotated files kept.
 
     Raises:
-        OutputFileError: It cannot be written. With `append`, a full or read-only disk raises
-            nothing: lines wait in memory until the disk accepts them.
+        OutputFileError: It cannot be written, another process writes it, or it holds something else
+            than events. With `append`, a full or read-only disk raises nothing: lines wait in
+            memory until the disk accepts them.
     """
 
     def __init__(
@@ -137,7 +134,7 @@ class JsonLines:
         while self._waiting:
             try:
                 self._put(self._waiting[0])
-            except OSError as error:
+            except (OSError, NotOurs) as error:
                 self._failed(error)
                 return
             self._waiting_bytes -= len(self._waiting.popleft())
@@ -166,9 +163,9 @@ class JsonLines:
             self.counts.lost += 1
         self.counts.waiting = len(self._waiting)
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: OSError | NotOurs) -> None:
         self.counts.failed += 1
-        if self._path is None and error.errno == errno.EPIPE:
+        if self._path is None and isinstance(error, BrokenPipeError):
             raise OutputFileError("standard output was closed by its reader") from error
         text = f"{self._name} cannot be written: {reason_of(error)}; lines wait in memory"
         self._notices.begin("lines", text)
@@ -177,23 +174,34 @@ class JsonLines:
         if self._path is None:
             self._file = sys.stdout.buffer
             return
-        if fresh:
-            self._file = io.FileIO(self._path, "w")
-        else:
-            self._file = io.FileIO(self._path, "a+")
-            self.counts.torn += _cut_torn_line(self._file)
-            if _is_regular(self._file):
-                self._reserve = Reserve(self._file.fileno())
-                self._reserve.follow(os.fstat(self._file.fileno()).st_size)
+        file = _opened(self._path, fresh=fresh)
+        try:
+            if is_regular(file):
+                self._take(file, self._path, fresh=fresh)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
         if self._fsync:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
+
+    def _take(self, file: BinaryIO, path: Path, *, fresh: bool) -> None:
+        """Lock a file that is ours; go on behind its last whole line, or at its begin."""
+        lock(file, path)
+        require_ours(file, path)
+        if fresh:
+            file.truncate(0)
+            return
+        self.counts.torn += mend_last_line(file)
+        self._reserve = Reserve(file.fileno())
+        self._reserve.follow(os.fstat(file.fileno()).st_size)
 
     def _put(self, line: bytes) -> None:
         """Write the line, or leave the file as it was."""
         if self._path is not None:
             self._follow_path(len(line))
         assert self._file is not None
-        if self._path is None or not _is_regular(self._file):
+        if self._path is None or not is_regular(self._file):
             # What a pipe has accepted cannot be removed: go on where it stopped.
             self._rest = self._rest or line
             while self._rest:
@@ -233,7 +241,7 @@ class JsonLines:
     def _rotate(self, path: Path) -> None:
         """Rename the file; where that is not possible it grows on, so that no line is lost."""
         try:
-            _rotate(path, self._keep_files)
+            rotate(path, self._keep_files)
         except OSError as error:
             text = f"{path} cannot be rotated: {reason_of(error)}; it grows beyond rotate_bytes"
             self._notices.begin("rotation", text)
@@ -247,42 +255,7 @@ class JsonLines:
         self._file = self._reserve = None
 
 
-def _cut_torn_line(file: BinaryIO) -> int:
-    """Cut off a last line without its end, which a power cut leaves; return how many: 0 or 1."""
-    if not _is_regular(file):
-        return 0
-    tail, _ = tail_of(file)
-    if not tail or tail.endswith(b"\n"):
-        return 0
-    file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
-    file.seek(0, os.SEEK_END)
-    return 1
-
-
-def _is_regular(file: BinaryIO) -> bool:
-    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-
-
-def _rotate(path: Path, keep_files: int) -> None:
-    """Rename FILE to FILE.1, FILE.1 to FILE.2 and so on; the oldest goes.
-
-    Only up to the first number that is free, so that a second attempt moves nothing twice.
-    """
-    names = [path, *(path.with_name(f"{path.name}.{n}") for n in range(1, keep_files + 1))]
-    free = next((n for n, name in enumerate(names) if n and not name.exists()), keep_files)
-    for number in range(free, 0, -1):
-        names[number - 1].replace(names[number])
-    if keep_files == 0:
-        path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the file's name to the disk too: fsync of a file does not include its folder entry."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # /dev and /proc have no fsync
-            raise
-    finally:
-        os.close(descriptor)
+def _opened(path: Path, *, fresh: bool) -> BinaryIO:
+    # Nothing is cut off before the file is known to be ours; a pipe is only written.
+    is_file = not path.exists() or path.is_file()
+    return io.FileIO(path, "a+" if is_file or not fresh else "w")

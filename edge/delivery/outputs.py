@@ -15,7 +15,8 @@ from ...firmware_bridge.measured import gauge
 from ..message import Node
 from ..settings.node import Settings
 from ..types import Message
-from .file import JsonLines, OutputFileError
+from .errors import OutputFileError
+from .file import JsonLines
 from .history import is_live, message_of, recent_lines
 from .mqtt import Mqtt
 from .spool import Spool

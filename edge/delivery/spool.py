@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...firmware_bridge.measured import counter, gauge
 from ..settings.delivery import SpoolSettings
-from .file import OutputFileError
+from .errors import OutputFileError
 from .notices import Notices
 from .spool_file import Damaged, DiskRejects, SpoolFile, SpoolRow, set_aside
 

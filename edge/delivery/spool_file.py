@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from ... import reason_of
-from .file import NO_ROOM, OutputFileError
+from .errors import NO_ROOM, OutputFileError
 
 APPLICATION_ID = 0x65716564
 """Marks the SQLite file as a spool, so that no other database is used as one."""

@@ -21,7 +21,7 @@ from ..run_counts import RunCounts
 from ..settings.delivery import WaveformSettings
 from ..settings.validation import SettingsError
 from ..types import NANOSECONDS, Block, Message, Probabilities
-from .file import NO_ROOM, OutputFileError
+from .errors import NO_ROOM, OutputFileError
 from .notices import Notices
 
 logger = logging.getLogger(__name__)

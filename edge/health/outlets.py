@@ -16,7 +16,7 @@ from typing import Any
 
 from ... import reason_of
 from ...firmware_bridge.measured import counter
-from ..delivery.file import OutputFileError
+from ..delivery.errors import OutputFileError
 from ..delivery.notices import Notices
 from ..files import written_whole
 from ..settings.health import HealthSettings

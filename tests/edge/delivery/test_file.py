@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import random
 import sys
 from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.file import JsonLines, OutputFileError
+from eqedge.edge.delivery.errors import OutputFileError
+from eqedge.edge.delivery.file import JsonLines
 
 from tests.support.delivery import numbers
 from tests.support.disks import fill, no_new_names, remount, small_disk
@@ -226,3 +228,108 @@ def test_a_pipe_without_reader_ends_the_run():
             sink.write(message(0))
         patch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())
+
+
+OTHERS = {
+    "a note": b"Monday: battery changed\nTuesday: rain, no",
+    "a CSV": b"trace_name,p_arrival_sample\na,1\nb,2",
+    "a settings file": b'output = "o.jsonl"\n[mqtt]\nhost = "broker"\n',
+    "JSON on one line": b'{"name": "x", "values": [1, 2]}',
+    "lines of other JSON": b'{"a":1}\n{"a":2}\n{"a":',
+    "indented JSON": b'{\n  "event_id": "e1"\n}',
+    "bytes": random.Random(7).randbytes(5000),
+    "zeros": bytes(3000),
+    "events, then a note": b'{"event_id":"e0"}\nseen by the operator, no end of line',
+}
+
+
+@pytest.mark.parametrize("append", [True, False])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_file_of_something_else_is_refused_and_not_touched(tmp_path, kind, append):
+    """Neither a live node nor a replay cuts or overwrites what is not its own; one line."""
+    path = tmp_path / "notes"
+    path.write_bytes(OTHERS[kind])
+    with pytest.raises(OutputFileError, match=r"notes: its last line is not an event.*another"):
+        JsonLines(path, append=append)
+    assert path.read_bytes() == OTHERS[kind]
+
+
+DAMAGE = {
+    "zeros": bytes(900),
+    "bytes": random.Random(3).randbytes(700),
+    "half a line": b'{"schema":1,"type":"ne',
+    "half a line with an end": b'{"schema":1,"type":"ne\n',
+    "an empty line": b"\n",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_a_power_cut_leaves_behind_the_last_event_is_not_refused(tmp_path, kind):
+    """The events before it stay, and new ones follow on lines of their own."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_bytes(b'{"event_id":"e0"}\n' + DAMAGE[kind])
+    sink = JsonLines(path, append=True)
+    sink.write(message(1))
+    sink.close()
+    lines = path.read_bytes().splitlines()
+    assert json.loads(lines[0])["event_id"] == "e0" and json.loads(lines[-1]) == message(1)
+
+
+def test_damage_is_all_there_is_of_a_file_that_was_begun(tmp_path):
+    """The first line of all is torn, or the first one after a rotation is zeros: both are ours."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_bytes(b'{"schema":1,"type":"new","event')
+    JsonLines(path, append=True).close()
+    assert path.read_bytes() == b""
+    (tmp_path / "triggers.jsonl.1").write_bytes(b'{"event_id":"e0"}\n')
+    path.write_bytes(bytes(500))
+    JsonLines(path, append=True).close()
+    assert path.read_bytes() == b""
+
+
+def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path):
+    """A whole event without its end of line gets one; nothing is cut."""
+    path = tmp_path / "triggers.jsonl"
+    path.write_bytes(b'{"event_id":"e0"}\n{"event_id":"e1"}')
+    sink = JsonLines(path, append=True)
+    sink.write(message(2))
+    sink.close()
+    assert numbers(path) == [0, 1, 2] and sink.counts.torn == 0
+
+
+@pytest.mark.parametrize("append", [True, False])
+def test_two_processes_never_write_one_file(tmp_path, append):
+    """The second is refused with file and remedy, the first goes on, also after a rotation."""
+    path = tmp_path / "triggers.jsonl"
+    first = JsonLines(path, append=True, rotate_bytes=1000)
+    for number in range(10):
+        first.write(message(number))
+        with pytest.raises(OutputFileError, match=r"triggers\.jsonl is used by another process; "):
+            JsonLines(path, append=append)
+    assert (tmp_path / "triggers.jsonl.1").exists() and numbers(path)[-1] == 9
+    first.close()
+    JsonLines(path, append=True).close()
+
+
+def test_a_foreign_file_in_its_place_costs_no_line(tmp_path, logged):
+    """Someone puts another file under the name of the output: it stays, and the lines wait."""
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True)
+    path.unlink()
+    path.write_text("a note without end")
+    sink.write(message(1))
+    assert path.read_text() == "a note without end" and sink.counts.waiting == 1
+    assert "lines wait in memory" in logged()[-1]
+    path.unlink()
+    sink.close()
+    assert numbers(path) == [1]
+
+
+@pytest.mark.parametrize("append", [True, False])
+def test_a_device_is_an_output_for_any_number(append):
+    """`--output /dev/null` writes no file, is not locked and not checked."""
+    sinks = [JsonLines(Path("/dev/null"), append=append) for _ in range(2)]
+    for sink in sinks:
+        sink.write(message(1))
+        sink.close()
+        assert sink.counts.written == 1

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from eqedge.edge.delivery.file import OutputFileError
+from eqedge.edge.delivery.errors import OutputFileError
 from eqedge.edge.delivery.outputs import Delivery
 from eqedge.edge.health.liveness import State, state_of
 from eqedge.edge.health.metrics import metrics_of

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from eqedge.edge.delivery.file import OutputFileError
+from eqedge.edge.delivery.errors import OutputFileError
 from eqedge.edge.delivery.spool import Spool
 from eqedge.edge.settings.delivery import SpoolSettings
 from eqedge.edge.settings.validation import SettingsError

@@ -10,7 +10,7 @@ import pytest
 from eqedge.edge.assemble import Assembler
 from eqedge.edge.dating.arrivals import Arrival, HostClock
 from eqedge.edge.dating.replayed import SimClock
-from eqedge.edge.delivery.file import OutputFileError
+from eqedge.edge.delivery.errors import OutputFileError
 from eqedge.edge.delivery.waveforms import WaveformWriter
 from eqedge.edge.replay.sample import DEMO_FILE
 from eqedge.edge.settings.delivery import WaveformSettings

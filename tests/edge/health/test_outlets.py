@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
-from eqedge.edge.delivery.file import OutputFileError
+from eqedge.edge.delivery.errors import OutputFileError
 from eqedge.edge.health import outlets as health_outlets
 from eqedge.edge.health.liveness import State
 from eqedge.edge.health.metrics import health_record, metrics_of
