@@ -204,6 +204,7 @@ def run(context: click.Context, /, **flags: Any) -> None:
 
 def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
     """Run a node until it ends or is stopped."""
+    from ..models.registry import require_model
     from .node import run_node
     from .replay.request import Replay
     from .settings.flags import settings_of, warnings
@@ -212,6 +213,8 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
     given = given_options(context, flags)
     settings = settings_of(flags["config"], given)
+    if "model" in given:  # typed by someone: a wrong name is corrected here, not replaced
+        require_model(settings.model)
     if flags["sim"] is None and settings.sensor.port is None:
         raise click.UsageError(
             "give either --sim FILE.hdf5 or --serial PORT, or set port in [sensor] of --config"

@@ -38,6 +38,7 @@ class Detector:
             ) from error
         self._input = self._checked_input()
         self._outputs = self._checked_outputs()
+        self._check_types()
 
     def __call__(self, prepared: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.
@@ -86,6 +87,16 @@ class Detector:
                 f"{self.model.spec.window_samples} each; convert again"
             )
         return details
+
+    def _check_types(self) -> None:
+        """Reject a card that describes another quantisation than the model's."""
+        written = self.model.card.get("io")
+        found = sorted({np.dtype(one["dtype"]).name for one in (self._input, *self._outputs)})
+        if written is not None and found != [written]:
+            raise ModelError(
+                f"model {self.model.name}: its input and outputs are {', '.join(found)}, its card "
+                f"has {written}; use the card that belongs to it"
+            )
 
 
 def quantized(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from ..models.registry import Model
+from .fallback import ModelUse
 from .settings.node import Settings, StationSettings
 from .trigger import thresholds_of
 from .types import Instrument, Message, Pick, Trigger
@@ -28,12 +29,14 @@ class Node:
         model: The picker.
         boot_id: New at every start of the program.
         locate: In simulation, finds a sample's trace; else None.
+        use: Names the settings' model where a packaged one picks in its place.
     """
 
     station: StationSettings
     model: Model
     boot_id: str
     locate: Locate | None = None
+    use: ModelUse | None = None
 
     @property
     def trace_id(self) -> str:
@@ -63,6 +66,7 @@ class Node:
             "location": self.station.location,
             "trace_id": self.trace_id,
             "model": {"name": self.model.name, "sha256": self.model.sha256},
+            "model_fallback": self.use.fallback if self.use else None,
             "sampling_rate_hz": spec.sampling_rate_hz,
             "window_seconds": spec.window_samples / spec.sampling_rate_hz,
             "hop_seconds": settings.window.hop_seconds,

@@ -10,11 +10,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from ..firmware_bridge.port import Port
-from ..models.registry import Model, open_model
+from ..models.registry import Model
 from .daemon import Daemon
 from .delivery.file import Sink
 from .delivery.outputs import Delivery
 from .delivery.waveforms import WaveformWriter
+from .fallback import ModelUse, choose_model
 from .health.monitor import HealthMonitor
 from .message import Locate, Node
 from .replay.request import Replay
@@ -36,6 +37,7 @@ def daemon_of(
     *,
     live: bool,
     locate: Locate | None = None,
+    use: ModelUse | None = None,
 ) -> Daemon:
     """Build the chain behind a source of bytes; nothing is opened.
 
@@ -45,18 +47,22 @@ def daemon_of(
         source: A sensor's bytes.
         live: See `Daemon`.
         locate: In simulation, finds a sample's trace.
+        use: For `info`, where another model than the settings' picks.
 
     Raises:
         ModelError: The model cannot be run.
         SettingsError: The settings do not suit the model.
     """
-    node = Node(settings.station, model, secrets.token_hex(4), locate)
+    node = Node(settings.station, model, secrets.token_hex(4), locate, use)
     blocks = WireSource(source, model.spec.sampling_rate_hz)
     return Daemon(settings, model, blocks, node, live=live)
 
 
 def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> RunCounts:
     """Run a node until its source ends or `stop` is set, and log how it went.
+
+    A sensor's node runs with a packaged model where that of the settings cannot be used, see
+    `choose_model`; a replay, which scores the model, ends with the error.
 
     Args:
         settings: Of the node; without `replay` they name the sensor's port.
@@ -66,7 +72,8 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
     Raises:
         EqedgeError: A part cannot be opened, or failed for good.
     """
-    model = open_model(settings.model)
+    choice = choose_model(settings, attended=replay is not None)
+    settings, model = choice.settings, choice.model
     with ExitStack() as opened:
         simulation: Simulation | None = None
         if replay is not None:
@@ -83,6 +90,7 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
             source,
             live=replay is None or replay.speed is not None,
             locate=simulation.locate if simulation else None,
+            use=choice.use,
         )
         delivery = opened.enter_context(
             Delivery(settings, daemon.node, fresh=simulation is not None)
@@ -96,7 +104,7 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
             daemon.node.identity,
             daemon.source,
             delivery,
-            also=[one.counts for one in waveforms],
+            also=[choice.use, *(one.counts for one in waveforms)],
         )
         opened.callback(monitor.close)
         sinks: list[Sink] = [delivery, *waveforms, *([simulation] if simulation else [])]

@@ -38,9 +38,10 @@ def diagnose(decoder: Decoder, baud: int | None = None) -> str | None:
         return "this is a GPS receiver (it sends NMEA text), not a sensor: choose another port"
     printable = sum(byte in _PRINTABLE for byte in tail)
     if tail and printable > 0.95 * len(tail):
-        line = tail.decode("ascii", "replace").split("\n")[-1].strip()[:40]
+        line = _excerpt(tail.decode("ascii", "replace"))
+        sent = f"text ({line!r})" if line else "empty lines"
         return (
-            f"the device sends text ({line!r}), not packets: it is another device, or it still "
+            f"the device sends {sent}, not packets: it is another device, or it still "
             "runs other firmware: flash the sensor's"
         )
     at = f" at {baud} baud" if baud else ""
@@ -49,3 +50,14 @@ def diagnose(decoder: Decoder, baud: int | None = None) -> str | None:
         "speed; set the firmware's baud rate (115200 unless changed), or let "
         "`eqedge sensor check` look for it"
     )
+
+
+def _excerpt(text: str) -> str:
+    """Return the newest line that is not blank, one that has ended if there is one, shortened."""
+    lines = text.splitlines(keepends=True)
+    written = [line for line in lines if line.strip()]
+    ended = [line for line in written if line.endswith(("\n", "\r"))]
+    # The first line may have begun before the excerpt; it counts only where there is no other.
+    whole = ended[1:] if ended and ended[0] is lines[0] else ended
+    newest = (whole or ended or written or [""])[-1]
+    return " ".join(newest.split())[:40]

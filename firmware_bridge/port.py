@@ -16,6 +16,7 @@ import serial
 from serial.tools import list_ports
 
 from .. import EqedgeError
+from .address import AddressError, port_problem
 
 _READ_BYTES = 65_536
 """Most bytes in one read."""
@@ -26,7 +27,7 @@ class PortError(EqedgeError):
 
     Attributes:
         url: The port's name in the settings.
-        reason: `"unknown"`, `"permission"`, `"locked"` or `"failed"`.
+        reason: `"address"`, `"unknown"`, `"permission"`, `"locked"` or `"failed"`.
     """
 
     def __init__(self, url: str, reason: str, message: str) -> None:
@@ -104,11 +105,12 @@ class Port:
         """Open the port and lock it against other programs.
 
         Raises:
-            PortError: There is no such port, no permission, or another program has it.
+            PortError: There is no such port, no permission, another program has it, or its name
+                cannot be one.
         """
         try:
             self._connect(self.url)
-        except (OSError, ValueError) as error:  # a SerialException is an OSError
+        except (OSError, ValueError, TypeError) as error:  # a SerialException is an OSError
             raise self._explain(error) from error
 
     def read(self, timeout_seconds: float = 1.0) -> bytes:
@@ -179,7 +181,7 @@ class Port:
         for name in names:
             try:
                 self._connect(name)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, TypeError) as error:
                 self.last_fault = f"{name}: {_plain(error)}"
             else:
                 return True
@@ -205,7 +207,9 @@ class Port:
 
     def _explain(self, error: BaseException) -> PortError:
         number = getattr(error, "errno", None)
-        if isinstance(error, PermissionError) or number in (errno.EACCES, errno.EPERM):
+        if isinstance(error, AddressError):
+            reason, remedy = "address", str(error)
+        elif isinstance(error, PermissionError) or number in (errno.EACCES, errno.EPERM):
             reason, remedy = (
                 "permission",
                 (
@@ -235,6 +239,9 @@ def _plain(error: BaseException) -> str:
 
 
 def _open_exclusively(url: str, baud: int) -> serial.SerialBase:
+    problem = port_problem(url)
+    if problem is not None:
+        raise AddressError(problem)
     if "://" in url:
         port = serial.serial_for_url(url, baudrate=baud, timeout=0.0)
     else:

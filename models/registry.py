@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .. import EqedgeError, reason_of
-from .spec import ModelSpec
+from .. import EqedgeError, first_line, reason_of
+from .spec import ModelSpec, SpecError
 
 DEFAULT_MODEL = "leqnet_gru_mixed"
 """The model a node uses when none is named: int8 but for encoder and residual stack. Full
@@ -72,11 +73,27 @@ def open_model(name_or_path: str | Path) -> Model:
     card = _read_card(path.with_suffix(".json"))
     sha256 = hashlib.sha256(data).hexdigest()
     if card.get("sha256") != sha256:
+        size, whole = len(data), card.get("size_bytes")
+        sizes = "" if size == whole else f" ({size} bytes, on the card {whole})"
         raise ModelError(
             f"model {path}: its sha256 {sha256[:12]}... is not the card's "
-            f"{str(card.get('sha256'))[:12]}...; copy both files again, or convert again"
+            f"{str(card.get('sha256'))[:12]}...{sizes}; copy both files again, or convert again"
         )
-    return Model(path.stem, data, sha256, ModelSpec.from_json(card.get("spec", {})), card)
+    try:
+        spec = ModelSpec.from_json(card.get("spec", {}))
+    except SpecError as error:
+        raise SpecError(f"model {path}: {error}") from error
+    return Model(path.stem, data, sha256, spec, card)
+
+
+def require_model(name_or_path: str | Path) -> None:
+    """Reject a name that is not a shipped model's and a path where there is no file.
+
+    Raises:
+        ModelError: As `open_model` does for it.
+    """
+    if str(name_or_path) not in shipped() and not os.path.lexists(name_or_path):
+        read_flatbuffer(name_or_path)
 
 
 def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
@@ -112,8 +129,16 @@ def _read_card(path: Path) -> dict[str, Any]:
             f"model card {path}: {reason_of(error)}; the .json written by eqedge convert "
             "must lie beside the .tflite"
         ) from error
-    except ValueError as error:
-        raise ModelError(f"model card {path}: not JSON ({error}); copy it again") from error
-    if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"model card {path}: not JSON ({first_line(error)}); copy it again"
+        ) from error
+    schema = card.get("schema") if isinstance(card, dict) else None
+    if isinstance(schema, int) and schema > CARD_SCHEMA:
+        raise ModelError(
+            f"model card {path}: of schema {schema}, made by a newer eqedge; update this one, or "
+            f"convert again with this one (schema {CARD_SCHEMA})"
+        )
+    if not isinstance(card, dict) or schema != CARD_SCHEMA:
         raise ModelError(f"model card {path}: not a card of schema {CARD_SCHEMA}; convert again")
     return card

@@ -53,6 +53,14 @@ class BandPass:
     corners: int = 2
     zerophase: bool = True
 
+    def __post_init__(self) -> None:
+        """Reject corners between which nothing passes."""
+        low = _number(self.freqmin)
+        _require(low > 0.0, "freqmin", self, "positive, finite")
+        _require(_number(self.freqmax) > low, "freqmax", self, f"above freqmin {low:g} Hz")
+        whole = isinstance(self.corners, int) and self.corners >= 1
+        _require(whole, "corners", self, "a whole number from 1 on")
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -162,6 +170,10 @@ class ModelSpec:
         order = self.component_order
         ordered = isinstance(order, str) and sorted(order) == ["E", "N", "Z"]
         _require(ordered, "component_order", self, "some order of ENZ")
+        band = self.preparation.filter
+        if band is not None:
+            nyquist = self.sampling_rate_hz / 2
+            _require(band.freqmax < nyquist, "freqmax", band, f"below {nyquist:g} Hz")
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -188,7 +200,7 @@ class ModelSpec:
                 thresholds=thresholds,
                 **values,
             )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise SpecError(f"model card: spec is not readable ({error}); convert again") from error
         if "default" not in thresholds:
             raise SpecError("model card: thresholds lack 'default'; convert again")

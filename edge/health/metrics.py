@@ -12,6 +12,7 @@ from ..delivery.outputs import DiskState
 from ..delivery.session import MqttCounts
 from ..delivery.spool import SpoolCounts, SpoolState
 from ..delivery.waveforms import WaveformCounts
+from ..fallback import ModelUse
 from ..run_counts import RunCounts
 from ..types import ClockState, Message
 from .liveness import Liveness, State
@@ -59,6 +60,7 @@ STAGES: tuple[type, ...] = (
     WaveformCounts,
     HealthFileCounts,
     NotifyCounts,
+    ModelUse,
 )
 """All that a node can count or measure; what their fields hold by default is included."""
 
@@ -137,7 +139,7 @@ def prometheus_text(labels: Mapping[str, str], metrics: Iterable[Metric], state:
             continue
         name, kind, own, value = f"eqedge_{one.name}", one.description.kind, labels, one.value
         if kind == "label":
-            kind, own, value = "gauge", {**labels, one.name: value}, 1
+            kind, own, value = "gauge", {**labels, one.name: str(value)}, 1
         lines.append(f"# HELP {name} {one.description.help}")
         lines.append(f"# TYPE {name} {kind}")
         lines.append(f"{name}{_labels(own)} {float(value):.17g}")

@@ -9,10 +9,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from ... import reason_of
 from ...firmware_bridge.measured import counter
@@ -27,6 +29,8 @@ REQUEST_SECONDS = 5.0
 """A client of the HTTP endpoint that takes longer for its whole request is disconnected."""
 MOST_CLIENTS = 8
 """Clients at a time; another one replaces the one that has been connected longest."""
+ALLOWED = "GET, HEAD"
+"""Methods that the endpoint answers."""
 POLL_SECONDS = 1.0
 """How often the endpoint looks for clients that take too long, and for its own end."""
 
@@ -121,7 +125,12 @@ class HealthServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, path: str) -> tuple[int, str, str]:
+    def _answer(self, target: str) -> tuple[int, str, str]:
+        """Return status, type and body; what follows a `?` changes nothing."""
+        try:
+            path = urlsplit(target).path
+        except ValueError:
+            path = ""
         if path == "/metrics":
             return 200, "text/plain; version=0.0.4", self._text
         if path == "/health":
@@ -133,14 +142,43 @@ class HealthServer:
         answer = self._answer
 
         class Handler(BaseHTTPRequestHandler):
+            default_request_version = "HTTP/1.0"  # an error is answered with a status too
+
             def do_GET(self) -> None:
-                status, kind, text = answer(self.path)
+                self._reply(*answer(self.path))
+
+            def do_HEAD(self) -> None:
+                self._reply(*answer(self.path))
+
+            def send_error(
+                self, code: int, message: str | None = None, explain: str | None = None
+            ) -> None:
+                """Answer a request that is none in one line of text; other methods are 405."""
+                if code == HTTPStatus.NOT_IMPLEMENTED:
+                    code, message = HTTPStatus.METHOD_NOT_ALLOWED, f"use {ALLOWED}"
+                self.close_connection = True
+                text = message or HTTPStatus(code).phrase
+                self._reply(code, "text/plain", f"{text.encode('ascii', 'replace').decode()}\n")
+                # A body that nobody read would reset the connection before the answer is read.
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_WR)
+                    while self.connection.recv(65_536):
+                        pass
+
+            def version_string(self) -> str:
+                """Name the program, without its versions."""
+                return "eqedge"
+
+            def _reply(self, status: int, kind: str, text: str) -> None:
                 body = text.encode()
                 self.send_response(status)
+                if status == HTTPStatus.METHOD_NOT_ALLOWED:
+                    self.send_header("Allow", ALLOWED)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Log nothing: there is a request every few seconds."""

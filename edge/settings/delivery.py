@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
+from ...firmware_bridge.address import AddressError, host_and_port
 from .documented import setting
 from .validation import SettingsError, require, require_host
 
@@ -110,25 +110,26 @@ class MqttSettings:
         Raises:
             SettingsError: It is not such a URL.
         """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise SettingsError("MQTT address: write mqtt://host:1883") from error
+        scheme, slashes, rest = url.partition("://")
         # Before any error quotes the address: it must not contain a password.
         require(
-            parts.username is None and parts.password is None,
-            f"MQTT address of {parts.hostname}: leave out user name and password, which the "
-            "process list would show; use credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
+            "@" not in url,
+            f"MQTT address of {rest.rpartition('@')[2] or 'the broker'}: leave out user name and "
+            "password, which the process list would show; use credentials_file, or "
+            "EQEDGE_MQTT_USERNAME and _PASSWORD",
         )
-        hint = f"MQTT address {url!r}: write mqtt://host:1883 or mqtts://host:8883"
-        require(parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname), hint)
-        require(not set("?#") & set(url), hint)
-        tls = parts.scheme == "mqtts"
+        hint = "write mqtt://host:1883 or mqtts://host:8883"
+        tls = scheme.lower() == "mqtts"
+        usable = bool(slashes) and (tls or scheme.lower() == "mqtt") and not set("?#") & set(url)
+        require(usable, f"MQTT address {url!r}: {hint}")
+        try:
+            host, port = host_and_port(url)
+        except AddressError as error:
+            raise SettingsError(f"MQTT address {url!r}: {error}; {hint}") from error
         return cls(
-            host=str(parts.hostname),
+            host=host.lower(),
             port=port if port is not None else 8883 if tls else 1883,
-            topic_prefix=parts.path.strip("/") or cls.topic_prefix,
+            topic_prefix=rest.partition("/")[2].strip("/") or cls.topic_prefix,
             tls=tls,
         )
 

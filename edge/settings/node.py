@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ...firmware_bridge.address import port_problem
 from ...models.registry import DEFAULT_MODEL
 from .delivery import FileSettings, MqttSettings, SpoolSettings, WaveformSettings
 from .documented import setting
@@ -48,7 +49,9 @@ class SensorSettings:
     )
 
     def __post_init__(self) -> None:
-        """Reject speeds that no port has."""
+        """Reject names that no port has, and speeds."""
+        problem = None if self.port is None else port_problem(self.port)
+        require(problem is None, f"sensor port {self.port}: {problem}")
         require(50 <= self.baud <= 20_000_000, f"baud {self.baud}: use 50 to 20000000")
         require(0 < self.speed <= 2000, f"sensor speed {self.speed}: use more than 0, to 2000")
 
@@ -165,6 +168,12 @@ class Settings:
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     model: str = setting(
         DEFAULT_MODEL, "Name of a shipped model, or path of a .tflite file with its card beside it."
+    )
+    model_fallback: bool = setting(
+        True,
+        "Where a sensor's node finds `model` missing, damaged, not as its card describes it or not "
+        "loadable, let a shipped model pick in its place, and log and publish that; false: end "
+        "with exit code 2.",
     )
     output: str | None = setting(None, "JSON-lines file of triggers; unset: standard output.")
     file: FileSettings = field(default_factory=FileSettings)

@@ -88,6 +88,79 @@ def test_endpoint(server):
     assert get(server, "/health")[0] == 503
 
 
+def raw(server, request):
+    """Send bytes as they are; return status line, headers and body, once the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as client:
+        client.sendall(request)
+        answer = b""
+        while data := client.recv(65_536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *headers = head.decode().split("\r\n")
+    return status, dict(line.split(": ", 1) for line in headers), body.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics?format=prometheus", "/metrics?", "/metrics#x", "http://node:9/metrics?a=b"]
+)
+def test_what_follows_the_path_changes_nothing(server, path):
+    """A query string, a fragment, and the absolute form of a proxy."""
+    server.publish({"state": "healthy"}, "eqedge_x 1\n")
+    assert get(server, path) == (200, "eqedge_x 1\n")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health?a=b", "/nothing"])
+def test_head_is_get_without_its_body(server, path):
+    """The same status and headers, also for monitors that only check the status."""
+    server.publish({"state": "healthy"}, "eqedge_x 1\n")
+    answers = {}
+    for method in ("GET", "HEAD"):
+        request = f"{method} {path} HTTP/1.1\r\nHost: node\r\n\r\n"
+        answers[method] = raw(server, request.encode())
+    for _, headers, _ in answers.values():
+        headers.pop("Date", None)
+    assert answers["HEAD"][:2] == answers["GET"][:2]
+    assert answers["HEAD"][2] == "" != answers["GET"][2]
+    assert int(answers["HEAD"][1]["Content-Length"]) == len(answers["GET"][2])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FROB"])
+def test_other_methods_are_405(server, method):
+    """With the methods that are allowed; a body that came along does not reset the connection."""
+    body = b"x" * 1_000_000
+    request = f"{method} /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as client:
+        client.sendall(request.encode() + body)
+        client.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.0 405 ") and b"\r\nAllow: GET, HEAD\r\n" in answer
+    assert get(server, "/metrics")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /metrics HTTP/1.0\r\n\r\n", "200"),
+        (b"GET /metrics\r\n\r\n", "200"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "400"),
+        (b"GET  /metrics more words HTTP/1.1\r\n\r\n", "400"),
+        (b"GET /metrics HTTP/9.9\r\n\r\n", "505"),
+        (b"GET http://[ HTTP/1.0\r\n\r\n", "404"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.0\r\n\r\n", "414"),
+        (b"GET /metrics HTTP/1.0\r\n" + b"a: b\r\n" * 200 + b"\r\n", "431"),
+    ],
+)
+def test_every_request_has_a_status(server, request_bytes, status, capfd):
+    """Old clients are served; what is no request is answered as such, in text, and logs nothing."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as client:
+        client.sendall(request_bytes)
+        client.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: client.recv(65_536), b"")).decode()
+    assert answer.split()[:2] == ["HTTP/1.0", status]
+    assert "<" not in answer and "Python" not in answer
+    assert get(server, "/metrics")[0] == 200 and capfd.readouterr().err == ""
+
+
 def test_slow_clients_do_not_block_the_endpoint(server):
     """With twice the allowed number, each silent or slow, the oldest are disconnected."""
     with ExitStack() as slow:

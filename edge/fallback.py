@@ -1,0 +1,131 @@
+"""Choose the model of a node: the one in its settings, or a packaged one in its place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ..firmware_bridge.measured import published
+from ..models.registry import DEFAULT_MODEL, Model, ModelError, open_model, shipped
+from ..models.spec import ModelSpec, SpecError
+from .detector import Detector
+from .settings.node import Settings, TriggerSettings, WindowSettings
+from .types import Message
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """Which model picks, and which one could not be used.
+
+    Attributes:
+        name: Of the model that picks.
+        refused: Name or file of the settings' model where another one picks in its place.
+        reason: Why it could not be used.
+    """
+
+    name: str = field(metadata=published("model", "label", "Model that picks."))
+    refused: str | None = field(
+        default=None,
+        metadata=published(
+            "model_refused",
+            "label",
+            "Model of the settings that cannot be used; a packaged one picks in its place.",
+        ),
+    )
+    reason: str | None = None
+
+    @property
+    def fallback(self) -> Message | None:
+        """What `info` has of it; None where the settings' model picks."""
+        if self.refused is None:
+            return None
+        return {"wanted": self.refused, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model that can be run, with settings that suit it.
+
+    Attributes:
+        model: The picker.
+        settings: Of the node; another preset or buffer where the settings' own suit only the model
+            that was refused.
+        use: For health and `info`.
+    """
+
+    model: Model
+    settings: Settings
+    use: ModelUse
+
+
+def runnable(name: str) -> Model:
+    """Read a model, check it against its card, and load it once.
+
+    Raises:
+        ModelError: It is damaged, is not the card's, or cannot be loaded.
+        SpecError: Its card has a spec of another version.
+        RuntimeMissing: No interpreter is installed.
+    """
+    model = open_model(name)
+    Detector(model)
+    return model
+
+
+def choose_model(settings: Settings, *, attended: bool) -> Choice:
+    """Return the settings' model, or, for an unattended node, a packaged one in its place.
+
+    A node that restarts in the field must detect although its model was damaged meanwhile. A model
+    that is good but does not suit the settings is no such case: that is for the operator to decide.
+
+    Args:
+        settings: Of the node.
+        attended: Someone waits for the result with this very model: no other takes its place.
+
+    Raises:
+        ModelError: The model cannot be used, and none may or can take its place.
+        SpecError: As before, by its card's spec.
+        RuntimeMissing: No interpreter is installed.
+    """
+    try:
+        model = runnable(settings.model)
+    except (ModelError, SpecError) as error:
+        if attended or not settings.model_fallback:
+            raise
+        reason = " ".join(str(error).split())
+        for packaged in _packaged():
+            if packaged.name != settings.model:
+                logger.error(
+                    "%s. Until that is mended and the node restarted, the packaged model %s picks "
+                    "in place of %s",
+                    reason,
+                    packaged.name,
+                    settings.model,
+                )
+                suited = _suited(replace(settings, model=packaged.name), packaged.spec)
+                return Choice(packaged, suited, ModelUse(packaged.name, settings.model, reason))
+        raise
+    return Choice(model, settings, ModelUse(model.name))
+
+
+def _packaged() -> Iterator[Model]:
+    """Yield the packaged models that can be run, the default one first."""
+    for name in sorted(shipped(), key=lambda name: (name != DEFAULT_MODEL, name)):
+        try:
+            yield runnable(name)
+        except (ModelError, SpecError) as error:
+            logger.error("%s", error)
+
+
+def _suited(settings: Settings, spec: ModelSpec) -> Settings:
+    """Return settings that the packaged model can be run with."""
+    trigger, window = settings.trigger, settings.window
+    if trigger.preset not in spec.thresholds:
+        preset = TriggerSettings.preset
+        logger.error("%s has no preset %s; %s is used", spec.name, trigger.preset, preset)
+        trigger = replace(trigger, preset=preset)
+    if window.buffer_seconds * spec.sampling_rate_hz < 2 * spec.window_samples:
+        window = replace(window, buffer_seconds=WindowSettings.buffer_seconds)
+    return replace(settings, trigger=trigger, window=window)
