@@ -30,6 +30,7 @@ KEPT = Path(__file__).with_name("metrics-1.txt")
 def filled():
     """Return every metric, each with a value."""
     states = {"mqtt_connected": True, "clock_synced": False, "clock_source": "ticks"}
+    states |= {"model": "own", "model_refused": "other"}
     return [
         Metric(one.description, states.get(one.name, number + 0.5))
         for number, one in enumerate(metrics_of(()))
@@ -50,7 +51,7 @@ def test_the_record_names_states_and_counts():
 def test_metrics_that_were_published_stay():
     """Subscribers, dashboards and alarms use names and kinds; they are added, never changed."""
     kept = KEPT.read_text().splitlines()
-    assert len(kept) == 47
+    assert len(kept) == 49
     today = {f"{one.name} {one.description.kind}" for one in metrics_of(())}
     assert set(kept) <= today, "a metric was renamed, removed, or changed its kind"
 
@@ -60,13 +61,13 @@ def test_metrics_have_the_form_prometheus_reads():
     text = prometheus_text({"network": 'X"\\\n', "station": "EDGE"}, filled(), WELL)
     lines = text.splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
-    assert len(helps) == 47 + 1 and len(set(helps)) == len(helps)
+    assert len(helps) == 49 + 1 and len(set(helps)) == len(helps)
     for one in helps:
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")
     form = re.compile(
         r'[a-z_]+\{network="X\\"\\\\\\n",station="EDGE"'
-        r'(,(stage|clock_source)="[a-z]+")?\} [0-9.e+-]+'
+        r'(,(stage|clock_source|model|model_refused)="[a-z]+")?\} [0-9.e+-]+'
     )
     samples = [line for line in lines if not line.startswith("#")]
     assert all(form.fullmatch(line) for line in samples), samples[0]
