@@ -136,9 +136,10 @@ def as_csv(comparison: Comparison) -> str:
 def _score_cells(score: Score) -> list[str]:
     heads: tuple[PhaseScore, ...] = (score.detection, score.P, score.S)
     rates = [f"{rate:.3f}" for h in heads for rate in (h.precision, h.recall, h.f1)]
-    residuals = [_or_dash(h.mean_absolute_s, ".3f") for h in heads[1:]]
+    # as many digits as evaluate's report has: rounded twice, a figure could end otherwise
+    residuals = [_or_dash(h.mean_absolute_s, ".4f") for h in heads[1:]]
     false = (score.false_p_per_hour, score.false_detections_per_hour)
-    return [*rates, *residuals, *(_or_dash(rate, ".1f") for rate in false)]
+    return [*rates, *residuals, *(_or_dash(rate, ".2f") for rate in false)]
 
 
 def _kept_cells(agreement: Agreement) -> list[str]:

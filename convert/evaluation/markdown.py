@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..data.matching import PhaseScore
 from ..tables import markdown_table
 
 NOTHING = "-"
@@ -135,12 +136,14 @@ def _phase(row: Mapping[str, Any]) -> tuple[str, str, str]:
     if not row["found"] + row["missed"]:
         return NOTHING, NOTHING, NOTHING
     interval = row["interval"]
+    # from the counts, since the report's rates are rounded already
+    score = PhaseScore(row["found"], row["missed"], row["false"], None)
     return (
-        f"{row['f1']:.3f}{_bracket(interval['f1'], 3)}",
-        f"{row['precision']:.2f} / {row['recall']:.2f}",
+        f"{score.f1:.3f}{_bracket(interval['f1'], 3)}",
+        f"{score.precision:.2f} / {score.recall:.2f}",
         NOTHING
         if row["mean_absolute_s"] is None
-        else f"{row['mean_absolute_s']:.3f}{_bracket(interval['mean_absolute_s'], 3)}",
+        else f"{row['mean_absolute_s']:.4f}{_bracket(interval['mean_absolute_s'], 4)}",
     )
 
 
@@ -150,8 +153,8 @@ def _noise(scores: Mapping[str, Scores]) -> Iterator[str]:
         if "noise" in one:
             noise, interval = one["noise"], one["noise"]["interval"]
             cells = (
-                f"{noise[f'false_{x}_per_hour']:.1f}"
-                f"{_bracket(interval[f'false_{x}_per_hour'], 1)}, "
+                f"{noise[f'false_{x}_per_hour']:.2f}"
+                f"{_bracket(interval[f'false_{x}_per_hour'], 2)}, "
                 f"{noise[f'false_{x}_per_day']:.0f} a day"
                 if f"false_{x}_per_hour" in noise
                 else NOTHING

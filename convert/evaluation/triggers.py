@@ -43,12 +43,15 @@ class PlayedRun:
         name: Of the file of triggers.
         messages: In order, their picks' traces among those played.
         played: In order.
+        placements: Of the played traces, each as if it were alone on the timeline: labels as the
+            file states them, also between two samples.
         skipped: Traces that were not played, or whose labels cannot be, by reason.
     """
 
     name: str
     messages: Sequence[Message]
     played: Sequence[Subject]
+    placements: Sequence[Placement]
     skipped: Counter[str]
 
     @property
@@ -83,6 +86,7 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
     messages = read_messages(path)
     skipped: Counter[str] = Counter()
     played: list[Subject] = []
+    placements: list[Placement] = []
     with SteadFile(data) as file:
         names = file.names
         playlist = Playlist(file, choose(names, traces, seed), RATE_HZ)
@@ -95,6 +99,7 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
                 skipped[problem] += 1
             else:
                 played.append(_played(data, trace, scale))
+                placements.append(_placement(trace, scale))
     skipped.update(playlist.passed_over)
     drawn = "" if traces is None else f" of the {traces} traces drawn by seed {seed}"
     for line, message in enumerate(messages, start=1):
@@ -109,7 +114,9 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
                     f"{path}: line {line}: sample {sample} of trace {name}, which has "
                     f"{lengths[name]} in {data.name}; name the file replayed"
                 )
-    return PlayedRun(path.name, [_rescaled(m, scale) for m in messages], played, skipped)
+    return PlayedRun(
+        path.name, [_rescaled(m, scale) for m in messages], played, placements, skipped
+    )
 
 
 def read_messages(path: Path) -> list[Message]:
@@ -164,13 +171,18 @@ def table_of(run: PlayedRun, labels: LabelMap) -> ScoreTable:
     """
     picks = run.picks()
     events = [one for one in run.played if one.record.kind == "event"]
+    labels_of_trace = {placed.trace_name: placed for placed in run.placements}
     outcomes: dict[str, Outcomes] = {}
     for phase in PHASES:
         verdicts: list[Packed] = []
         for one in events:
             unlabelled = seen_by_all(labels, one.record, phase.lower())
             samples = [p["sim"]["sample"] for p in picks[one.record.trace] if p["phase"] == phase]
-            verdicts.append(packed([judge(samples, one.record.arrival(phase), unlabelled)]))
+            verdicts.append(
+                packed(
+                    [judge(samples, labels_of_trace[one.record.trace].arrival(phase), unlabelled)]
+                )
+            )
         labelled = [one.record.arrival(phase) is not None for one in events]
         outcomes[phase] = Outcomes.of(labelled, verdicts, 1)
     return ScoreTable(
@@ -186,7 +198,7 @@ def table_of(run: PlayedRun, labels: LabelMap) -> ScoreTable:
 
 def events_of(run: PlayedRun) -> dict[str, Any]:
     """Count events as the run itself does at its end, and their precision, recall and F1."""
-    board: Scoreboard = score([_placement(one) for one in run.played], run.messages, RATE_HZ)
+    board: Scoreboard = score(run.placements, run.messages, RATE_HZ)
     hours = sum(one.record.n_samples for one in run.played) / RATE_HZ / 3600
     counts = {name: asdict(board)[name] for name in ("found", "missed", "false", "unscored")}
     rates = PhaseScore(board.found, board.missed, board.false, None).row()
@@ -243,9 +255,7 @@ def _played(data: Path, trace: Trace, scale: float) -> Subject:
     return subject_of(record, trace.attributes)
 
 
-def _placement(one: Subject) -> Placement:
-    """The trace as if it were alone on a timeline."""
-    record = one.record
-    return Placement(
-        record.trace, 0, 0, record.n_samples, **asdict(record.inside(0, record.n_samples))
-    )
+def _placement(trace: Trace, scale: float) -> Placement:
+    """The trace as if it were alone on a timeline at the rate of scores."""
+    end = round(len(trace.waveform) * scale)
+    return Placement(trace.name, 0, 0, end, **asdict(trace.scaled(scale)))

@@ -99,12 +99,12 @@ def score(
     events = found = false = unscored = 0
     for placed in placements:
         triggers = by_trace.get(placed.trace_name, [])
+        if placed.is_noise:
+            false += len(triggers)
+            continue
         labels = placed.moved(-placed.first_sample).arrivals()
         if not labels:
-            if placed.is_noise:
-                false += len(triggers)
-            else:
-                unscored += len(triggers)
+            unscored += len(triggers)
             continue
         events += 1
         hits: dict[Phase, float] = {}
@@ -119,7 +119,8 @@ def score(
         for phase, residual in hits.items():
             residuals[phase].append(residual)
         found += bool(hits)
-    labelled = {phase: sum(phase in placed.arrivals() for placed in placements) for phase in PHASES}
+    earthquakes = [placed.arrivals() for placed in placements if not placed.is_noise]
+    labelled = {phase: sum(phase in labels for labels in earthquakes) for phase in PHASES}
     return Scoreboard(
         traces=len(placements),
         events=events,
