@@ -45,31 +45,38 @@ class Assembler:
         self._rate_hz = rate_hz
         self._dating = SampleDating(make_clock)
         self._layout = Layout((0, 1, 2), "")
+        self._is_usable = True
+        self._dropped = 0
 
     @property
     def hello(self) -> Hello | None:
-        """The sensor's latest Hello, or None."""
+        """The latest Hello that could be used, or None."""
         return self._dating.hello
 
     @property
     def unannounced(self) -> int:
-        """Samples packets dropped because no Hello had announced them."""
-        return self._dating.unannounced
+        """Samples packets dropped because no Hello that can be used had announced them."""
+        return self._dating.unannounced + self._dropped
 
     @property
     def introduced(self) -> bool:
         """Whether the samples that come are those the latest Hello announced."""
-        return self._dating.introduced
+        return self._is_usable and self._dating.introduced
 
     def push(self, packet: Packet, arrival: Arrival) -> Block | None:
         """Take one packet; Samples become a block once a Hello has come.
 
         Raises:
             SensorError: Its rate cannot be turned into the model's, or it has no component that
-            could be used.
+            could be used. Until a usable Hello comes, its samples are dropped and counted.
         """
         if isinstance(packet, Hello):
+            self._is_usable = False
             self._layout = layout_for(packet, self._rate_hz)
+            self._is_usable = True
+        elif not self._is_usable:
+            self._dropped += isinstance(packet, Samples)
+            return None
         dated = self._dating.push(packet, arrival)
         if dated is None or not isinstance(packet, Samples):
             return None

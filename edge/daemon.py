@@ -18,7 +18,7 @@ from .settings.node import Settings
 from .sources import BlockSource
 from .stack import Stack
 from .trigger import Associator, thresholds_of
-from .types import Block, Probabilities, Trigger, Window
+from .types import Block, Instrument, Probabilities, Trigger, Window
 from .windows import Windower
 
 
@@ -55,6 +55,7 @@ class Daemon:
         self._sinks: Sequence[Sink] = ()
         self._observer: Observer = Observers()
         self._lag = Lag()
+        self._instruments: dict[int, Instrument] = {}
         self._gaps = GapPolicy(settings.window)
         self._resampler = Resampler(rate_hz)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
@@ -81,7 +82,7 @@ class Daemon:
             self._lag.note(arrival)
             for block in blocks:
                 self._observer.sampled(block)
-                self._pick(self._windows(self._resampled(self._gaps.push(block))))
+                self._pick(self._windows(self._resampled(self._noted(self._gaps.push(block)))))
             self._pick(self._windows(self._resampled(self._gaps.wait(arrival))))
             self._update_counts(begin)
             self._observer.tick(self.counts)
@@ -97,6 +98,14 @@ class Daemon:
             for window in self._windower.push(block):
                 if self._shedder.takes(window, self._lag.seconds):
                     yield window
+
+    def _noted(self, contiguous: Iterable[Block]) -> Iterator[Block]:
+        """Pass blocks on, and keep what sent them: the window that ends a segment comes later."""
+        for block in contiguous:
+            if block.segment not in self._instruments and self.source.instrument is not None:
+                before = list(self._instruments.items())[-1:]
+                self._instruments = {**dict(before), block.segment: self.source.instrument}
+            yield block
 
     def _resampled(self, contiguous: Iterable[Block]) -> Iterator[Block]:
         for block in contiguous:
@@ -118,7 +127,7 @@ class Daemon:
         return probabilities
 
     def _emit(self, trigger: Trigger) -> None:
-        instrument = self.source.instrument
+        instrument = self._instruments.get(trigger.window.segment, self.source.instrument)
         assert instrument is not None
         message = self.node.message(trigger, instrument, time.monotonic_ns())
         self.counts.messages += 1

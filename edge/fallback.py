@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ..firmware_bridge.measured import published
+from ..firmware_bridge.measured import published, state_reason
 from ..models.registry import DEFAULT_MODEL, Model, ModelError, open_model, shipped
 from ..models.spec import ModelSpec, SpecError
 from .detector import Detector
@@ -35,7 +35,7 @@ class ModelUse:
             "Model of the settings that cannot be used; a packaged one picks in its place.",
         ),
     )
-    reason: str | None = None
+    reason: str | None = state_reason()
 
     @property
     def fallback(self) -> Message | None:

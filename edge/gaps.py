@@ -21,11 +21,15 @@ class StreamCounts:
     """Samples and gaps of the stream, at the sensor's own rate."""
 
     samples: int = counter("samples_total", "Samples received, per component.")
-    seconds: float = 0.0
-    gaps_filled: int = 0
-    gaps: int = counter("gaps_total", "Gaps too long to be bridged.")
-    samples_lost: int = counter("samples_lost_total", "Samples missing in gaps, per component.")
-    samples_late: int = 0
+    seconds: float = counter("data_seconds_total", "Samples received, as time.", digits=3)
+    gaps_filled: int = counter("gaps_filled_total", "Short gaps that were bridged.")
+    gaps: int = counter("gaps_total", "Gaps too long to be bridged.", degrades=1)
+    samples_lost: int = counter(
+        "samples_lost_total", "Samples missing in gaps, per component.", degrades=1
+    )
+    samples_late: int = counter(
+        "samples_late_total", "Samples left out since their place was taken, per component."
+    )
 
 
 class GapPolicy:

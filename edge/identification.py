@@ -32,8 +32,13 @@ class Identification:
         self._requested_ns = 0
         self._is_logged = False
 
-    def wait(self, arrival: Arrival) -> None:
-        """Call whenever bytes, or none, came and the sensor is still unknown."""
+    def wait(self, arrival: Arrival, *, logs: bool = True) -> None:
+        """Call whenever bytes, or none, came and the sensor is still unknown.
+
+        Args:
+            arrival: When they came.
+            logs: Whether the wait is worth a warning; False where another one has the reason.
+        """
         now_ns = arrival.monotonic_ns
         if self._first_ns is None:
             self._first_ns = self._requested_ns = now_ns
@@ -41,7 +46,7 @@ class Identification:
         if now_ns - self._requested_ns >= REQUEST_SECONDS * 1e9:
             self._requested_ns = now_ns
             self._request()
-        if not self._is_logged and now_ns - self._first_ns >= LOG_SECONDS * 1e9:
+        if logs and not self._is_logged and now_ns - self._first_ns >= LOG_SECONDS * 1e9:
             self._is_logged = True
             logger.warning(
                 "%s",

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 LEVELS = ("debug", "info", "warning", "error")
 ROOT = "eqedge"
 """Every logger of the package is below this one."""
+MOST_CHANGES = 6
+"""Lines about one subject within `CHANGES_SECONDS`; a fault that comes and goes fills no disk."""
+CHANGES_SECONDS = 3600.0
 _PRIORITIES = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -53,6 +58,37 @@ class OneLine(logging.Formatter):
             return f"<{_PRIORITIES.get(record.levelno, 6)}>{ROOT}: {text}"
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         return f"{ROOT}: {level}{text}"
+
+
+class Changes:
+    """Logs each change of one subject's state, a few times an hour at most.
+
+    Args:
+        logger: Where the lines go.
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger = logger
+        self._monotonic = monotonic
+        self._last = ""
+        self._logged: deque[float] = deque()
+
+    def note(self, level: int, text: str) -> None:
+        """Log the state unless it is the one noted before, or too many were logged."""
+        if text == self._last:
+            return
+        self._last = text
+        now = self._monotonic()
+        while self._logged and now - self._logged[0] > CHANGES_SECONDS:
+            self._logged.popleft()
+        if len(self._logged) < MOST_CHANGES:
+            self._logged.append(now)
+            if len(self._logged) == MOST_CHANGES:
+                text += " (it changes often: further changes within the hour are not logged)"
+            self._logger.log(level, "%s", text)
 
 
 def write_last(text: str, environ: Mapping[str, str] = os.environ) -> None:

@@ -50,7 +50,7 @@ class Lag:
 class ShedderCounts:
     """What is left out now, and was so far."""
 
-    skipped: int = counter("windows_skipped_total", "Windows left out to keep up.")
+    skipped: int = counter("windows_skipped_total", "Windows left out to keep up.", degrades=1)
     factor: int = gauge(
         "hop_factor", "Factor by which the hop is widened to keep up; 1 is normal.", default=1
     )

@@ -25,7 +25,7 @@ class RunCounts:
     )
     events: int = counter("events_total", "Events begun.")
     messages: int = counter("messages_total", "Messages given to the outputs.")
-    wall_seconds: float = 0.0
+    wall_seconds: float = counter("run_seconds_total", "Time since the stream began.", digits=3)
 
 
 class Observer(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..firmware_bridge.counters import distance
-from ..firmware_bridge.measured import counter, gauge
+from ..firmware_bridge.measured import Limit, counter, gauge
 from ..firmware_bridge.packets import Hello, Packet, Status
 
 
@@ -14,12 +14,18 @@ class SensorHealth:
     """What the sensor reported since the program began; None where it reported nothing."""
 
     samples_dropped: int = counter(
-        "sensor_samples_dropped_total", "Samples lost in the sensor because its buffer was full."
+        "sensor_samples_dropped_total",
+        "Samples lost in the sensor because its buffer was full.",
+        degrades=1,
     )
     adc_faults: int = counter(
-        "sensor_adc_faults_total", "Times the sensor's converter answered late, wrongly or not."
+        "sensor_adc_faults_total",
+        "Times the sensor's converter answered late, wrongly or not.",
+        degrades=1,
     )
-    adc_ok: bool | None = gauge("sensor_adc_ok", "1 while the sensor's converter answers.")
+    adc_ok: bool | None = gauge(
+        "sensor_adc_ok", "1 while the sensor's converter answers.", degrades=Limit(below=1)
+    )
     temperature_celsius: float | None = gauge(
         "sensor_temperature_celsius", "Temperature that the sensor reports."
     )

@@ -12,6 +12,7 @@ from typing import Protocol
 from ..firmware_bridge.decoder import Losses
 from ..firmware_bridge.dialogue import IDENTIFY
 from ..firmware_bridge.framing import frame
+from ..firmware_bridge.measured import counter, state_reason
 from ..firmware_bridge.packets import Hello
 from ..firmware_bridge.port import Port, PortState
 from .dating.arrivals import Arrival, Clock
@@ -33,12 +34,21 @@ class SourceCounts:
     Attributes:
         losses: Of frames and packets on a wire.
         sensor: What the sensor reports about itself.
-        packets_unannounced: Packets dropped because their sender was not known.
+        trouble: Why samples that come are left out; empty while none are.
     """
 
     losses: Losses = field(default_factory=Losses)
     sensor: SensorHealth = field(default_factory=SensorHealth)
-    packets_unannounced: int = 0
+    packets_unannounced: int = counter(
+        "packets_unannounced_total",
+        "Packets of samples left out because no usable Hello fits them.",
+    )
+    hellos_unusable: int = counter(
+        "hellos_unusable_total", "Hellos in mid-stream that this node cannot use.", degrades=1
+    )
+    port_losses: int = counter("port_losses_total", "Times the port was lost.", degrades=1)
+    port_reopenings: int = counter("port_reopened_total", "Times a lost port was opened again.")
+    trouble: str = state_reason()
 
 
 class BlockSource(Protocol):
@@ -74,6 +84,10 @@ class ByteSource(Protocol):
     @property
     def losses(self) -> int:
         """Times that the connection was lost: a frame begun before is not continued after."""
+
+    @property
+    def reopenings(self) -> int:
+        """Times that a lost connection was made again."""
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what came and when, empty bytes when nothing has for a while; end at `stop`."""
@@ -141,6 +155,11 @@ class SerialSource:
     def losses(self) -> int:
         """Times that the port was lost."""
         return self._port.losses
+
+    @property
+    def reopenings(self) -> int:
+        """Times that it was opened again."""
+        return self._port.reopenings
 
     def _log_change(self) -> None:
         if self._port.state is PortState.OPEN:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..firmware_bridge.decoder import Decoder
-from ..firmware_bridge.packets import Packet
-from .assemble import Assembler
+from ..firmware_bridge.packets import Hello, Packet
+from .assemble import Assembler, SensorError
 from .dating.arrivals import Arrival
 from .identification import Identification
 from .sensor_status import SensorLog
+from .sensor_trouble import SensorTrouble
 from .sources import ByteSource, SourceCounts
 from .types import Block, Instrument
 
@@ -20,15 +21,23 @@ class PacketReader:
     Args:
         source: Where the bytes come from.
         is_known: Whether the sensor is known.
+        is_described: Whether a Hello has come, be it one that cannot be used; then the sensor is
+            only requested to send another.
 
     Attributes:
         decoder: Counts what was lost.
     """
 
-    def __init__(self, source: ByteSource, is_known: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        is_known: Callable[[], bool],
+        is_described: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.decoder = Decoder()
         self._source = source
         self._is_known = is_known
+        self._is_described = is_described
         self._identification = Identification(self.decoder, source.identify)
 
     def __iter__(self) -> Iterator[tuple[list[Packet], Arrival]]:
@@ -46,7 +55,7 @@ class PacketReader:
             if self._is_known():
                 self._identification.settle()
             else:
-                self._identification.wait(arrival)
+                self._identification.wait(arrival, logs=not self._is_described())
 
 
 class WireSource:
@@ -60,18 +69,28 @@ class WireSource:
     def __init__(self, source: ByteSource, rate_hz: float) -> None:
         self._source = source
         self._sensor = SensorLog()
+        self._trouble = SensorTrouble()
         self._assembler = Assembler(rate_hz, source.clock)
-        self._reader = PacketReader(source, lambda: self._assembler.introduced)
+        self._reader = PacketReader(
+            source, lambda: self._assembler.introduced, lambda: bool(self._trouble.text)
+        )
 
     @property
     def counts(self) -> SourceCounts:
-        """What the decoder lost, what the sensor reports, and samples without an announcement."""
-        losses = self._reader.decoder.losses
-        return SourceCounts(losses, self._sensor.health, self._assembler.unannounced)
+        """What was lost on the line, what the sensor reports, and what could not be used."""
+        return SourceCounts(
+            losses=self._reader.decoder.losses,
+            sensor=self._sensor.health,
+            packets_unannounced=self._assembler.unannounced,
+            hellos_unusable=self._trouble.hellos_unusable,
+            port_losses=self._source.losses,
+            port_reopenings=self._source.reopenings,
+            trouble=self._trouble.text,
+        )
 
     @property
     def instrument(self) -> Instrument | None:
-        """Channels and rate of the newest Hello."""
+        """Channels and rate of the newest Hello that could be used."""
         hello = self._assembler.hello
         return Instrument(hello.channels, hello.rate_hz) if hello else None
 
@@ -79,7 +98,8 @@ class WireSource:
         """Yield the blocks of each portion of bytes.
 
         Raises:
-            SensorError: The sensor cannot serve this model.
+            SensorError: The sensor cannot serve this model from its first Hello on. In mid-stream
+                its samples are left out until it sends a Hello that can be used.
             PortError: The port cannot be opened at the start.
         """
         for packets, arrival in self._reader:
@@ -88,9 +108,25 @@ class WireSource:
     def _blocks(self, packets: list[Packet], arrival: Arrival) -> Iterator[Block]:
         for packet in packets:
             self._sensor.push(packet)
-            block = self._assembler.push(packet, arrival)
-            if block is not None:
-                yield block
+            try:
+                block = self._assembler.push(packet, arrival)
+            except SensorError as error:
+                if self._assembler.hello is None:
+                    raise
+                self._trouble.reject(error)
+                continue
+            hello = self._assembler.hello
+            if block is None or hello is None:
+                self._note_unused(packet, arrival)
+                continue
+            self._trouble.used(hello)
+            yield block
+
+    def _note_unused(self, packet: Packet, arrival: Arrival) -> None:
+        if isinstance(packet, Hello):
+            self._trouble.accept(packet)
+        else:
+            self._trouble.dropped(packet, self._assembler.hello, arrival)
 
     def reopen(self) -> None:
         """Reopen the port."""

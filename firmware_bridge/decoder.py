@@ -21,29 +21,51 @@ _TAIL_BYTES = 256
 class Losses:
     """Counts of what arrived and what was lost since the decoder was made."""
 
-    bytes_received: int = 0
-    bytes_discarded: int = 0
-    """Bytes that did not become part of a packet."""
-    frames_ok: int = 0
-    """Frames that became packets, repeated ones included."""
-    framing_errors: int = 0
-    """Pieces between zeros that are not COBS frames, or too short for one."""
-    crc_errors: int = counter("frames_crc_errors_total", "Frames with a wrong checksum.")
-    oversize: int = 0
-    """Runs longer than the longest frame without a zero in them."""
-    malformed: int = 0
-    """Frames with a correct CRC but impossible contents."""
-    unknown_type: int = 0
-    unknown_version: int = 0
-    sequence_lost: int = counter(
-        "frames_seq_lost_total", "Packets of samples that are missing, by their sequence numbers."
+    bytes_received: int = counter("bytes_received_total", "Bytes that came from the sensor.")
+    bytes_discarded: int = counter(
+        "bytes_discarded_total", "Bytes that did not become part of a packet.", degrades=8192
     )
-    duplicates: int = 0
-    """Samples packets that came twice; the second is not delivered."""
-    late: int = 0
-    """Samples packets that came after a newer one; they are delivered."""
-    boots: int = 0
-    """Changes of the boot number: resets, or a change of rate or gain."""
+    frames_ok: int = counter("frames_total", "Frames that became packets, repeated ones included.")
+    framing_errors: int = counter(
+        "frames_framing_errors_total",
+        "Pieces between zeros that are not COBS frames, or too short for one.",
+        degrades=3,
+    )
+    crc_errors: int = counter(
+        "frames_crc_errors_total", "Frames with a wrong checksum.", degrades=3
+    )
+    oversize: int = counter(
+        "frames_oversize_total",
+        "Runs longer than the longest frame without a zero in them.",
+        degrades=3,
+    )
+    malformed: int = counter(
+        "frames_malformed_total",
+        "Frames with a correct checksum and impossible contents.",
+        degrades=1,
+    )
+    unknown_type: int = counter(
+        "frames_unknown_type_total", "Frames of a type that this version does not know."
+    )
+    unknown_version: int = counter(
+        "frames_unknown_version_total",
+        "Frames of a protocol version that this one does not know.",
+        degrades=3,
+    )
+    sequence_lost: int = counter(
+        "frames_seq_lost_total",
+        "Packets of samples that are missing, by their sequence numbers.",
+        degrades=1,
+    )
+    duplicates: int = counter(
+        "frames_duplicate_total", "Packets of samples that came twice; the second is left out."
+    )
+    late: int = counter(
+        "frames_late_total", "Packets of samples that came after a newer one.", degrades=3
+    )
+    boots: int = counter(
+        "source_boots_total", "Restarts of the sensor, also for another rate or gain.", degrades=1
+    )
 
     @property
     def frames_bad(self) -> int:

@@ -89,6 +89,8 @@ class Port:
         self.usb_serial_number: str | None = None
         self.losses = 0
         """Times that an open port was lost."""
+        self.reopenings = 0
+        """Times that a lost port was opened again."""
         self.last_fault = ""
         """One line about the latest loss or failed attempt to reopen."""
         self._first_retry = first_retry_seconds
@@ -184,6 +186,7 @@ class Port:
             except (OSError, ValueError, TypeError) as error:
                 self.last_fault = f"{name}: {_plain(error)}"
             else:
+                self.reopenings += 1
                 return True
         self._postpone()
         return False

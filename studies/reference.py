@@ -17,7 +17,8 @@ import click
 from eqedge.__main__ import cli
 from eqedge.convert.tables import markdown_table
 from eqedge.edge.cli import run
-from eqedge.edge.health.metrics import STAGES, metrics_of, stage_steps
+from eqedge.edge.health.degraded import effect
+from eqedge.edge.health.metrics import DEGRADED_HELP, STAGES, metrics_of, stage_steps
 from eqedge.edge.settings.config import section_of
 from eqedge.edge.settings.documented import help_of
 from eqedge.edge.settings.flags import SECTIONS
@@ -76,6 +77,17 @@ text as a label of that name.
 [operation.md](operation.md#health-and-metrics) describes where they are published and which are
 worth an alarm. This page is written by `python -m studies.reference`, from the code.
 
+The last column has the effect on `state` in the health record, which also names the metrics:
+
+- `degraded: + 3`: the counter has grown by 3 or more within the last 60 s (`degraded_seconds` in
+  `[health]`), or since the record before where records are further apart. So the state is
+  `healthy` again 60 s after the cause is over.
+- `degraded: above 0`: while the gauge is above 0. `lasting`: only where it has been so for 60 s.
+- `its worst`: the worst state of a stage is the node's, and goes before `degraded`.
+
+A sensor whose samples are left out, and a component that is dead, railed, or far weaker or
+stronger than the others, degrade the state too, until that is over.
+
 """
 TOP_LEVEL = "Before the first table of the file."
 BROKER_OPTION = {"host", "port", "tls", "topic_prefix"}
@@ -108,9 +120,14 @@ def commands_page() -> str:
 def metrics_page(stages: Sequence[type] = STAGES) -> str:
     """Return `docs/metrics.md`."""
     metrics = sorted(metrics_of((), stages), key=lambda metric: metric.name)
-    rows = [(f"`eqedge_{m.name}`", m.description.kind, m.description.help) for m in metrics]
-    rows.append(("`eqedge_stage_state`", "gauge", f"State of each stage: {stage_steps()}."))
-    return METRICS_HEAD + _table("metric | kind | meaning", rows)
+    rows = [
+        (f"`eqedge_{m.name}`", m.description.kind, m.description.help, effect(m.description))
+        for m in metrics
+    ]
+    steps = f"State of each stage: {stage_steps()}."
+    rows.append(("`eqedge_stage_state`", "gauge", steps, "its worst"))
+    rows.append(("`eqedge_degraded`", "gauge", DEGRADED_HELP, "none"))
+    return METRICS_HEAD + _table("metric | kind | meaning | effect on state", rows)
 
 
 def main() -> None:

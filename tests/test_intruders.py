@@ -51,7 +51,9 @@ def test_any_bytes_on_the_port_cost_frames_only(node, tmp_path):
         process = node(live_config(tmp_path, sensor, samples_silence_seconds=600))
         wait_until(lambda: health(tmp_path).get("windows_total", 0) > 3, "windows")
         record = health(tmp_path)
-        assert record["frames_crc_errors_total"] > 0 and record["state"] == "healthy"
+        assert record["frames_crc_errors_total"] > 0 and record["state"] == "degraded"
+        assert any("frames_crc_errors_total" in one for one in record["reasons"])
+        assert set(record["stages"].values()) == {"healthy"}
         assert record["resident_memory_bytes"] < 90e6
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)

@@ -93,7 +93,8 @@ def test_a_healthy_node_is_reported_everywhere(node, tmp_path, broker):
 def test_a_frozen_sensor_is_reopened(node, tmp_path):
     """No samples: alarmed, then the port is reopened, and the node is healthy again."""
     with Sensor() as sensor:
-        process = node(live_config(tmp_path, sensor, **IMPATIENT | {"retries": 99}))
+        soon = IMPATIENT | {"retries": 99, "degraded_seconds": 3}
+        process = node(live_config(tmp_path, sensor, **soon))
         wait_until(lambda: health(tmp_path).get("samples_total", 0) > 100, "samples flow")
         sensor.frozen.set()
         wait_until(lambda: "samples: alarmed" in log_of(tmp_path), "the alarm")
@@ -102,7 +103,9 @@ def test_a_frozen_sensor_is_reopened(node, tmp_path):
         sensor.frozen.clear()
         wait_until(lambda: "samples: healthy" in log_of(tmp_path), "recovery")
         wait_until(lambda: health(tmp_path)["state"] == "healthy", "the record follows")
-        assert health(tmp_path)["source_reopened_total"] >= 1
+        record = health(tmp_path)
+        assert record["source_reopened_total"] >= 1
+        assert record["port_losses_total"] >= record["port_reopened_total"] >= 1
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0, log_of(tmp_path)
 

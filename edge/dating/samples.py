@@ -95,7 +95,9 @@ class SampleDating:
         return Dated(hello, first, clock.time_ns(first), clock.state, clock.rate_factor)
 
     def _greet(self, hello: Hello) -> None:
-        if self.hello is None or hello.boot_id != self.hello.boot_id:
+        # One that describes itself differently is treated as restarted even under the same boot_id:
+        # its samples can neither be counted nor dated as those before.
+        if hello != self.hello:
             if self.hello is not None:
                 self._restart(hello)
             self._clock = self._make_clock(hello)

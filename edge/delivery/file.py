@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from ... import reason_of
-from ...firmware_bridge.measured import counter, gauge
+from ...firmware_bridge.measured import Limit, counter, gauge
 from ..types import Message
 from .errors import NO_ROOM, NotOurs, OutputFileError
 from .notices import Notices
@@ -53,15 +53,24 @@ class FileCounts:
         torn: Half lines that an earlier run left, cut off at the start.
     """
 
-    written: int = 0
-    failed: int = counter("output_errors_total", "Attempts to write a line that failed.")
+    written: int = counter("output_lines_total", "Lines written.")
+    failed: int = counter(
+        "output_errors_total", "Attempts to write a line that failed.", degrades=1
+    )
     waiting: int = gauge(
-        "output_waiting_lines", "Lines in memory because the disk rejects them.", default=0
+        "output_waiting_lines",
+        "Lines in memory because the disk rejects them.",
+        default=0,
+        degrades=Limit(above=0),
     )
     lost: int = counter(
-        "output_lost_total", "Lines dropped, the oldest first, because too many waited."
+        "output_lost_total",
+        "Lines dropped, the oldest first, because too many waited.",
+        degrades=1,
     )
-    torn: int = 0
+    torn: int = counter(
+        "output_torn_total", "Half lines that an earlier run left, cut off at the start."
+    )
 
 
 class JsonLines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...firmware_bridge.measured import counter, gauge
+from ...firmware_bridge.measured import Limit, counter, gauge
 from ..settings.delivery import MqttSettings
 from .in_flight import InFlight, Sent
 from .link import BrokerLink
@@ -33,15 +33,24 @@ class MqttCounts:
         oversized: Messages longer than `max_payload_bytes`; they are only in the output file.
     """
 
-    connected: bool = gauge("mqtt_connected", "1 while the broker is connected.", default=False)
-    connects: int = counter("mqtt_connects_total", "Connections the broker accepted.")
-    failures: int = counter("mqtt_failures_total", "Connections lost, and attempts that failed.")
-    delivered: int = counter("mqtt_delivered_total", "Messages the broker acknowledged.")
-    refused: int = counter("mqtt_refused_total", REFUSED)
-    postponed: int = counter(
-        "mqtt_postponed_total", "Times the broker rejected a message that is sent again."
+    connected: bool = gauge(
+        "mqtt_connected",
+        "1 while the broker is connected.",
+        default=False,
+        degrades=Limit(below=1, lasts=True),
     )
-    oversized: int = counter("mqtt_refused_total", REFUSED)
+    connects: int = counter("mqtt_connects_total", "Connections the broker accepted.")
+    failures: int = counter(
+        "mqtt_failures_total", "Connections lost, and attempts that failed.", degrades=3
+    )
+    delivered: int = counter("mqtt_delivered_total", "Messages the broker acknowledged.")
+    refused: int = counter("mqtt_refused_total", REFUSED, degrades=1)
+    postponed: int = counter(
+        "mqtt_postponed_total",
+        "Times the broker rejected a message that is sent again.",
+        degrades=1,
+    )
+    oversized: int = counter("mqtt_refused_total", REFUSED, degrades=1)
 
 
 @dataclass(frozen=True)

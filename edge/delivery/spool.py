@@ -58,13 +58,19 @@ class SpoolCounts:
     """What became of the messages."""
 
     purged: int = counter(
-        "spool_purged_total", "Messages dropped, the oldest first, because too many waited."
+        "spool_purged_total",
+        "Messages dropped, the oldest first, because too many waited.",
+        degrades=1,
     )
     disk_errors: int = counter(
-        "spool_errors_total", "Transactions that the disk rejected; their messages stay in memory."
+        "spool_errors_total",
+        "Transactions that the disk rejected; their messages stay in memory.",
+        degrades=1,
     )
     damaged: int = counter(
-        "spool_damaged_total", "Spool of an earlier run that could not be read and was set aside."
+        "spool_damaged_total",
+        "Spool of an earlier run that could not be read and was set aside.",
+        degrades=1,
     )
 
 

@@ -65,7 +65,9 @@ class WaveformCounts:
 
     written: int = counter("snippets_total", "Waveform files written.")
     purged: int = counter("snippets_purged_total", "Waveform files removed to keep the quota.")
-    errors: int = counter("snippets_errors_total", "Waveform files that could not be written.")
+    errors: int = counter(
+        "snippets_errors_total", "Waveform files that could not be written.", degrades=1
+    )
 
 
 class WaveformWriter:

@@ -21,6 +21,9 @@ from .outlets import HealthFileCounts
 
 SCHEMA = 1
 """Version of the record: fields are added, never renamed."""
+DEGRADED = "degraded"
+"""State of a node whose stages all advance, but which has a reason not to count as healthy."""
+DEGRADED_HELP = "1 while the health record gives a reason for a degraded state."
 
 
 @dataclass
@@ -44,7 +47,9 @@ class NodeCounts:
         "inference_rtf", "Share of real time spent on scoring; 1 is too slow.", digits=5
     )
     reopened: int = counter(
-        "source_reopened_total", "Times the source was reopened because it was silent."
+        "source_reopened_total",
+        "Times the source was reopened because it was silent.",
+        degrades=1,
     )
 
 
@@ -103,7 +108,11 @@ def _unknown(stage: type) -> Iterable[tuple[Measured, Any]]:
 
 
 def health_record(
-    node: Message, time_text: str, metrics: Iterable[Metric], state: Liveness
+    node: Message,
+    time_text: str,
+    metrics: Iterable[Metric],
+    state: Liveness,
+    reasons: Sequence[str] = (),
 ) -> Message:
     """Return the health of the node as a message.
 
@@ -112,19 +121,33 @@ def health_record(
         time_text: UTC now.
         metrics: What it counted; an unknown one becomes null.
         state: Of its stages.
+        reasons: Why it is degraded though they may all advance, see `Degradation`.
     """
     return {
         "schema": SCHEMA,
         "type": "health",
         **node,
         "time": time_text,
-        "state": state.worst.name.lower(),
+        "state": state_name(state, reasons),
         "stages": {name: one.name.lower() for name, one in state.stages.items()},
+        "reasons": list(reasons),
         **{one.name: one.value for one in metrics},
     }
 
 
-def prometheus_text(labels: Mapping[str, str], metrics: Iterable[Metric], state: Liveness) -> str:
+def state_name(state: Liveness, reasons: Sequence[str]) -> str:
+    """Return the worst state of a stage; where all advance, `degraded` or `healthy`."""
+    if state.worst is State.HEALTHY and reasons:
+        return DEGRADED
+    return state.worst.name.lower()
+
+
+def prometheus_text(
+    labels: Mapping[str, str],
+    metrics: Iterable[Metric],
+    state: Liveness,
+    reasons: Sequence[str] = (),
+) -> str:
     """Return the health of the node in Prometheus' text format, version 0.0.4.
 
     Args:
@@ -132,6 +155,7 @@ def prometheus_text(labels: Mapping[str, str], metrics: Iterable[Metric], state:
         metrics: What it counted; an unknown one is left out. A label becomes the label of a metric
             that is always 1.
         state: Of its stages.
+        reasons: As for `health_record`.
     """
     lines = []
     for one in metrics:
@@ -147,6 +171,9 @@ def prometheus_text(labels: Mapping[str, str], metrics: Iterable[Metric], state:
     lines += [f"# HELP {name} {stage_steps()}.", f"# TYPE {name} gauge"]
     for stage, step in state.stages.items():
         lines.append(f"{name}{_labels({**labels, 'stage': stage})} {step.value}")
+    name = "eqedge_degraded"
+    lines += [f"# HELP {name} {DEGRADED_HELP}", f"# TYPE {name} gauge"]
+    lines.append(f"{name}{_labels(labels)} {int(bool(reasons))}")
     return "\n".join(lines) + "\n"
 
 

@@ -11,14 +11,16 @@ from typing import Any
 
 from ... import EqedgeError
 from ..delivery.outputs import Delivery
+from ..logs import Changes
 from ..process import resident_bytes
 from ..run_counts import RunCounts
 from ..settings.health import HealthSettings
 from ..sources import BlockSource
 from ..types import Block, ClockState, Message, Probabilities
 from ..utc import utc_text
+from .degraded import Degradation
 from .liveness import Liveness, Progress, State, liveness
-from .metrics import NodeCounts, health_record, metrics_of, prometheus_text
+from .metrics import NodeCounts, health_record, metrics_of, prometheus_text, state_name
 from .notify import Notifier
 from .outlets import HealthFiles, HealthServer
 
@@ -82,11 +84,13 @@ class HealthMonitor:
         self._began = now
         self._progress = Progress.starting(now)
         self._state = liveness(now, self._progress, settings)
+        self._degradation = Degradation(settings.degraded_seconds)
+        self._changes = Changes(logger)
         self._clock: ClockState | None = None
         self._lag_seconds = 0.0
         self._scoring_before = (now, 0.0)
         self._next_check = self._next_ping = self._next_record = now
-        self._is_ready = False
+        self._is_ready = self._is_degraded = False
         self._files = HealthFiles(settings)
         self._server: HealthServer | None = None
         if settings.http_port is not None:
@@ -166,17 +170,27 @@ class HealthMonitor:
             stages.append(self._clock)
         metrics = metrics_of(stages)
         time_text = utc_text(time.time_ns())
-        record = health_record(self._identity, time_text, metrics, self._state)
+        reasons = self._degradation.judge(now, metrics, stages)
+        self._log_degraded(reasons)
+        record = health_record(self._identity, time_text, metrics, self._state, reasons)
         labels = {name: str(self._identity[name]) for name in ("network", "station")}
-        text = prometheus_text(labels, metrics, self._state)
+        text = prometheus_text(labels, metrics, self._state, reasons)
         self._files.write(record, text)
         self._delivery.publish_health(record)
         if self._server is not None:
             self._server.publish(record, text)
         self._notifier.status(
-            f"{self._state.worst.name.lower()}; {counts.events} events, "
-            f"{counts.shedder.skipped} windows left out"
+            f"{state_name(self._state, reasons)}; {counts.events} events, "
+            f"{counts.shedder.skipped} windows left out" + "".join(f"; {one}" for one in reasons)
         )
+
+    def _log_degraded(self, reasons: list[str]) -> None:
+        """Log that the node is degraded, with the reasons of the first record, and when no more."""
+        if reasons and not self._is_degraded:
+            self._changes.note(logging.WARNING, f"degraded: {'; '.join(reasons)}")
+        elif self._is_degraded and not reasons:
+            self._changes.note(logging.INFO, "no longer degraded")
+        self._is_degraded = bool(reasons)
 
     def _measure(self, now: float, counts: RunCounts) -> None:
         own = self.counts

@@ -41,7 +41,9 @@ logger = logging.getLogger(__name__)
 class HealthFileCounts:
     """What became of the files."""
 
-    errors: int = counter("health_errors_total", "Health files that could not be written.")
+    errors: int = counter(
+        "health_errors_total", "Health files that could not be written.", degrades=1
+    )
 
 
 class HealthFiles:

@@ -75,6 +75,11 @@ class SimSource:
         """None: a file is not unplugged."""
         return 0
 
+    @property
+    def reopenings(self) -> int:
+        """None, therefore."""
+        return 0
+
     def clock(self, hello: Hello) -> Clock:
         """Return the timeline's own time."""
         return SimClock(self._start_ns, hello.rate_hz)

@@ -39,6 +39,11 @@ class HealthSettings:
         "After this long without progress of their threads the outputs count as stuck. Use "
         "more than it takes to look up a name and to connect.",
     )
+    degraded_seconds: float = setting(
+        60.0,
+        "For this long after a loss or an error the node's state is degraded; metrics.md has which "
+        "do this.",
+    )
     retries: int = setting(
         3, "Attempts to reopen the source before the watchdog gets no more pings."
     )
@@ -78,6 +83,7 @@ class HealthSettings:
             "retry_seconds",
             "give_up_seconds",
             "hang_seconds",
+            "degraded_seconds",
         ):
             value = getattr(self, name)
             require(1 <= value <= 86400, f"health {name} {value}: use 1 to 86400")

@@ -1,6 +1,7 @@
 """The whole chain in one process: bytes in, messages out, whatever happens to the bytes."""
 
 import socket
+import struct
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -37,7 +38,7 @@ ENZ = ("HHE", "HHN", "HHZ")
 class Bytes:
     """A source of given portions on a clock that stands still but for `gap_s` at each."""
 
-    losses = 0
+    losses = reopenings = 0
 
     def __init__(self, portions, gap_s=0.0):
         self.portions = portions
@@ -273,6 +274,106 @@ def test_a_sensor_of_another_rate(model):
     hello = frame(Hello("slow", "test", 5.0, ENZ).to_bytes())
     with pytest.raises(SensorError, match="sensor slow: 5 Hz cannot be turned into"):
         run(model, [hello])
+
+
+UNUSABLE = [
+    Hello("test", "test", RATE, ("HHE",)),
+    Hello("test", "test", 0.001, ENZ),
+    Hello("test", "test", 10_000.0, ENZ),
+    Hello("test", "test", 62.501, ENZ, boot_id=8),
+    Hello("other", "test", RATE, ("HDF", "HHN"), boot_id=9),
+]
+
+
+@pytest.mark.parametrize("bad", UNUSABLE, ids=lambda hello: f"{hello.rate_hz:g} {hello.channels}")
+def test_an_unusable_hello_in_mid_stream_costs_its_own_samples_only(model, stream, bad, logged):
+    """The event before is closed with the first sensor's channels; the next one is found too."""
+    counts, p, _ = stream
+    before = wire(counts[: p + 500])
+    meanwhile = [frame(bad.to_bytes()), *wire(counts[:1000], boot_id=bad.boot_id)[1:]]
+    messages, counted, _ = run(model, [*before, *meanwhile, *wire(counts, boot_id=3)])
+    assert (counted.source.hellos_unusable, counted.source.packets_unannounced) == (1, 20)
+    assert [m["type"] for m in messages].count("end") == counted.events == 2
+    assert {tuple(m["channels"]) for m in messages} == {ENZ}
+    (line,) = logged("left out until it sends a Hello that can be used")
+    assert "cannot be turned into" in line or "none is vertical" in line
+    assert counted.source.trouble == "" and logged("its samples are used again")
+
+
+def test_while_a_sensor_is_unusable_the_reason_is_at_hand(model, stream):
+    """For the health record; the sensor is requested to identify itself meanwhile."""
+    bad = frame(UNUSABLE[1].to_bytes())
+    portions = [*wire(stream[0][:1000]), bad, *wire(stream[0][:900])[1:]]
+    _, counted, source = run(model, portions, gap_s=0.5)
+    assert counted.source.trouble.startswith("sensor test: 0.001 Hz cannot be turned into")
+    assert source.requests > 3 and counted.stream.samples == 1000
+
+
+def test_unusable_hellos_without_end_fill_no_log(model, stream, logged):
+    """Two that alternate, each once per change, and a handful of lines in an hour."""
+    bad = [frame(one.to_bytes()) for one in UNUSABLE[:2]]
+    _, counted, _ = run(model, [*wire(stream[0][:1000]), *bad * 200])
+    assert counted.source.hellos_unusable == 400
+    assert 2 <= len(logged("left out until")) <= 6
+    assert logged()[-1].endswith("further changes within the hour are not logged)")
+
+
+def test_samples_that_contradict_their_hello_are_named(model, stream, logged):
+    """Three channels announced, one sent: left out, counted, logged once."""
+    three, one = wire(stream[0][:1000]), wire(stream[0][:1900, :1], channels=("HHZ",))
+    _, counted, _ = run(model, [*three[:21], *one[21:38]])
+    (line,) = logged("contradicts itself")
+    assert "Hello has 3 channels, its Samples packets have 1" in line
+    assert counted.source.packets_unannounced > 10 and counted.source.trouble == line
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"rate": 200.0}, {"channels": ENZ[::-1]}, {"channels": ("HNE", "HNN", "HNZ")}, {"gain": 8.0}],
+)
+def test_a_hello_that_describes_another_sensor_under_one_boot_id(model, stream, changed):
+    """Treated as restarted: a new segment, and its earthquake is found at its time."""
+    counts, p, _ = stream
+    rate = changed.get("rate", RATE)
+    turned = at_rate(counts, rate)[:, :: -1 if changed.get("channels") == ENZ[::-1] else 1].copy()
+    messages, _, _ = run(model, [*wire(counts[:3000]), *wire(turned, **changed)])
+    shift = 3000 + round(REBOOT_GAP_SECONDS * RATE)
+    (found,) = picks(messages)
+    assert abs(found["P"] - p - shift) <= 50
+
+
+FIELDS = {
+    "boot_id": st.integers(0, 2**32 - 1),
+    "rate_mhz": st.sampled_from([0, 1, 5000, 20_000, 50_000, 62_501, 99_999, 100_000, 2**32 - 1])
+    | st.integers(0, 2**32 - 1),
+    "tick_hz": st.sampled_from([0, 1, 100, 10**6, 2**32 - 1]),
+    "units_per_count": st.floats(width=32),
+    "gain": st.floats(width=32),
+    "adc_bits": st.integers(0, 255),
+    "unit": st.integers(0, 4),
+    "channels": st.lists(
+        st.sampled_from(["HHE", "HHN", "HHZ", "EHZ", "HDF", "BH1", "zz?"]), max_size=7
+    ),
+}
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(hostile=st.lists(st.fixed_dictionaries(FIELDS), min_size=1, max_size=4))
+def test_no_hello_in_mid_stream_ends_the_node(model, stream, hostile):
+    """Whatever its bytes; a sensor that then introduces itself properly is used."""
+    portions = wire(stream[0][:500])
+    for one in hostile:
+        codes = one["channels"]
+        numbers = [one[name] for name in FIELDS if name != "channels"]
+        payload = struct.pack("<BBIIIffBBB", 1, 1, *numbers, len(codes))
+        portions.append(frame(payload + "".join(codes).encode() + b"\4test\0"))
+        portions += wire(stream[0][:500], boot_id=one["boot_id"])[1:]
+    *_, last = hostile
+    boot_id = (last["boot_id"] + 1) % 2**32
+    _, counted, _ = run(model, [*portions, *wire(stream[0][:500], boot_id=boot_id)])
+    assert counted.source.trouble == "" and counted.stream.samples >= 1000
 
 
 def at_rate(counts, rate):

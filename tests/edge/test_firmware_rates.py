@@ -29,7 +29,7 @@ def program(make_firmware):
 class Recorded:
     """A source of bytes that were taken from a board, on the recording's own time."""
 
-    losses = 0
+    losses = reopenings = 0
 
     def __init__(self, data):
         self._data = data

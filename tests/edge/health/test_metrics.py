@@ -1,11 +1,14 @@
 """The health record, Prometheus' text and the table of metrics, derived from what stages count."""
 
+import importlib
 import json
+import pkgutil
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
+from eqedge import edge, firmware_bridge
 from eqedge.edge.delivery.session import MqttCounts
 from eqedge.edge.gaps import StreamCounts
 from eqedge.edge.health.liveness import Liveness, State
@@ -25,6 +28,39 @@ WELL = Liveness(State.HEALTHY, State.HEALTHY, State.HEALTHY, 0)
 LABELS = {"network": "XX", "station": "EDGE"}
 KEPT = Path(__file__).with_name("metrics-1.txt")
 """Name and kind of each metric that once was published."""
+KEPT_METRICS = 70
+COUNTS = re.compile(r"(Counts|Losses|Health|State)$")
+"""Names of classes that count or measure; `State` also ends those of enumerations."""
+
+
+def counting_classes():
+    """Return every dataclass of the device whose name is that of counts."""
+    found = set()
+    for package in (edge, firmware_bridge):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                members = vars(importlib.import_module(module.name)).values()
+                found |= {one for one in members if isinstance(one, type) and is_dataclass(one)}
+    return {one for one in found if COUNTS.search(one.__name__) and "eqedge" in one.__module__}
+
+
+def reached(stages):
+    """Return the dataclasses, and those that their fields hold by default."""
+    for stage in stages:
+        yield stage
+        held = [one.default_factory for one in fields(stage)]
+        yield from reached(one for one in held if isinstance(one, type) and is_dataclass(one))
+
+
+def test_every_field_of_every_counting_class_is_published():
+    """A counter that is added cannot be forgotten: not its class, and not one field of it."""
+    published_classes = set(reached(STAGES))
+    assert counting_classes() - published_classes == set()
+    for one in published_classes:
+        for kept in fields(one):
+            is_held = isinstance(kept.default_factory, type) and is_dataclass(kept.default_factory)
+            published = is_held or "measured" in kept.metadata or "reason" in kept.metadata
+            assert published, f"{one.__name__}.{kept.name} is in no health record"
 
 
 def filled():
@@ -51,7 +87,7 @@ def test_the_record_names_states_and_counts():
 def test_metrics_that_were_published_stay():
     """Subscribers, dashboards and alarms use names and kinds; they are added, never changed."""
     kept = KEPT.read_text().splitlines()
-    assert len(kept) == 49
+    assert len(kept) == KEPT_METRICS
     today = {f"{one.name} {one.description.kind}" for one in metrics_of(())}
     assert set(kept) <= today, "a metric was renamed, removed, or changed its kind"
 
@@ -61,7 +97,7 @@ def test_metrics_have_the_form_prometheus_reads():
     text = prometheus_text({"network": 'X"\\\n', "station": "EDGE"}, filled(), WELL)
     lines = text.splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
-    assert len(helps) == 49 + 1 and len(set(helps)) == len(helps)
+    assert len(helps) == len(filled()) + 2 and len(set(helps)) == len(helps)
     for one in helps:
         kind = next(line.split()[3] for line in lines if line.startswith(f"# TYPE {one} "))
         assert kind == ("counter" if one.endswith("_total") else "gauge")
@@ -107,7 +143,7 @@ def test_no_two_stages_have_one_metric():
 class Inner:
     """Held by `Fake`."""
 
-    quakes: int = counter("fake_quakes_total", "Quakes in a fake.")
+    quakes: int = counter("fake_quakes_total", "Quakes in a fake.", degrades=2)
 
 
 @dataclass
@@ -121,7 +157,7 @@ class Fake:
 
 @pytest.mark.parametrize("given", [(), (Fake(12.345, inner=Inner(3)),)])
 def test_a_counter_is_one_line(given):
-    """A field with its help appears in the record, in Prometheus' text and in the table."""
+    """A field with its help and effect appears in the record, in the text and in the table."""
     stages = (*STAGES, Fake)
     metrics = metrics_of(given, stages)
     record = health_record({}, "", metrics, WELL)
@@ -133,4 +169,5 @@ def test_a_counter_is_one_line(given):
     assert f"eqedge_fake_quakes_total{{}} {expected[1]}\n" in text
     assert "# HELP eqedge_fake_quakes_total Quakes in a fake.\n" in text
     assert ("eqedge_fake_depth_metres" in text) == bool(given)
-    assert "| `eqedge_fake_quakes_total` | counter | Quakes in a fake. |\n" in metrics_page(stages)
+    row = "| `eqedge_fake_quakes_total` | counter | Quakes in a fake. | degraded: + 2 |\n"
+    assert row in metrics_page(stages)

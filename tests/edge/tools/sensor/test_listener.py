@@ -64,7 +64,7 @@ class Cable:
     """
 
     state = PortState.OPEN
-    losses = 0
+    losses = reopenings = 0
 
     def __init__(self, hello, counts, stop):
         self.now_ns = 0
