@@ -1,12 +1,17 @@
 """`eqedge`: one group; each folder brings its commands."""
 
+from .edge import signals
+
+if __name__ == "__main__" or signals.is_script("eqedge"):
+    signals.handle_from_here()  # a signal during the imports below must not be a traceback
+
 from importlib import metadata
 
 import click
 
 from .convert.cli import convert
 from .convert.comparison.cli import compare
-from .convert.console import run_with_one_line_errors
+from .convert.console import run_with_one_line_errors, stopped_tidily
 from .convert.evaluation.cli import evaluate
 from .convert.pictures.cli import plot
 from .convert.training.cli import train
@@ -38,11 +43,12 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
         click.echo(context.get_help())
 
 
+cli.add_command(run)  # ends itself
 for command in (
-    run, events, doctor, install_service, sensor, models, sample, bench,
+    events, doctor, install_service, sensor, models, sample, bench,
     convert, compare, train, evaluate, plot,
 ):  # fmt: skip
-    cli.add_command(command)
+    cli.add_command(stopped_tidily(command))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..models.architectures import ARCHITECTURES
-from .console import tensorflow_silenced, tidy_on_signals
+from .console import memory_errors, tensorflow_silenced
 from .options import SEED
 from .progress import ProgressLines
 
@@ -125,7 +125,7 @@ def convert(
     Float and converted model are compared with the node's own detector on records that calibration
     did not see. A model that loses too many picks is not written (exit 1).
     """
-    with tidy_on_signals():
+    with memory_errors():
         report = _run(
             weights=weights,
             calibration=calibration,

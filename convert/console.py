@@ -1,28 +1,20 @@
-"""Silence, one-line errors and an orderly end: what long commands need of a terminal."""
+"""Silence and one-line errors: what long commands need of a terminal."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import Any
 
 import click
 
 from .. import EqedgeError, first_line, how_to_install
 from ..edge import logs
 from ..edge.runtime import stderr_silenced
-from ..edge.signals import stopping_signals
-
-
-class Stopped(EqedgeError):
-    """The user, or the system, ended a conversion."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; no file is left unfinished")
-        self.exit_code = 128 + number
+from ..edge.signals import keep_exit_status, stopped_by_signals
 
 
 class OutOfMemory(EqedgeError):
@@ -36,44 +28,40 @@ def run_with_one_line_errors(command: click.Command, name: str) -> None:
     except EqedgeError as error:
         logs.write_last(str(error))
         sys.exit(error.exit_code)
+    finally:
+        keep_exit_status()
+
+
+def stopped_tidily(command: click.Command) -> click.Command:
+    """Let a signal end a command, or each command of a group, with one line and no half file."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            stopped_tidily(one)
+    elif command.callback is not None:
+        body = command.callback
+
+        @wraps(body)
+        def stopped(*arguments: Any, **options: Any) -> Any:
+            with stopped_by_signals():
+                return body(*arguments, **options)
+
+        command.callback = stopped
+    return command
 
 
 @contextmanager
-def tidy_on_signals() -> Iterator[None]:
-    """End on Ctrl-C and SIGTERM as on any other error: tidied up, with one line.
+def memory_errors() -> Iterator[None]:
+    """Let a lack of memory end a command in one line.
 
     Raises:
-        Stopped: A signal came.
         OutOfMemory: This process has no memory left.
     """
-    came: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    with stopping_signals(stop):
-        try:
-            yield
-        except KeyboardInterrupt:
-            raise Stopped(came[0] if came else signal.SIGINT) from None
-        except MemoryError as error:
-            raise OutOfMemory(
-                "out of memory; close other programs, or give fewer calibration records"
-            ) from error
-
-
-@contextmanager
-def signals_deferred() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until what may not be left half done is done."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread alone
-        return
-    came: list[int] = []
-    with stopping_signals(lambda number, _: came.append(number)):
+    try:
         yield
-    if came:
-        signal.raise_signal(came[0])
+    except MemoryError as error:
+        raise OutOfMemory(
+            "out of memory; close other programs, or give fewer calibration records"
+        ) from error
 
 
 @contextmanager

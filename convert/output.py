@@ -9,9 +9,9 @@ from pathlib import Path
 
 from .. import EqedgeError, reason_of
 from ..edge.files import written_whole
+from ..edge.signals import signals_deferred
 from .card import card
 from .card_text import card_text
-from .console import signals_deferred
 from .conversion import ConversionReport
 from .microcontroller.sources import sources
 from .report import render

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import Any
 
 import click
@@ -25,7 +20,7 @@ from .settings.node import (
     WindowSettings,
 )
 from .settings.validation import SettingsError
-from .signals import stopping_signals
+from .signals import stop_on_signals
 
 LONGEST_SECONDS = 3600.0
 """Longest duration that an option accepts."""
@@ -194,11 +189,14 @@ def run(context: click.Context, /, **flags: Any) -> None:
     At each hop the network scores the last 60 s of the stream. Picks become events. Each event is
     written as JSON lines (`new`, `update`, `end`) and published by MQTT.
 
-    Ctrl-C or SIGTERM ends the run: what is left is written and published, and it exits with 0.
+    Ctrl-C, SIGTERM or SIGHUP ends the run: what is left is written and published, and it exits with
+    0. Another one after a second or more hastens this: what is left is written, and after 10 s the
+    run ends wherever it is.
     """
     logs.configure(flags.pop("log_level"))
     stop = Event()
-    with _signals(stop):  # before the imports, which take a while on a small computer
+    # before the imports, which take a while on a small computer
+    with stop_on_signals(stop.set, "ending; what is open is written first"):
         _run(context, flags, stop)
 
 
@@ -244,20 +242,3 @@ def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> Non
         path = Path(name) if name else None
         if output and path and output.exists() and path.exists() and output.samefile(path):
             raise SettingsError(f"output {output} is an input of this run; name another file")
-
-
-@contextmanager
-def _signals(stop: Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop`; a second one ends the program at once."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            sys.exit(128 + number)
-        stop.set()
-
-    with stopping_signals(handle) as afterwards:
-        try:
-            yield
-        finally:
-            if stop.is_set():  # the program is ending: another signal must not spoil its status
-                afterwards.update(dict.fromkeys(afterwards, signal.SIG_IGN))

@@ -12,6 +12,8 @@ from .. import EqedgeError, reason_of
 
 UNFINISHED = ".part"
 """Ending of a temporary name, after which neither `*.prom` nor `*.mseed` matches it."""
+_unfinished: set[Path] = set()
+"""Temporary files that this process is writing."""
 
 
 def unfinished_name(path: Path, suffix: str = "") -> Path:
@@ -40,6 +42,7 @@ def written_whole(
         OSError: The file cannot be written, or not renamed.
     """
     unfinished = unfinished_name(path, suffix)
+    _unfinished.add(unfinished)
     try:
         yield unfinished
         if mode is not None:
@@ -51,6 +54,15 @@ def written_whole(
         with suppress(OSError):
             unfinished.unlink()
         raise
+    finally:
+        _unfinished.discard(unfinished)
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this process, which ends before its blocks do."""
+    for path in list(_unfinished):
+        with suppress(OSError):
+            path.unlink()
 
 
 def text_lines(path: Path, rejected: type[EqedgeError], remedy: str) -> list[str]:

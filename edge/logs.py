@@ -98,10 +98,21 @@ def write_last(text: str, environ: Mapping[str, str] = os.environ) -> None:
         text: Its one line.
         environ: As for `configure`.
     """
-    priority = f"<{_PRIORITIES[logging.ERROR]}>" if _is_journal(environ) else ""
     with suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"{priority}{ROOT}: {' '.join(text.split())}\n")
+        sys.stderr.write(as_line(text, logging.ERROR, environ))
         sys.stderr.flush()
+
+
+def as_line(text: str, level: int = logging.INFO, environ: Mapping[str, str] = os.environ) -> str:
+    """Return a line for standard error that does not pass through a logger.
+
+    Args:
+        text: One line.
+        level: Its priority, of which journald is informed.
+        environ: As for `configure`.
+    """
+    priority = f"<{_PRIORITIES[level]}>" if _is_journal(environ) else ""
+    return f"{priority}{ROOT}: {' '.join(text.split())}\n"
 
 
 def configure(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:

@@ -21,6 +21,7 @@ from .message import Locate, Node
 from .replay.request import Replay
 from .run_counts import Observers, RunCounts
 from .settings.node import Settings
+from .signals import hastened
 from .sources import ByteSource, SerialSource
 from .wire import WireSource
 
@@ -95,6 +96,7 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
         delivery = opened.enter_context(
             Delivery(settings, daemon.node, fresh=simulation is not None)
         )
+        opened.enter_context(hastened(delivery.hasten))
         waveforms: list[WaveformWriter] = []
         if settings.waveforms.folder is not None:
             waveforms = [WaveformWriter(Path(settings.waveforms.folder), settings.waveforms)]

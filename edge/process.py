@@ -1,8 +1,9 @@
-"""Read a process's memory and processor time from Linux's /proc."""
+"""Read memory, processor time and children of a process from Linux's /proc."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -32,3 +33,12 @@ def cpu_seconds(process: int | Literal["self"] = "self") -> float:
     # After the name, which may contain blanks: fields 14 and 15 of proc(5).
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children() -> list[int]:
+    """Return the ids of the processes that this one has started; none without a /proc."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, task.read_text().split())
+    return found

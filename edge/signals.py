@@ -1,34 +1,144 @@
-"""Handle the signals that end a program, for as long as a block runs."""
+"""Let parts of a program choose how a signal ends them; standard streams are open meanwhile."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from pathlib import Path
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a service manager sends."""
+from .ending import STOPPING, Ending, Part, Stopped
+from .files import remove_unfinished
+
+_current: Ending | None = None
+
+
+def is_script(name: str) -> bool:
+    """Return whether this process was started as a script, and not as the child of one."""
+    return Path(sys.argv[0]).name == name and "__mp_main__" not in sys.modules
+
+
+def handle_from_here() -> None:
+    """Handle signals until the program ends; before a part begins they are kept for it.
+
+    Standard streams that are closed lead to nowhere: a file that is opened must not get their
+    number, under which libraries write.
+    """
+    global _current
+    _open_standard_streams()
+    if _current is None:
+        _current = Ending()
+        _current.install()
+
+
+def keep_exit_status() -> None:
+    """Ignore further signals where one has come: the end of the interpreter is not handled."""
+    if _current is not None and _current.number is not None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def stopping_signals(
-    handle: Callable[[int, FrameType | None], None],
-) -> Iterator[dict[signal.Signals, Any]]:
-    """Let a function handle SIGINT and SIGTERM until the block ends; in the main thread only.
+def _handled() -> Iterator[Ending | None]:
+    """Handle signals for as long as the outermost block runs; None outside of the main thread."""
+    global _current
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+    elif _current is not None:
+        yield _current
+    else:
+        _current = Ending()
+        _current.install()
+        try:
+            yield _current
+        finally:
+            ending, _current = _current, None
+            ending.remove()
+            if ending.pending and ending.number is not None:
+                signal.raise_signal(ending.number)  # deferred until now, for who called
+
+
+@contextmanager
+def _part(part: Part) -> Iterator[None]:
+    with _handled() as ending:
+        if ending is None:
+            yield
+            return
+        ended = False
+        try:
+            ending.begin(part)
+            yield
+            ended = True
+        finally:
+            ending.end(part, failed=not ended)
+
+
+@contextmanager
+def stopped_by_signals(line: str = "stopping") -> Iterator[None]:
+    """Interrupt the block at a signal, tidied up as after any other error.
 
     Args:
-        handle: Called with the signal's number, as by `signal.signal`.
+        line: Acknowledges the signal.
 
-    Yields:
-        The earlier handler of each signal, installed again at the end; the block may replace it.
+    Raises:
+        Stopped: A signal came.
     """
-    afterwards: dict[signal.Signals, Any] = {
-        number: signal.signal(number, handle) for number in STOPPING
-    }
     try:
-        yield afterwards
-    finally:
-        for number, handler in afterwards.items():
-            signal.signal(number, handler)
+        with _part(Part(line, None, interruptible=True)):
+            yield
+    except KeyboardInterrupt:
+        number = _current.number if _current is not None else None
+        remove_unfinished()  # of a block that was interrupted twice
+        raise Stopped(number or signal.SIGINT) from None
+
+
+@contextmanager
+def stop_on_signals(
+    stop: Callable[[], None], line: str, *, interruptible: bool = False
+) -> Iterator[None]:
+    """Let a signal request the end of the block, which ends itself.
+
+    Args:
+        stop: Called in another thread, at once if a signal came before.
+        line: Acknowledges the signal.
+        interruptible: Whether the signal that hastens interrupts the block.
+    """
+    with _part(Part(line, stop, interruptible)):
+        yield
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Let signals wait until what may not be left half done is done."""
+    with _part(Part("", None, interruptible=False)):
+        yield
+
+
+@contextmanager
+def hastened(call: Callable[[], None]) -> Iterator[None]:
+    """Have a function called, in another thread, by the signal that hastens.
+
+    Args:
+        call: Returns at once.
+    """
+    with _handled() as ending:
+        if ending is not None:
+            ending.haste.append(call)
+        try:
+            yield
+        finally:
+            if ending is not None:
+                ending.haste.remove(call)
+
+
+def _open_standard_streams() -> None:
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+    if sys.stderr is None:  # faulthandler and libraries need one
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  (open until the program ends)

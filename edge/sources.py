@@ -14,7 +14,7 @@ from ..firmware_bridge.dialogue import IDENTIFY
 from ..firmware_bridge.framing import frame
 from ..firmware_bridge.measured import counter, state_reason
 from ..firmware_bridge.packets import Hello
-from ..firmware_bridge.port import Port, PortState
+from ..firmware_bridge.port import Port, PortError, PortState
 from .dating.arrivals import Arrival, Clock
 from .dating.replayed import ReplayClock
 from .dating.ticks import TickDatedClock, TickRequests
@@ -135,8 +135,13 @@ class SerialSource:
 
     def __iter__(self) -> Iterator[tuple[bytes, Arrival]]:
         """Yield what the port delivers, and request the sensor's tick in between."""
-        if self._port.state is PortState.CLOSED:
-            self._port.open()
+        if self._port.state is PortState.CLOSED and not self._stop.is_set():
+            try:
+                self._port.open()
+            except PortError:
+                if self._stop.is_set():
+                    return  # the end was requested while the port was opened
+                raise
         state = self._port.state
         try:
             while not self._stop.is_set():

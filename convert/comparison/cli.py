@@ -10,7 +10,7 @@ import click
 
 from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
-from ..console import tensorflow_silenced, tidy_on_signals
+from ..console import memory_errors, tensorflow_silenced
 from ..pictures.canvas import SUFFIXES
 from ..progress import ProgressLines
 from ..training_cards import trained
@@ -99,7 +99,7 @@ def compare(
     for table in (csv_file, markdown, chart):
         if table is not None and not table.parent.is_dir():
             raise TableError(f"table {table}: no such folder; make it or name another")
-    with tidy_on_signals():
+    with memory_errors():
         from ..data.picker import check_networks
         from ..data.unseen import Selection, splits_of
         from .scores import choose, score_all

@@ -123,6 +123,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ... import EqedgeError, reason_of
+    from ...edge.files import written_whole
     from ..data.files import DataFiles
     from ..progress import ProgressLines
     from .evaluate import EvaluationRequest
@@ -156,7 +157,8 @@ def evaluate(document: Path | None, **options: Any) -> None:
         click.echo(f"eqedge: {count}: {reason}", err=True)
     if document is not None:
         try:
-            document.write_text(markdown(report), encoding="utf-8")
+            with written_whole(document) as unfinished:
+                unfinished.write_text(markdown(report), encoding="utf-8")
         except OSError as error:
             raise EqedgeError(f"{document}: cannot be written ({reason_of(error)})") from error
     click.echo(json.dumps(report, indent=1, allow_nan=False))

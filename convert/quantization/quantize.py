@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import reason_of
-from ..console import signals_deferred
+from ...edge.signals import signals_deferred
 from ..progress import OnProgress
 from .request import RANGED_PRECISIONS, RESULT, QuantizationRequest, QuantizeError
 

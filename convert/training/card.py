@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...edge.files import sha256_of, written_whole
+from ...edge.signals import signals_deferred
 from ..card_text import card_text
 from ..data.records import HELD_OUT_PERCENT, Index
 
@@ -48,12 +49,37 @@ def plain_command(arguments: Sequence[str]) -> str:
     return " ".join(Path(part).name if os.sep in part else part for part in arguments)
 
 
-def write_card(path: Path, weights: Path, index: Index, run: TrainingRun) -> None:
-    """Write the card of a weight file, whole or not at all."""
-    card = {
+def write_weights(
+    weights: Path, save: Callable[[Path], None], index: Index, run: TrainingRun
+) -> None:
+    """Write weights and their card, both whole or neither; a signal waits meanwhile.
+
+    Args:
+        weights: `NAME.weights.h5`; the card is `NAME.training.json` beside it.
+        save: Writes the weights to a path.
+        index: The records.
+        run: What else the card has.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    card = weights.with_name(f"{weights.name.removesuffix('.weights.h5')}.training.json")
+    with (
+        signals_deferred(),
+        written_whole(weights, suffix=".weights.h5") as unfinished,  # Keras insists on the ending
+        written_whole(card) as document,  # gets its name first: no weights are without a card
+    ):
+        save(unfinished)
+        content = _card(card, weights.name, sha256_of(unfinished), index, run)
+        document.write_text(card_text(content))
+
+
+def _card(path: Path, weights: str, sha256: str, index: Index, run: TrainingRun) -> dict[str, Any]:
+    """Return the content of the card at a path."""
+    return {
         "schema": SCHEMA,
-        "weights": weights.name,
-        "sha256": sha256_of(weights),
+        "weights": weights,
+        "sha256": sha256,
         "architecture": run.architecture,
         "data": _data(index),
         "split": {"by": index.split, **_split(index), "scored_records": run.scored_records},
@@ -72,8 +98,6 @@ def write_card(path: Path, weights: Path, index: Index, run: TrainingRun) -> Non
         "git_revision": run.revision,
         f"scores_on_held_out_{index.split}s": run.scores,
     }
-    with written_whole(path) as unfinished:
-        unfinished.write_text(card_text(card))
 
 
 def initialisation(weights: Path, folder: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...edge.ending import Stopped
+from ...edge.signals import stopped_by_signals
 from ...models.architectures import ARCHITECTURES
 from ..console import tensorflow_silenced
 from ..options import SEED, FiniteRange
@@ -170,8 +172,8 @@ def train(
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
 
-    Stations or events, never traces, are held out for scoring. Ctrl-C saves and ends; --resume
-    continues.
+    Stations or events, never traces, are held out for scoring. Ctrl-C ends after the step: what was
+    learned is scored and saved; --resume continues. A second Ctrl-C leaves out scores and weights.
     """
     if (steps is None) == (minutes is None):
         raise click.UsageError("give one of --steps and --minutes")
@@ -203,8 +205,14 @@ def train(
         deterministic=deterministic,
         command=("eqedge", "train", *(part for part in sys.argv[1:] if part != "train")),
     )
-    finished = run(request, resume)
-    _draw(output)
+    try:
+        with stopped_by_signals():
+            finished = run(request, resume)
+            _draw(output)
+    except Stopped:
+        if (output / "checkpoint.npz").exists():
+            click.echo(f"go on with --resume: {output}", err=True)
+        raise
     click.echo(f"{'finished' if finished else 'stopped, go on with --resume'}: {output}")
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 
 from ... import EqedgeError
 from ...edge.files import written_whole
-from ...edge.signals import stopping_signals
+from ...edge.signals import stop_on_signals
 from .history import Stretch, note, report_progress
 from .stream import Batch, StreamError
 from .student import Student
@@ -25,6 +25,11 @@ from .student import Student
 WARM_UP = 0.03
 FLOOR = 0.01
 """The learning rate ends at this part of its peak."""
+STOPPING = (
+    "stopping after this step; then checkpoint, scores, weights and card are written "
+    "(again: only the checkpoint)"
+)
+"""Acknowledges a signal."""
 
 
 class CheckpointError(EqedgeError):
@@ -86,6 +91,7 @@ def train(
         Whether the schedule's end was reached.
 
     Raises:
+        Interrupted: A signal came before the end of the first step, or hastens the end.
         StreamError: Batches cannot be made any more; what was learned is saved.
         DivergedError: The loss is not a number; the checkpoint before stays.
     """
@@ -93,18 +99,24 @@ def train(
     clock = _Clock(elapsed(output), time.monotonic())
     saved = scored = began = time.monotonic()
     unreported, unnoted = Stretch(), Stretch()
+    stop, first = Event(), True
     try:
-        with _stop_requested() as stop:
-            while settings.progress(student.steps, clock.seconds()) < 1 and not stop:
+        with ExitStack() as learned:
+            while settings.progress(student.steps, clock.seconds()) < 1 and not stop.is_set():
                 try:
                     windows, targets = next(stream)
                 except StreamError:
+                    if stop.is_set():
+                        break  # the signal that stops it reached the stream's processes too
                     save(output, student, clock.seconds(), identity)
                     raise
                 rate = learning_rate(
                     peak_learning_rate, settings.progress(student.steps, clock.seconds())
                 )
                 loss = student.learn(windows, targets, rate)
+                if first:  # until now a signal interrupts it: there is nothing to save
+                    learned.enter_context(stop_on_signals(stop.set, STOPPING, interruptible=True))
+                    first = False
                 now = time.monotonic()
                 if not math.isfinite(loss):
                     raise DivergedError(
@@ -189,16 +201,3 @@ class _Clock:
 
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
-
-
-@contextmanager
-def _stop_requested() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or SIGTERM; a second Ctrl-C is not caught."""
-    received: list[int] = []
-
-    def on_signal(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with stopping_signals(on_signal):
-        yield received

@@ -17,7 +17,7 @@ from ..graph.weights import load_network
 from ..pictures.learning import HISTORY
 from ..progress import report
 from . import devices, loop
-from .card import TrainingRun, git_revision, write_card
+from .card import TrainingRun, git_revision, write_weights
 from .request import TrainRequest
 from .session import Training, scored_on
 from .sides import check_sides, without_unlabelled
@@ -71,9 +71,9 @@ def run(request: TrainRequest, resume: bool) -> bool:
         if initial is not None:
             student.start_from(initial)
         finished, scores = training.learn(student, resume, fooled)
-    write_card(
-        request.output / f"{training.spec.name}.training.json",
+    write_weights(
         training.weights,
+        student.averaged().save_weights,
         replace(index, skipped=index.skipped + unusable.counts()),
         TrainingRun(
             architecture=architecture(request.student.architecture).name,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...edge.files import written_whole
 from ...models.spec import ModelSpec
 from ..data.files import LabelMap
 from ..data.picker import by_keras
@@ -89,7 +88,6 @@ class Training:
             report(f"no earthquake is held out, so there will be no scores; {hint}")
 
         def judge(learner: Student) -> dict[str, Any] | None:
-            save_weights(learner, self.weights)
             return score(by_keras(learner.averaged()), trial) if trial.events else None
 
         finished = loop.train(
@@ -159,9 +157,3 @@ def _by_hand(records: Sequence[Record]) -> list[Record]:
     """Manually picked records, spread over the files, as many as take a minute."""
     picked = [record for record in records if record.manual and record.kind == "event"]
     return picked[:: max(1, len(picked) // CENTRED_ON)]
-
-
-def save_weights(student: Student, path: Path) -> None:
-    """Write the averaged weights, whole or not at all."""
-    with written_whole(path, suffix=".weights.h5") as unfinished:  # Keras insists on it
-        student.averaged().save_weights(unfinished)

@@ -84,8 +84,14 @@ def batches(
         )
         for k, line in enumerate(lines)
     ]
-    for process in processes:
-        process.start()
+    # Ctrl-C and a terminal that closes reach the whole group: this process saves first and ends
+    # the others itself. They begin with these signals blocked, and leave them so.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         number = 0
         while True:
@@ -122,8 +128,6 @@ def _work(
     first: int,
     stride: int,
 ) -> None:
-    # Ctrl-C reaches the whole group; the parent saves first and ends this one itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     unusable = Unusable()
     sampler = _sampler(records, labels, settings, unusable)
     number, sent = first, 0

@@ -76,6 +76,7 @@ class ConnectionLoop:
         self._stop = threading.Event()
         self._last_status = b"stopped"
         self._deadline = float("inf")
+        self._hastened = False
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -89,10 +90,18 @@ class ConnectionLoop:
     def stop(self, last_status: bytes) -> None:
         """Deliver what can be delivered within `drain_seconds`, publish the status, disconnect."""
         self._last_status = last_status
-        self._deadline = time.monotonic() + self._settings.drain_seconds
+        if not self._hastened:
+            self._deadline = time.monotonic() + self._settings.drain_seconds
         self._stop.set()
         self._wake()
-        self._thread.join(self._settings.drain_seconds + 2)
+        while self._thread.is_alive() and time.monotonic() < self._deadline + 2:
+            self._thread.join(0.1)  # `hasten` changes the deadline
+
+    def hasten(self) -> None:
+        """Let `stop` not wait for acknowledgements, also one that waits now."""
+        self._hastened = True
+        self._deadline = time.monotonic()
+        self._wake()
 
     def messages_stored(self) -> None:
         """Note that the spool has new messages, so that they are sent at once."""

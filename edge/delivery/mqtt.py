@@ -108,6 +108,10 @@ class Mqtt:
         """Since when a reachable broker owes an acknowledgement; now where it owes none."""
         return self._connection.answered_time
 
+    def hasten(self) -> None:
+        """Let `close` not wait for acknowledgements."""
+        self._connection.hasten()
+
     def close(self, *, failed: bool = False) -> None:
         """Deliver what can be delivered within `drain_seconds`, disconnect, close the spool.
 

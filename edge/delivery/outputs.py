@@ -130,6 +130,11 @@ class Delivery:
             counts += [self._spool.counts, self._spool.state, self._broker.counts]
         return counts
 
+    def hasten(self) -> None:
+        """Let `close` not wait for the broker; what it has not acknowledged stays in the spool."""
+        if self._broker is not None:
+            self._broker.hasten()
+
     def close(self, *, failed: bool = False) -> None:
         """Write or deliver what waits, first to the file; `failed`: an error ends the run."""
         try:

@@ -6,12 +6,15 @@ import math
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .... import reason_of
+from ...files import written_whole
 from ...options import speed, within
+from ...signals import stop_on_signals
 
 if TYPE_CHECKING:
     from .listener import Listener
@@ -85,10 +88,14 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     from .recording import Recorder
     from .recording_files import open_writer
 
-    with _opened(port, baud) as open_port:
+    stop = Event()
+    with (
+        _opened(port, baud) as open_port,
+        stop_on_signals(stop.set, "ending; the recording is completed"),
+    ):
         writer = open_writer(file, network, station)
-        listener, recorder = Listener(open_port), Recorder(writer)
-        with closing(writer), closing(recorder), suppress(KeyboardInterrupt):
+        listener, recorder = Listener(open_port, stop=stop), Recorder(writer)
+        with closing(writer), closing(recorder):
             for portion in listener.packets(_end(seconds)):
                 for received in portion:
                     recorder.take(received)
@@ -209,7 +216,8 @@ def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) ->
     played = read_record(file, trace)
     hello = Hello("waveform", "", played.rate_hz, played.channels, adc_bits=32, boot_id=1)
     try:
-        output.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))
+        with written_whole(output) as unfinished:
+            unfinished.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))
     except OSError as error:
         raise RecordingError(output, reason_of(error)) from error
     click.echo(f"{played.name}: {len(played.counts)} samples: {output}")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from eqedge.convert.data.files import DataFiles, index_files
 from eqedge.convert.data.records import DataError, held_out
-from eqedge.convert.training.card import TrainingRun, write_card
+from eqedge.convert.training.card import TrainingRun, write_weights
 from eqedge.convert.training.cli import train
 from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
 
@@ -122,14 +123,13 @@ def test_a_card_tells_of_events_held_out(stead_file, tmp_path):
     all_of_one(stead_file, TRAINED, source_id=lambda number: wanted[number % 2])
     index = index_files(DataFiles((stead_file,), label_folder=tmp_path, split="event"))
     weights = tmp_path / "x.weights.h5"
-    weights.touch()
-    write_card(
-        tmp_path / "x.json",
+    write_weights(
         weights,
+        Path.touch,
         index,
         TrainingRun("LEQNet-GRU", (), 0, 1, 1.0, {}, (), 3, {}, None),
     )
-    card = json.loads((tmp_path / "x.json").read_text())
+    card = json.loads((tmp_path / "x.training.json").read_text())
     assert card["split"]["by"] == "event" and "'event:' + source_id" in card["split"]["rule"]
     assert card["split"]["held_out_events"] == 1 and "held_out_stations" not in card["split"]
     assert card["scores_on_held_out_events"] == {}
