@@ -30,7 +30,15 @@ AGAIN_SECONDS = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised in the main thread where a signal ends a command."""
+    """Raised in the main thread where a signal ends a command.
+
+    Args:
+        number: Of the first signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Stopped(EqedgeError):
@@ -73,6 +81,8 @@ class Ending:
         self.haste: list[Callable[[], None]] = []
         self.number: int | None = None
         """Of the first signal."""
+        self._handled: int | None = None
+        """Of the first signal, in the main thread, which may be earlier than the other thread."""
         self._first_time = 0.0
         self._limit: threading.Timer | None = None
         self._answered_time: float | None = None
@@ -134,6 +144,7 @@ class Ending:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Interrupt the main thread where its part allows it: once, and again to hasten."""
+        self._handled = self._handled or number
         stopping = self._stopping()
         now = time.monotonic()
         if self._answered_time is None:
@@ -148,7 +159,7 @@ class Ending:
     def _interrupt(self) -> None:
         if self.pending and self.parts and self.parts[-1].interruptible:
             self.pending, self._answered_time = False, time.monotonic()
-            raise Interrupted
+            raise Interrupted(self._handled or signal.SIGINT)
 
     def _stopping(self) -> Part | None:
         """Return the part that ends itself, also where one inside of it defers signals."""

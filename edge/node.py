@@ -93,10 +93,9 @@ def run_node(settings: Settings, stop: Event, replay: Replay | None = None) -> R
             locate=simulation.locate if simulation else None,
             use=choice.use,
         )
-        delivery = opened.enter_context(
-            Delivery(settings, daemon.node, fresh=simulation is not None)
-        )
-        opened.enter_context(hastened(delivery.hasten))
+        delivery = Delivery(settings, daemon.node, fresh=simulation is not None)
+        opened.enter_context(hastened(delivery.hasten))  # also while the delivery closes
+        opened.enter_context(delivery)
         waveforms: list[WaveformWriter] = []
         if settings.waveforms.folder is not None:
             waveforms = [WaveformWriter(Path(settings.waveforms.folder), settings.waveforms)]

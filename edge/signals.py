@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .ending import STOPPING, Ending, Part, Stopped
+from .ending import STOPPING, Ending, Interrupted, Part, Stopped
 from .files import remove_unfinished
 
 _current: Ending | None = None
@@ -89,10 +89,10 @@ def stopped_by_signals(line: str = "stopping") -> Iterator[None]:
     try:
         with _part(Part(line, None, interruptible=True)):
             yield
-    except KeyboardInterrupt:
-        number = _current.number if _current is not None else None
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
         remove_unfinished()  # of a block that was interrupted twice
-        raise Stopped(number or signal.SIGINT) from None
+        raise Stopped(number) from None
 
 
 @contextmanager

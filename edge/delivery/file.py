@@ -181,6 +181,8 @@ class JsonLines:
 
     def _open(self, *, fresh: bool) -> None:
         if self._path is None:
+            if sys.stdout is None:
+                raise OutputFileError("standard output is closed; give --output FILE.jsonl")
             self._file = sys.stdout.buffer
             return
         file = _opened(self._path, fresh=fresh)
