@@ -4,45 +4,84 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from ..types import Message
 
 RECENT_BYTES = 1024 * 1024
-"""How far back from its end an output is read: hundreds of events."""
+"""How far back from its end an output is read to find out whose it is: hundreds of events."""
+HISTORY_BYTES = 32 * 1024 * 1024
+"""How far back it is read for lines that the spool does not know: two rotated files."""
 
 
-def recent_lines(path: Path, *, rotated: bool = True) -> list[bytes]:
+def recent_lines(path: Path, *, rotated: bool = True, longest: int = RECENT_BYTES) -> list[bytes]:
     """Return the newest whole lines of FILE.1 and FILE, the oldest first; empty without a file.
 
     Args:
         path: FILE.
         rotated: Whether FILE.1 is read too: right after a rotation the newest line is there.
+        longest: Bytes that are read at most.
     """
     lines: list[bytes] = []
-    left = RECENT_BYTES
-    for one in (path, path.with_name(f"{path.name}.1"))[: 1 + rotated]:
-        if not one.is_file():  # opening a pipe would wait
-            continue
-        try:
-            with one.open("rb") as file:
-                tail, is_whole = tail_of(file, left)
-        except OSError:
-            continue
-        left -= len(tail)
-        whole = tail[: tail.rfind(b"\n") + 1].splitlines()
-        lines = (whole if is_whole else whole[1:]) + lines
+    for one, begin in _parts(path, 1 + rotated, longest):
+        lines += _lines_from(one, begin)
     return lines
+
+
+def all_lines(path: Path) -> Iterator[bytes]:
+    """Yield the whole lines of FILE and of the files rotated before it, the oldest first.
+
+    Of the newest `HISTORY_BYTES` only; one line at a time, without its end.
+
+    Args:
+        path: FILE.
+    """
+    for one, begin in _parts(path, None, HISTORY_BYTES):
+        yield from _lines_from(one, begin)
+
+
+def _parts(path: Path, files: int | None, longest: int) -> list[tuple[Path, int]]:
+    """Return FILE and its rotated files, the oldest first, and from which byte each is read."""
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    parts: list[tuple[Path, int]] = []
+    for one in islice(chain([path], numbered), files):
+        try:
+            size = one.stat().st_size if one.is_file() else None  # opening a pipe would wait
+        except OSError:
+            size = None
+        if longest <= 0 or (size is None and one != path):
+            break
+        if size is not None:
+            parts.insert(0, (one, max(0, size - longest)))
+            longest -= size
+    return parts
+
+
+def _lines_from(path: Path, begin: int) -> Iterator[bytes]:
+    """Yield the whole lines from the first that begins at or behind this byte."""
+    try:
+        with path.open("rb") as file:
+            if begin:
+                file.seek(begin - 1)
+                file.readline()
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line.rstrip(b"\r\n")
+    except OSError:
+        return
 
 
 def message_of(line: bytes) -> Message | None:
     """Return the message on a line, or None if it is not one."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) and "event_id" in message else None
+    is_event = isinstance(message, dict) and isinstance(message.get("event_id"), str)
+    return message if is_event else None
 
 
 def is_live(message: Message) -> bool:

@@ -11,6 +11,7 @@ from ..settings.delivery import MqttSettings
 from ..settings.node import CODE
 from ..settings.validation import SettingsError
 from ..types import Message
+from .catch_up import Line, key_of
 from .connection import ConnectionLoop
 from .file import to_line
 from .home_assistant import discovery_messages
@@ -19,6 +20,7 @@ from .notices import Notices
 from .pick_log import PickLog
 from .session import NodeTopics
 from .spool import Spool
+from .spool_row import SpoolItems, line_hash
 
 logger = logging.getLogger(__name__)
 
@@ -83,16 +85,16 @@ class Mqtt:
 
     def write(self, message: Message) -> None:
         """Store the message, and its new picks, for the broker."""
-        self._store([message], age_known=True)
+        self._store([Line(message, line_hash(to_line(message)))], self._picks, age_known=True)
 
-    def catch_up(self, messages: Sequence[Message]) -> None:
-        """Store messages of an earlier run unless the last of them was the last one stored.
+    def catch_up(self, lines: Sequence[Line], *, again: bool) -> None:
+        """Store lines that the output has and the spool does not know.
 
-        A kill between the file and the spool leaves one such message, the file's last; a spool
-        that was damaged may have held any of the file's.
+        Args:
+            lines: Of an earlier run, or of this one if the spool was lost meanwhile.
+            again: Publish their picks too, although this run may have published them.
         """
-        if messages and _key(messages[-1]) != self._spool.newest_key:
-            self._store(messages, age_known=False)
+        self._store(lines, PickLog() if again else self._picks, age_known=False)
 
     def publish_health(self, record: Message) -> None:
         """Publish a health record once connected; only the newest is kept until then."""
@@ -125,15 +127,18 @@ class Mqtt:
             logger.warning("broker %s: %d message%s %s", address, count, "s"[: count > 1], where)
         self._spool.close()
 
-    def _store(self, messages: Sequence[Message], *, age_known: bool) -> None:
-        fitting = [item for message in messages for item in self._items(message)]
-        self._spool.put(fitting, key=_key(messages[-1]), age_known=age_known)
+    def _store(self, lines: Sequence[Line], picks: PickLog, *, age_known: bool) -> None:
+        added = [
+            SpoolItems(self._items(line.message, picks), key_of(line.message), line.hash)
+            for line in lines
+        ]
+        self._spool.put_all(added, age_known=age_known)
         self._connection.messages_stored()
 
-    def _items(self, message: Message) -> list[tuple[str, bytes]]:
+    def _items(self, message: Message, picks: PickLog) -> list[tuple[str, bytes]]:
         """Return (kind, payload) of the message and its new picks where short enough to be sent."""
-        picks = self._picks.changed_picks(message)
-        bodies = [("event", message), *(("pick", pick) for pick in picks)]
+        changed = picks.changed_picks(message)
+        bodies = [("event", message), *(("pick", pick) for pick in changed)]
         items = [(kind, to_line(body)) for kind, body in bodies]
         fitting = [item for item in items if len(item[1]) <= self._settings.max_payload_bytes]
         if len(fitting) < len(items):
@@ -141,7 +146,3 @@ class Mqtt:
             text = f"a message of event {message['event_id']} is too long to be published"
             self._notices.change("size", f"broker {self._settings.address}: {text}")
         return fitting
-
-
-def _key(message: Message) -> str:
-    return f"{message.get('event_id')} {message.get('sequence')}"

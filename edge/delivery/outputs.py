@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from ...firmware_bridge.measured import gauge
 from ..message import Node
 from ..settings.node import Settings
 from ..types import Message
+from .catch_up import unknown_lines
 from .errors import OutputFileError
 from .file import JsonLines
 from .history import is_live, message_of, recent_lines
@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 SPOOL_SUFFIX = ".spool"
 """A live node keeps what the broker has not acknowledged in a file beside its output."""
+
+
+BATCH = 100
+"""Lines that are stored in one transaction at a start."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Delivery:
         path = Path(settings.output) if settings.output else None
         if fresh and path is not None:
             _refuse_live_events(path)
+        self._node = node
         self._folder = path.parent if path else None
         health = settings.health
         self._alarming_seconds = health.output_silence_seconds + health.retry_seconds / 2
@@ -80,27 +85,22 @@ class Delivery:
             info=node.info(settings),
             spool=self._spool,
         )
-        if path is not None and not fresh:
-            # After a kill, one line may not be in the spool; after damage, none is.
-            own = (one for one in _newest_first(path) if is_live(one) and node.sent(one))
-            messages = list(own if self._spool.counts.damaged else islice(own, 1))[::-1]
-            self._broker.catch_up(messages)
-            if self._spool.counts.damaged:
-                logger.info(
-                    "the newest %d messages of %s go to the broker again", len(messages), path
-                )
+        self._kept_in = None if fresh else path
+        self._catch_up(again=False)
 
     def write(self, message: Message) -> None:
         """Write the message to the file, then store it for the broker."""
         self._file.write(message)
         if self._broker is not None:
             self._broker.write(message)
+            self._catch_up(again=True)
 
     def retry(self) -> None:
         """Write again what the disk rejected: the next message may be days away."""
         self._file.retry()
         if self._spool is not None:
             self._spool.retry()
+            self._catch_up(again=True)
 
     def publish_health(self, record: Message) -> None:
         """Publish a health record to the broker, if there is one."""
@@ -143,6 +143,24 @@ class Delivery:
             if self._broker is not None:
                 self._broker.close(failed=failed)
 
+    def _catch_up(self, *, again: bool) -> None:
+        """Store the lines of the output that the spool does not know, if it may lack any."""
+        path, spool, broker = self._kept_in, self._spool, self._broker
+        if path is None or spool is None or broker is None or not spool.is_incomplete:
+            return
+        if spool.known_lines() is None:
+            return
+        spool.is_incomplete = False
+        number = 0
+        lines = unknown_lines(path, spool, self._node)
+        while batch := list(islice(lines, BATCH)):
+            broker.catch_up(batch, again=again)
+            number += len(batch)
+        if number:
+            spool.counts.restored += number
+            text = "%d messages of %s that the spool did not know go to the broker, perhaps again"
+            logger.info(text, number, path)
+
     def __enter__(self) -> Self:
         """Return itself, open since it was made."""
         return self
@@ -157,13 +175,9 @@ class Delivery:
         self.close(failed=error is not None)
 
 
-def _newest_first(path: Path, *, rotated: bool = True) -> Iterator[Message]:
-    lines = reversed(recent_lines(path, rotated=rotated))
-    return (message for line in lines if (message := message_of(line)) is not None)
-
-
 def _refuse_live_events(path: Path) -> None:
-    if any(map(is_live, _newest_first(path, rotated=False))):
+    messages = map(message_of, recent_lines(path, rotated=False))
+    if any(message is not None and is_live(message) for message in messages):
         raise OutputFileError(
             f"{path}: holds events of a live sensor, which a replay would overwrite; give another "
             "--output, or move that file away"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ... import first_line
 from ...firmware_bridge.measured import Limit, counter, gauge
 from ..settings.delivery import MqttSettings
 from .in_flight import InFlight, Sent
@@ -161,16 +162,25 @@ class Session:
 
     def _send(self, entry: Entry) -> None:
         """Publish one message of the spool, unless it is longer than the broker accepts."""
-        payload = entry.payload
-        if self._synchronised():
-            payload = redate(payload, entry.utc_moved_seconds)
-        if entry.is_older_than(self._settings.historical_seconds):
-            payload = mark_historical(payload)
+        try:
+            payload = self._payload(entry)
+        except Exception as error:  # whatever a message makes it raise must not hold up the others
+            self._spool.set_aside(entry.id, f"it cannot be read: {first_line(error)}")
+            return
         topic = f"{self._topics.base}/{entry.kind}"
         if len(topic.encode()) + len(payload) + PACKET_BYTES > self._link.max_packet_bytes:
             self._give_up(entry.id, "longer than the broker allows")
         else:
             self._in_flight.add(self._link.publish(topic, payload), Sent(topic, entry))
+
+    def _payload(self, entry: Entry) -> bytes:
+        """Return what is published: with times by a clock that is set by now, marked if late."""
+        payload = entry.payload
+        if self._synchronised():
+            payload = redate(payload, entry.utc_moved_seconds)
+        if entry.is_older_than(self._settings.historical_seconds):
+            payload = mark_historical(payload)
+        return payload
 
     def _rejected(self, sent: Sent, reason: str, *, permanent: bool) -> None:
         if sent.entry is None:

@@ -10,7 +10,7 @@ from ...firmware_bridge.measured import Measured, counter, descriptions, gauge, 
 from ..delivery.file import FileCounts
 from ..delivery.outputs import DiskState
 from ..delivery.session import MqttCounts
-from ..delivery.spool import SpoolCounts, SpoolState
+from ..delivery.spool_counts import SpoolCounts, SpoolState
 from ..delivery.waveforms import WaveformCounts
 from ..fallback import ModelUse
 from ..run_counts import RunCounts

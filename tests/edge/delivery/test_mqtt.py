@@ -1,6 +1,7 @@
 """Messages, picks, status and health as a broker receives them."""
 
 import pytest
+from eqedge.edge.delivery.catch_up import Line
 from eqedge.edge.delivery.mqtt import Mqtt
 from eqedge.edge.delivery.spool import Spool
 from eqedge.edge.settings.validation import SettingsError
@@ -107,20 +108,17 @@ def test_a_short_run_still_delivers(tmp_path):
         assert ids(received.json("event")) == list(range(200))
 
 
-def test_the_message_between_file_and_spool_is_caught_up(tmp_path):
-    """After a kill between the two, the file's last message is delivered, as historical, once."""
+def test_lines_that_the_spool_lost_come_as_historical_with_their_picks(tmp_path):
+    """Once published, and then found in the output again: the picks come again too."""
+    message = event(1, picks=[{"phase": "P", "time": "t1"}])
     with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
         with running(settings_for(broker), tmp_path / "spool.db") as node:
-            node.sink.write(event(1))
-        for _ in range(2):
-            with running(settings_for(broker), tmp_path / "spool.db") as node:
-                node.sink.catch_up([])
-                node.sink.catch_up([event(2)])
-                wait_until(lambda: len(node.spool) == 0)
-        assert [(m["event_id"][-1], m["historical"]) for m in received.json("event")] == [
-            ("1", False),
-            ("2", True),
-        ]
+            node.sink.write(message)
+            node.sink.catch_up([Line(message, 7)], again=True)
+            assert 7 in node.spool.known_lines()
+            wait_until(lambda: len(node.spool) == 0)
+        received.wait_for(lambda got: len(got.json("pick")) == 2)
+        assert [m["historical"] for m in received.json("event")] == [False, True]
 
 
 def test_health_is_published_but_not_kept(tmp_path):

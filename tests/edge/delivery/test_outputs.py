@@ -20,7 +20,8 @@ from tests.support.delivery import Unanswering
 def event(number, **more):
     """Return a message with the fields that the outputs read, as of the node of these tests."""
     codes = {"network": "XX", "station": "EDGE", "location": "00", "clock": {"source": "host"}}
-    return {"type": "new", "event_id": f"e{number}", "sequence": 0, "picks": [], **codes, **more}
+    named = {"event_id": f"e{number}", "sequence": 0, "historical": False}
+    return {"type": "new", **named, "picks": [], **codes, **more}
 
 
 def metrics(delivery):
@@ -36,15 +37,19 @@ def deliver(model, tmp_path, broker, **more):
 
 
 def test_what_a_kill_left_between_file_and_spool_is_delivered(model, tmp_path, broker):
-    """The file's last line, and only that, reaches the broker at the next start, as historical."""
-    lines = "".join(json.dumps(event(n)) + "\n" for n in (1, 2))
-    (tmp_path / "o.jsonl").write_text(lines + '{"type": "ne')
+    """The lines that the spool never stored reach the broker, and only those, as historical."""
     with broker.listen("eqedge/#") as received:
+        with deliver(model, tmp_path, broker) as before:
+            before.write(event(1))
+        with (tmp_path / "o.jsonl").open("a") as file:
+            file.write(json.dumps(event(2)) + "\n" + '{"type": "ne')
         delivery = deliver(model, tmp_path, broker)
-        received.wait_for(lambda got: len(got.json("event")) == 1)
+        received.wait_for(lambda got: len(got.json("event")) == 2)
         delivery.close()
         deliver(model, tmp_path, broker).close()
-    assert [(m["event_id"], m["historical"]) for m in received.json("event")] == [("e2", True)]
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"] * 3)
+    arrived = [(m["event_id"], m["historical"]) for m in received.json("event")]
+    assert arrived == [("e1", False), ("e2", True)]
 
 
 def test_a_kill_right_after_a_rotation_is_caught_up_too(model, tmp_path, broker):
@@ -108,7 +113,7 @@ def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):
     expected = [(f"e{number}", True) for number in range(30)]
     assert [(m["event_id"], m["historical"]) for m in received.json("event")] == expected
     assert damaged == 1
-    assert logged("the newest 30 messages")
+    assert logged("30 messages of ")
 
 
 @pytest.mark.parametrize(
