@@ -10,6 +10,7 @@ from eqedge.edge.delivery.file import to_line
 from eqedge.edge.delivery.spool import Spool
 from eqedge.edge.delivery.spool_file import KEPT_DAMAGED
 from eqedge.edge.settings.delivery import SpoolSettings
+from eqedge.firmware_bridge.measured import reasons
 
 from tests.support.broker import Broker, wait_until
 from tests.support.delivery import event, ids, running, settings_for
@@ -258,6 +259,9 @@ def test_a_spool_of_a_newer_version_is_set_aside_and_kept(tmp_path, logged):
         spool = Spool(path, NEVER)
         spool.put([("event", b"new")])
         assert len(spool) == 1 and spool.counts.newer == 1 and spool.counts.damaged == 0
+        assert list(reasons(spool.counts)) == [
+            f"the spool of a newer eqedge was set aside as {name}"
+        ]
         spool.close()
         assert (tmp_path / name).read_bytes() == before
         assert logged(f"a newer eqedge wrote it; set aside as {name}, for that version to deliver")
