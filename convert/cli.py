@@ -160,8 +160,12 @@ def convert(
 
 
 def _run(**settings: Any) -> ConversionReport:
+    from .conversion import ConvertSettings
+    from .inputs import check_inputs
+
+    request = ConvertSettings(**settings)
+    check_inputs(request)
     with tensorflow_silenced():
-        from .conversion import ConvertSettings
         from .pipeline import convert as run
 
-    return run(ConvertSettings(**settings), ProgressLines())
+    return run(request, ProgressLines())

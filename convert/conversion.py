@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..models.spec import ModelSpec
-from .graph.origin import Origin
-from .microcontroller.proof import MicroModel
 from .proof.agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
-from .quantization.flatbuffer import Contents
 from .quantization.sensitivity import Step
+
+if TYPE_CHECKING:  # these load TensorFlow
+    from .graph.origin import Origin
+    from .microcontroller.proof import MicroModel
+    from .quantization.flatbuffer import Contents
 
 TUNING_STEPS = 3000
 """Two minutes on one core for LEQNet; twice as many gain another half point of picks."""

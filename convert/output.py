@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
-from .. import EqedgeError, reason_of
+from .. import reason_of
 from ..edge.files import written_whole
 from ..edge.signals import signals_deferred
 from .card import card
 from .card_text import card_text
 from .conversion import ConversionReport
+from .inputs import OutputError
 from .microcontroller.sources import sources
 from .report import render
-
-
-class OutputError(EqedgeError):
-    """The results cannot be written."""
-
-
-def check_writable(folder: Path) -> None:
-    """Fail before the work rather than after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"output {folder}: {reason_of(error)}; name a folder that can be written"
-        ) from error
 
 
 def write_all(report: ConversionReport) -> None:

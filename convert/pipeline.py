@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
@@ -19,9 +18,10 @@ from .data.windows import WindowSet
 from .graph.macs import count_macs
 from .graph.origin import describe_weights
 from .graph.weights import LoadedNetwork, load_network
+from .inputs import check_inputs, check_writable
 from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
-from .output import check_writable, write_all
+from .output import write_all
 from .progress import OnProgress
 from .proof.agreement import comparable, disagreement
 from .proof.verify import compare
@@ -56,8 +56,10 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
         Disagreement: A result misses the agreement limit and `force` is not set.
         OutputError: The output folder cannot be written.
     """
-    _check_options(settings)
+    check_inputs(settings)
     check_writable(settings.output)
+    if settings.target == TFLM:
+        find_micro()
     loaded = load_network(settings.weights, settings.arch)
     origin = describe_weights(settings.weights, loaded, settings.name)
     spec = origin.spec
@@ -106,30 +108,6 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
     )
     write_all(report)
     return report
-
-
-def _check_options(settings: ConvertSettings) -> None:
-    """Refuse before the work what cannot go together."""
-    mixed = "mixed" in settings.precisions
-    if bool(settings.float_stages) != mixed:
-        raise QuantizeError(
-            f"precision {', '.join(settings.precisions)} with {len(settings.float_stages)} float "
-            "stages; --float-stage belongs to --precision mixed, which needs at least one, or "
-            f"--float-stage {AUTO}"
-        )
-    if settings.target == TFLM:
-        find_micro()
-        if "int8" not in settings.precisions:
-            raise QuantizeError(
-                f"--target {TFLM} with precision {', '.join(settings.precisions)}: "
-                "microcontrollers get int8; add --precision int8"
-            )
-    if AUTO in settings.float_stages and len(settings.float_stages) > 1:
-        raise QuantizeError(
-            f"--float-stage {AUTO} beside other stages; give {AUTO} alone, or name the stages"
-        )
-    if settings.name is not None and Path(settings.name).name != settings.name:
-        raise QuantizeError(f"--name {settings.name!r}; give a name, and the folder with --output")
 
 
 def _check_stages(kept: Sequence[str], reference: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ... import EqedgeError, reason_of
 from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -121,8 +122,11 @@ def evaluate(document: Path | None, **options: Any) -> None:
         raise click.UsageError("give --weights, --triggers or both")
     if options["triggers"] and len(options["labelled"]) != 1:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
+    if document is not None and not document.parent.is_dir():
+        raise EqedgeError(
+            f"{document}: cannot be written, there is no such folder; make it or name another"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ... import EqedgeError, reason_of
     from ...edge.files import written_whole
     from ..data.files import DataFiles
     from ..progress import ProgressLines

@@ -181,6 +181,16 @@ def train(
         raise click.UsageError(
             "--deterministic: give --steps; with --minutes the result depends on the clock"
         )
+    from ..data.picker import check_networks
+    from ..graph.stored import read_network
+    from .folder import check_folder, check_initial
+
+    check_folder(output, resume)
+    check_networks(teachers)
+    if initial is not None and not resume:
+        check_initial(initial, split)
+    if hard_negatives is not None and not resume:
+        read_network(hard_negatives)
     with tensorflow_silenced(gpus=True):
         from ..data.files import DataFiles
         from .loop import LoopSettings

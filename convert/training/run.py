@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ... import EqedgeError, reason_of
 from ...edge.files import sha256_of
 from ...models.architectures import architecture
 from ..data.files import index_files, teacher_labels
@@ -14,18 +13,14 @@ from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
 from ..graph.weights import load_network
-from ..pictures.learning import HISTORY
 from ..progress import report
 from . import devices, loop
 from .card import TrainingRun, git_revision, write_weights
+from .folder import claim
 from .request import TrainRequest
 from .session import Training, scored_on
 from .sides import check_sides, without_unlabelled
 from .student import Student
-
-
-class TrainingFolderError(EqedgeError):
-    """The output folder cannot be made or written to, or holds another training."""
 
 
 def run(request: TrainRequest, resume: bool) -> bool:
@@ -42,7 +37,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
     revision = git_revision()
     found = devices.find(request.deterministic)
     found.check_deterministic()
-    _claim(request.output, resume)
+    claim(request.output, resume)
     initial, fooled = (
         None if resume else _network(path, request.student.architecture)
         for path in (request.initial, request.hard_negatives)
@@ -91,20 +86,6 @@ def run(request: TrainRequest, resume: bool) -> bool:
         ),
     )
     return finished
-
-
-def _claim(output: Path, resume: bool) -> None:
-    """Make the folder; refuse one that holds a training that is not resumed."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        if not resume and (output / "checkpoint.npz").exists():
-            raise TrainingFolderError(
-                f"{output}: holds the checkpoint of a training; give --resume to go on with it, "
-                "or another --output"
-            )
-        (output / HISTORY).touch()
-    except OSError as error:
-        raise TrainingFolderError(f"{output}: cannot be written ({reason_of(error)})") from error
 
 
 def _network(path: Path | None, arch: str) -> Any:

@@ -110,7 +110,7 @@ def test_weights_that_cannot_be_used(
         *(["--arch", arch] if arch else []),
     )  # fmt: skip
     assert message in one_line(result)
-    assert list(output.iterdir()) == []
+    assert not output.exists() or list(output.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_records_that_calibrate_nothing(
         "--output", output,
     )  # fmt: skip
     assert message in one_line(result)
-    assert list(output.iterdir()) == []
+    assert not output.exists() or list(output.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_an_interrupted_run(weights, records, tmp_path, monkeypatch, command, na
         "--output", output,
     )  # fmt: skip
     assert f"stopped by SIG{name}; no file is left unfinished" in one_line(result, code)
-    assert list(output.iterdir()) == []
+    assert not output.exists() or list(output.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

@@ -17,13 +17,13 @@ from eqedge.convert.graph.stored import WeightsError
 from eqedge.convert.graph.weights import load_network
 from eqedge.convert.training import loop
 from eqedge.convert.training.cli import train
+from eqedge.convert.training.folder import TrainingFolderError
 from eqedge.convert.training.loop import (
     CheckpointError,
     DivergedError,
     LoopSettings,
     learning_rate,
 )
-from eqedge.convert.training.run import TrainingFolderError
 from eqedge.convert.training.student import Student
 from eqedge.models.registry import weights_folder
 
