@@ -19,6 +19,7 @@ from .edge import logs
 from .edge.cli import run
 from .edge.replay.sample_cli import sample
 from .edge.tools.bench_cli import bench
+from .edge.tools.config_cli import config
 from .edge.tools.doctor_cli import doctor
 from .edge.tools.events import events
 from .edge.tools.sensor.cli import sensor
@@ -45,7 +46,7 @@ def cli(context: click.Context, version: bool, verbose: bool) -> None:
 
 cli.add_command(run)  # ends itself
 for command in (
-    events, doctor, install_service, sensor, models, sample, bench,
+    events, config, doctor, install_service, sensor, models, sample, bench,
     convert, compare, train, evaluate, plot,
 ):  # fmt: skip
     cli.add_command(stopped_tidily(command))

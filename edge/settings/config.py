@@ -10,7 +10,7 @@ import textwrap
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,19 @@ def read_config(path: Path) -> Settings:
         SettingsError: It cannot be read, is not TOML, or has an unknown setting; the one with the
             most similar name is suggested.
     """
-    try:
-        with path.open("rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"config {path}: {reason_of(error)}; name a TOML file") from error
-    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
-        raise SettingsError(f"config {path}: not TOML ({error})") from error
-    settings: Settings = _build(Settings, tables, f"config {path}", "")
+    settings: Settings = _build(Settings, _tables(path), f"config {path}", "", _raise)
     return settings
+
+
+def settings_and_problems(path: Path) -> tuple[Settings, list[str]]:
+    """Read a file to its end; return what is good of it, and a line for each setting that is not.
+
+    Raises:
+        SettingsError: It cannot be read, or is not TOML.
+    """
+    problems: list[str] = []
+    settings: Settings = _build(Settings, _tables(path), f"config {path}", "", problems.append)
+    return settings, problems
 
 
 def writable_by_others(path: Path) -> bool:
@@ -69,24 +73,56 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
-    """Return a frozen dataclass with the values of a table."""
+def _raise(problem: str) -> None:
+    raise SettingsError(problem)
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"config {path}: {reason_of(error)}; name a TOML file") from error
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+        raise SettingsError(f"config {path}: not TOML ({error})") from error
+
+
+def _build(
+    cls: Any, table: Mapping[str, Any], where: str, prefix: str, reject: Callable[[str], None]
+) -> Any:
+    """Return a frozen dataclass with the values of a table.
+
+    Args:
+        cls: The dataclass.
+        table: Its values by name.
+        where: Beginning of each problem.
+        prefix: Of the names of its settings.
+        reject: Takes each problem; if it returns, the rest of the table is read all the same, and
+            what was rejected has its default; None where there is none.
+    """
     known = {field.name: field for field in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
-    for key, value in _current_names(table, where, prefix).items():
+    try:
+        current = _current_names(table, where, prefix)
+    except SettingsError as error:
+        reject(str(error))
+        current = dict(table)
+    for key, value in current.items():
         name = f"{prefix}{key}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SettingsError(
-                f"{where}: {name} is not a setting; did you mean {prefix}{near[0]}?"
-            )
+            reject(f"{where}: {name} is not a setting; did you mean {prefix}{near[0]}?")
+            continue
         section, _ = section_of(cls, key)
-        if section is not None:
-            if not isinstance(value, dict):
-                raise SettingsError(f"{where}: {name} is a table; write [{name}]")
-            values[key] = _build(section, value, where, f"{name}.")
-        else:
-            values[key] = _checked(value, _kinds(cls, key), where, name)
+        try:
+            if section is None:
+                values[key] = _checked(value, _kinds(cls, key), where, name)
+            elif isinstance(value, dict):
+                values[key] = _build(section, value, where, f"{name}.", reject)
+            else:
+                reject(f"{where}: {name} is a table; write [{name}]")
+        except SettingsError as error:
+            reject(str(error))
     missing = [
         name
         for name, field in known.items()
@@ -95,8 +131,37 @@ def _build(cls: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
         and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise SettingsError(f"{where}: {prefix}{missing[0]} is missing")
-    return cls(**values)
+        reject(f"{where}: {prefix}{missing[0]} is missing")
+        values |= dict.fromkeys(missing, "unnamed")  # the rest is checked all the same
+    return _validated(cls, values, reject)
+
+
+def _validated(cls: Any, values: dict[str, Any], reject: Callable[[str], None]) -> Any:
+    """Make the dataclass; where it rejects a value, report each, and leave these at the default."""
+    try:
+        return cls(**values)
+    except SettingsError as error:
+        first = str(error)
+    required = {
+        field.name: values[field.name]
+        for field in dataclasses.fields(cls)
+        if field.name in values and field.default is field.default_factory is dataclasses.MISSING
+    }
+    good: dict[str, Any] = dict(required)
+    found = []
+    for name, value in values.items():
+        try:
+            cls(**{**good, name: value})
+        except SettingsError as error:
+            found.append(str(error))
+        else:
+            good[name] = value
+    for problem in dict.fromkeys(found or [first]):
+        reject(problem)
+    try:
+        return cls(**good)
+    except SettingsError:  # a required value is the wrong one
+        return None
 
 
 def _current_names(table: Mapping[str, Any], where: str, prefix: str) -> dict[str, Any]:

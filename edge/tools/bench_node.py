@@ -38,6 +38,7 @@ REPLAYED_TRACES = 40
 PATIENCE_SECONDS = 120.0
 CONFIG = """output = "{folder}/triggers.jsonl"
 model = "{model}"
+model_fallback = false
 [sensor]
 port = "socket://127.0.0.1:{port}"
 speed = {speed}

@@ -29,20 +29,24 @@ from ..options import given_options
 @click.option("--station", help="Station code, for the topics.  [default: the settings']")
 @click.pass_context
 def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None:
-    """Check clock, model, disk, sensor and broker; print a remedy for each failure.
+    """Check clock, model, disk, spool, sensor and broker; print a remedy for each failure.
 
     Options override the settings, as for eqedge run. The broker is checked in stages: name, TCP,
     TLS, login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge.
 
-    Exits with 0 if all checks pass, with 1 otherwise.
+    A spool is looked into without being changed. Where a line says `warn`, the node works, and
+    yet something should be seen to. Exits with 0 if no check fails, with 1 otherwise.
     """
-    from ..settings.flags import settings_of
+    from ..settings.flags import settings_of, warnings
     from .doctor import examine
-    from .finding import as_text
+    from .finding import Check, as_text
 
-    given = given_options(context, flags)
+    settings = settings_of(config, given_options(context, flags))
     failures = 0
-    for check in examine(settings_of(config, given)):
+    for line in warnings(config, settings):
+        finding, _, remedy = line.partition("; ")
+        click.echo(as_text(Check("permissions", True, finding, remedy, warns=True), width=16))
+    for check in examine(settings):
         click.echo(as_text(check, width=16))
         failures += not check.good
     sys.exit(1 if failures else 0)

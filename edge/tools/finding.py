@@ -14,12 +14,14 @@ class Check:
         good: Whether the node can work with it.
         finding: What was found.
         remedy: What to do about it; empty where there is nothing to do.
+        warns: The node works with it, and yet it should be seen to.
     """
 
     name: str
     good: bool
     finding: str
     remedy: str = ""
+    warns: bool = False
 
 
 def as_text(check: Check, width: int) -> str:
@@ -29,7 +31,8 @@ def as_text(check: Check, width: int) -> str:
         check: The finding.
         width: Of the column of names.
     """
-    line = f"{'ok  ' if check.good else 'FAIL'}  {check.name:{width}} {check.finding}"
+    verdict = ("warn" if check.warns else "ok  ") if check.good else "FAIL"
+    line = f"{verdict}  {check.name:{width}} {check.finding}"
     return f"{line}\n{'':{width + 6}} -> {check.remedy}" if check.remedy else line
 
 

@@ -10,22 +10,28 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
-from ... import how_to_install
+from ... import how_to_install, reason_of
 from ..health.outlets import family_of
 from ..settings.health import HealthSettings
 from ..settings.node import Settings
 from .finding import Check
-from .service import UNIT
+from .service_names import TEMPLATE, UNIT
+from .spool_finding import spool_checks
 
 LEAST_FREE_BYTES = 100_000_000
 SERVICE_FOLDERS = (Path("/run/eqedge"), Path("/var/lib/eqedge"))
 """Made by the unit's RuntimeDirectory and StateDirectory when the service starts."""
+TEMPLATE_PLACE = Path("/") / TEMPLATE
+CREDENTIALS = Path("/run/credentials")
+"""Made by the unit's LoadCredential, for as long as the service runs."""
 
 
 def places(settings: Settings) -> Iterator[Check]:
-    """Check the folders of output, waveforms and health, the spool, and the HTTP port."""
+    """Check folders of output, waveforms and health, spool, secrets, and the HTTP port."""
     if settings.output is not None:
         yield _folder("disk", Path(settings.output).parent)
+        json_file = settings.health.json_file
+        yield from spool_checks(Path(settings.output), Path(json_file) if json_file else None)
     elif settings.mqtt is not None:
         yield Check(
             "spool",
@@ -33,6 +39,11 @@ def places(settings: Settings) -> Iterator[Check]:
             "in memory: messages that the broker has not acknowledged are lost when the node ends",
             "set output; the spool is then a file beside it",
         )
+    if settings.mqtt is not None:
+        for name in ("credentials_file", "key_file"):
+            secret = getattr(settings.mqtt, name)
+            if secret is not None:
+                yield _secret(name, Path(secret))
     if settings.waveforms.folder is not None:
         yield _waveforms(Path(settings.waveforms.folder))
     for name in ("json_file", "prometheus_file"):
@@ -46,7 +57,7 @@ def places(settings: Settings) -> Iterator[Check]:
 def _folder(name: str, folder: Path) -> Check:
     """Check a folder that must exist."""
     if not folder.is_dir():
-        if folder in SERVICE_FOLDERS and (Path("/") / UNIT).exists():
+        if _is_made_by_systemd(folder):
             return Check(name, True, f"systemd makes {folder} when it starts the service")
         return Check(name, False, f"there is no folder {folder}", f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -60,6 +71,30 @@ def _folder(name: str, folder: Path) -> Check:
     if free < LEAST_FREE_BYTES:
         return Check(name, False, f"{free / 1e6:.0f} MB free in {folder}", "free some space")
     return Check(name, True, f"{free / 1e9:.1f} GB free in {folder}")
+
+
+def _is_made_by_systemd(folder: Path) -> bool:
+    """Whether it is one of the service's, or of a service made of the template."""
+    if folder in SERVICE_FOLDERS:
+        return (Path("/") / UNIT).exists()
+    own = [one.name for one in SERVICE_FOLDERS if one.parent == folder.parent]
+    return any(folder.name.startswith(f"{name}-") for name in own) and TEMPLATE_PLACE.exists()
+
+
+def _secret(name: str, path: Path) -> Check:
+    """Check a file that only the node should be able to read."""
+    try:
+        with path.open("rb"):
+            mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_relative_to(CREDENTIALS):
+            return Check(name, True, f"systemd makes {path} while the service runs")
+        remedy = f"correct {name}, or allow the node's user to read the file"
+        return Check(name, False, f"{path}: {reason_of(error)}", remedy)
+    if mode & 0o077:
+        who = "everyone" if mode & 0o007 else "its group"
+        return Check(name, True, f"{path} is open to {who}", f"chmod 600 {path}", warns=True)
+    return Check(name, True, f"{path} is its owner's alone")
 
 
 def _waveforms(folder: Path) -> Check:

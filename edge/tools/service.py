@@ -7,25 +7,16 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ... import EqedgeError, reason_of
+from ... import reason_of
 from ..files import written_whole
 from ..settings.config import read_config
 from ..settings.node import Settings
+from .apart import configs, require_apart
+from .service_names import CONFIG, UNITS, Service, ServiceError
 
-UNIT = "etc/systemd/system/eqedge.service"
-CONFIG = "etc/eqedge/eqedge.toml"
 PROGRAM_IN_UNIT = "/opt/eqedge/bin/eqedge"
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """What the unit's ProtectHome and PrivateTmp hide from the service."""
-NEXT = (
-    "eqedge doctor --config /etc/eqedge/eqedge.toml   # shows what is still missing",
-    "systemctl daemon-reload",
-    "systemctl enable --now eqedge                    # nothing runs before this",
-)
-
-
-class ServiceError(EqedgeError):
-    """The service cannot be installed in this way."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,13 @@ class Piece:
     state: str = ""
 
 
-def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -> list[Piece]:
+def pieces(
+    program: Path,
+    settings: Settings,
+    config: Path | None,
+    root: Path,
+    service: Service | None = None,
+) -> list[Piece]:
     """Return the files of the service: the unit, and a config where there is none.
 
     The unit makes its own user (DynamicUser) and its folders when it runs, so no others are needed.
@@ -55,39 +52,43 @@ def pieces(program: Path, settings: Settings, config: Path | None, root: Path) -
         settings: Station, sensor and broker of a new config.
         config: A config to copy instead; it is checked.
         root: Folder of the system's files: `/`, or that of an image.
+        service: Its names; by default those of the only one on a machine.
 
     Raises:
-        ServiceError: The service could not run the program, or no sensor is given.
+        ServiceError: The service could not run the program, no sensor is given, or a new config
+            uses what another service on this machine uses.
         SettingsError: The config is wrong.
     """
+    service = service or Service()
     hidden = next((folder for folder in HIDDEN if program.is_relative_to(folder)), None)
     if hidden is not None:
         raise ServiceError(
             f"{program} is in {hidden}, which is hidden from a hardened service; install it "
             "from its checkout: python3 -m venv /opt/eqedge && /opt/eqedge/bin/pip install ."
         )
-    unit = (resources.files(__package__) / "eqedge.service").read_text()
-    unit = unit.replace(PROGRAM_IN_UNIT, str(program))
-    place = root / CONFIG
+    unit = (resources.files(__package__) / Path(service.unit_file).name).read_text()
+    unit_piece = _piece(root / service.unit_file, unit.replace(PROGRAM_IN_UNIT, str(program)))
+    place = root / service.config
     if place.exists():
-        kept = Piece(place, place.read_text(), "kept")
         read_config(place)
-        return [_piece(root / UNIT, unit), kept]
+        return [unit_piece, Piece(place, place.read_text(), "kept")]
     if config is not None:
-        read_config(config)
-        return [_piece(root / UNIT, unit), Piece(place, config.read_text())]
+        require_apart(read_config(config), config, root, service)
+        return [unit_piece, Piece(place, config.read_text())]
     if settings.sensor.port is None:
         raise ServiceError(
             "the service needs a sensor; give --serial PORT, or a whole --config FILE.toml"
         )
-    return [_piece(root / UNIT, unit), Piece(place, config_text(settings))]
+    require_apart(settings, None, root, service)
+    return [unit_piece, Piece(place, config_text(settings, service))]
 
 
-def config_text(settings: Settings) -> str:
+def config_text(settings: Settings, service: Service | None = None) -> str:
     """Return the config file of a live node, with the least it needs."""
+    folder = (service or Service()).folder
     lines = [
         "# All settings with their defaults: eqedge run --print-config",
-        'output = "/var/lib/eqedge/triggers.jsonl"',
+        f'output = "/var/lib/{folder}/triggers.jsonl"',
         "",
         "[station]",
         *(f"{name} = {json.dumps(value)}" for name, value in vars(settings.station).items()),
@@ -97,7 +98,7 @@ def config_text(settings: Settings) -> str:
         f"baud = {settings.sensor.baud}",
         "",
         "[health]",
-        'json_file = "/run/eqedge/health.json"',
+        f'json_file = "/run/{folder}/health.json"',
     ]
     if settings.mqtt is not None:
         broker = settings.mqtt
@@ -126,6 +127,38 @@ def install(found: list[Piece]) -> None:
                 f"cannot write {piece.path}: {reason_of(error)}; run it as root, or with --dry-run "
                 "to see what would be written"
             ) from error
+
+
+def remove(service: Service, root: Path, *, dry_run: bool = False) -> list[Path]:
+    """Remove unit and config of one service; return them.
+
+    Its events and spool stay. The template stays as long as another station's config is there.
+
+    Args:
+        service: Which one.
+        root: Folder of the system's files.
+        dry_run: Remove nothing.
+
+    Raises:
+        ServiceError: It is still enabled, is not installed, or a file cannot be removed.
+    """
+    wanted = root / UNITS / "multi-user.target.wants" / f"{service.unit}.service"
+    if wanted.is_symlink():
+        raise ServiceError(
+            f"{service.unit} is still enabled; first systemctl disable --now {service.unit}"
+        )
+    config, unit = root / service.config, root / service.unit_file
+    others = [one for one in configs(root) if one not in (config, root / CONFIG)]
+    gone = [config] if service.name and others else [config, unit]
+    gone = [path for path in gone if path.exists()]
+    if config not in gone and (service.name or not gone):
+        raise ServiceError(f"there is no {config}; name the service to remove with --name NAME")
+    for path in [] if dry_run else gone:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise ServiceError(f"cannot remove {path}: {reason_of(error)}; use sudo") from error
+    return gone
 
 
 def _piece(path: Path, text: str) -> Piece:

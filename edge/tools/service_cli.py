@@ -38,6 +38,15 @@ from ..options import given_options
     metavar="PATH",
     help="Program that the service runs.  [default: the eqedge of this installation]",
 )
+@click.option(
+    "--name",
+    default="",
+    help="Name of one of several stations on this machine: its unit is eqedge@NAME, its config"
+    " NAME.toml.  [default: the only one, eqedge]",
+)
+@click.option(
+    "--remove", "removes", is_flag=True, help="Remove unit and config; events and spool stay."
+)
 @click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
 @click.pass_context
 def install_service(
@@ -46,24 +55,33 @@ def install_service(
     config: Path | None,
     root: Path,
     program: Path | None,
+    name: str,
+    removes: bool,
     dry_run: bool,
     **flags: Any,
 ) -> None:
     """Write a hardened systemd unit and, where there is none, a config; start nothing.
 
     An existing config is kept, an existing unit is replaced. Needs root, except with --dry-run or
-    --root.
+    --root. For several stations on one machine, run it once for each, with --name.
     """
     from ..settings.flags import settings_of
-    from .service import NEXT, ServiceError, install, pieces
+    from .service import install, pieces, remove
+    from .service_names import Service, ServiceError
 
     if not dry_run and os.geteuid() != 0 and root == Path("/"):
         raise ServiceError(
             "writing to /etc needs root; use sudo, or --dry-run to see what would be written"
         )
+    service = Service(name)
+    if removes:
+        for path in remove(service, root, dry_run=dry_run):
+            click.echo(f"{path}: {'to be removed' if dry_run else 'removed'}")
+        click.echo(f"kept: /var/lib/{service.folder} with events and spool, and drop-ins")
+        return
     given = given_options(context, flags)
     program = program or Path(sysconfig.get_path("scripts")) / "eqedge"
-    found = pieces(program, settings_of(None, given), config, root)
+    found = pieces(program, settings_of(None, given), config, root, service)
     if not dry_run:
         install(found)
     for piece in found:
@@ -71,4 +89,6 @@ def install_service(
         click.echo(f"{piece.path}: {state}")
         if dry_run and piece.state not in ("kept", "the same"):
             click.echo("".join(f"    {line}\n" for line in piece.text.splitlines()), nl=False)
-    click.echo("next:\n" + "\n".join(f"    {line}" for line in NEXT))
+    if found[-1].state == "kept" and (given.keys() - {"dry_run"} or config):
+        click.echo("options do not change a config that is there; for another station give --name")
+    click.echo("next:\n" + "\n".join(f"    {line}" for line in service.next_steps))

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from eqedge import EqedgeError
 from eqedge.edge.settings.config import read_config
 from eqedge.edge.settings.delivery import MqttSettings
-from eqedge.edge.tools.service import CONFIG, ServiceError
-from eqedge.edge.tools.service import UNIT as UNIT_PLACE
 from eqedge.edge.tools.service_cli import install_service
+from eqedge.edge.tools.service_names import CONFIG, TEMPLATE, UNITS, ServiceError
+from eqedge.edge.tools.service_names import UNIT as UNIT_PLACE
 
 UNIT = resources.files("eqedge.edge.tools") / "eqedge.service"
 
@@ -183,4 +183,154 @@ def test_the_installed_unit_passes_systemds_analysis(tmp_path):
     verified = analyze("verify", "--man=no", unit)
     assert verified.returncode == 0 and "eqedge.service" not in verified.stderr, verified.stderr
     result = analyze("security", "--offline=yes", "--no-pager", "--threshold=16", unit)
+    assert result.returncode == 0, result.stdout[-300:]
+
+
+# -- several stations on one machine -----------------------------------------------------------
+
+
+def contents(root):
+    """Return every file below a folder, by its path from there, with its text."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_text() for path in files}
+
+
+def two_stations(root):
+    """Install two services beside the only one."""
+    for name in ("", "north", "south-2"):
+        flags = ("--serial", f"/dev/tty{name}X", "--station", f"S{len(name)}")
+        result = install(root, "--name", name, *flags)
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_the_template_is_the_unit_for_an_instance():
+    """It differs from the unit in config, folders and description; a change of one is seen here."""
+    one = UNIT.read_text().splitlines()[1:]
+    several = (UNIT.parent / "eqedge@.service").read_text().splitlines()[1:]
+    assert len(one) == len(several)
+    differing = [pair for pair in zip(one, several, strict=True) if pair[0] != pair[1]]
+    assert [new.partition("=")[0] for _, new in differing] == [
+        "Description",
+        "ExecStart",
+        "WorkingDirectory",
+        "StateDirectory",
+        "RuntimeDirectory",
+        *("# MQTT user name and password, two lines; then credentials_file ", "#LoadCredential"),
+    ]
+    for _, new in differing[1:5]:
+        assert "%i" in new
+
+
+def test_two_stations_have_nothing_in_common_but_the_template(tmp_path):
+    """Each has its config, its folders and its name; no file of another one is touched."""
+    result = two_stations(tmp_path)
+    assert set(contents(tmp_path)) == {
+        *(UNIT_PLACE, TEMPLATE, CONFIG),
+        *("etc/eqedge/north.toml", "etc/eqedge/south-2.toml"),
+    }
+    outputs = [read_config(path) for path in sorted((tmp_path / "etc/eqedge").iterdir())]
+    places = [(one.output, one.health.json_file) for one in outputs]
+    assert places == [
+        (f"/var/lib/{folder}/triggers.jsonl", f"/run/{folder}/health.json")
+        for folder in ("eqedge", "eqedge-north", "eqedge-south-2")
+    ]
+    assert "systemctl enable --now eqedge@south-2" in result.stdout
+    assert "eqedge doctor --config /etc/eqedge/south-2.toml" in result.stdout
+
+
+def test_removing_one_station_leaves_the_others(tmp_path):
+    """The template goes with the last of its stations, and comes back with a new one."""
+    two_stations(tmp_path)
+    before = contents(tmp_path)
+    for name, gone in (
+        ("north", {"etc/eqedge/north.toml"}),
+        ("", {UNIT_PLACE, CONFIG}),
+        ("south-2", {"etc/eqedge/south-2.toml", TEMPLATE}),
+    ):
+        result = install(tmp_path, "--remove", "--name", name)
+        assert result.returncode == 0, result.stderr
+        before = {path: text for path, text in before.items() if path not in gone}
+        assert contents(tmp_path) == before
+    assert before == {}
+    again = install(tmp_path, "--remove", "--name", "north")
+    assert again.returncode == 2 and "there is no" in again.stderr and "--name" in again.stderr
+
+
+def test_a_station_that_is_still_enabled_is_not_removed(tmp_path):
+    """Its link would be left behind; the message has the command."""
+    two_stations(tmp_path)
+    wants = tmp_path / UNITS / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / "eqedge@north.service").symlink_to("/etc/systemd/system/eqedge@.service")
+    before = contents(tmp_path)
+    result = install(tmp_path, "--remove", "--name", "north")
+    assert result.returncode == 2 and "systemctl disable --now eqedge@north" in result.stderr
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            ("--serial", "/dev/ttynorthX", "--station", "NEW"),
+            "the same sensor port (/dev/ttynorthX",
+        ),
+        (("--serial", "/dev/ttyNEW", "--station", "S5"), "the same station (XX.S5.00)"),
+        (("--serial", "x", "--name", "../up"), "use 1 to 32 letters"),
+        (("--serial", "x", "--name", "a b"), "use 1 to 32 letters"),
+        (("--serial", "x", "--name", "eqedge"), "and not eqedge"),
+        (("--serial", "x", "--name", "a@b"), "use 1 to 32 letters"),
+    ],
+)
+def test_stations_that_would_disturb_each_other_are_rejected(tmp_path, flags, expected):
+    """With one line, and nothing is written."""
+    two_stations(tmp_path)
+    before = contents(tmp_path)
+    result = install(tmp_path, "--name", "third", *flags)
+    assert result.returncode == 2 and expected in result.stderr
+    assert result.stderr.count("\n") == 1 and contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('output = "/var/lib/eqedge/triggers.jsonl"', "another service's folder"),
+        ('output = "/var/lib/eqedge-north/t.jsonl"', "use /var/lib/eqedge-third"),
+        ('[health]\njson_file = "/run/eqedge/health.json"', "use /run/eqedge-third"),
+        ("[health]\nhttp_port = 9100", "the same http_port (9100)"),
+        ('output = "/srv/t.jsonl"', "the same output (/srv/t.jsonl)"),
+    ],
+)
+def test_a_copied_config_must_not_use_anothers_places(tmp_path, line, expected):
+    """Two nodes cannot write one file or listen on one port."""
+    own = tmp_path / "own.toml"
+    head, tail = (line, "") if line.startswith("output") else ("", line)
+    root = tmp_path / "root"
+    (root / "etc/eqedge").mkdir(parents=True)
+    other = 'output = "/srv/t.jsonl"\n[sensor]\nport = "a"\n[health]\nhttp_port = 9100\n'
+    (root / "etc/eqedge/other.toml").write_text(other)
+    own.write_text(f'{head}\n[station]\nstation = "OWN"\n[sensor]\nport = "b"\n{tail}\n')
+    result = install(root, "--name", "third", "--config", own)
+    assert result.returncode == 2 and expected in result.stderr, result.stderr
+    assert not (root / TEMPLATE).exists()
+
+
+def test_options_that_change_nothing_are_named(tmp_path):
+    """A second call for a second sensor would otherwise seem to have worked."""
+    two_stations(tmp_path)
+    result = install(tmp_path, "--serial", "/dev/ttyOTHER")
+    assert "for another station give --name" in result.stdout
+    assert "for another station" not in install(tmp_path).stdout
+
+
+def test_an_instance_of_the_template_passes_systemds_analysis(tmp_path):
+    """As it is written, for a program that exists; as little exposed as the unit."""
+    program = shutil.which("true", path="/usr/bin")
+    install(tmp_path, "--serial", "/dev/ttyACM0", "--program", program, "--name", "north")
+    instance = tmp_path / "eqedge@north.service"
+    shutil.copyfile(tmp_path / TEMPLATE, instance)
+    verified = analyze("verify", "--man=no", str(instance))
+    assert verified.returncode == 0 and "eqedge@" not in verified.stderr, verified.stderr
+    result = analyze("security", "--offline=yes", "--no-pager", "--threshold=16", str(instance))
     assert result.returncode == 0, result.stdout[-300:]

@@ -1,0 +1,69 @@
+"""Check a node's config without starting the node or opening its sensor's port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ... import EqedgeError
+from ..fallback import runnable
+from ..settings.config import settings_and_problems
+from ..settings.flags import warnings
+from ..settings.node import Settings
+from ..settings.validation import SettingsError
+from ..trigger import thresholds_of
+from ..windows import Windower
+from .finding import Check
+from .places import places
+
+
+def check_config(path: Path) -> tuple[Settings, list[str], list[str]]:
+    """Return the settings of a file, its problems, and what a start would find today.
+
+    Args:
+        path: TOML file.
+
+    Returns:
+        The settings, as far as they are good; a line for each problem, with which no node starts;
+        a line for each warning.
+
+    Raises:
+        SettingsError: The file cannot be read, or is not TOML.
+    """
+    settings, problems = settings_and_problems(path)
+    cautions = warnings(path, settings)
+    try:
+        spec = runnable(settings.model).spec
+    except EqedgeError as error:
+        if settings.model_fallback:
+            cautions.append(f"{_line(error)}. Until then a packaged model picks")
+        else:
+            problems.append(_line(error))
+    else:
+        try:
+            thresholds_of(settings.trigger, spec)
+            Windower(spec.window_samples, spec.sampling_rate_hz, settings.window)
+        except SettingsError as error:
+            problems.append(f"config {path}: {error}")
+    if settings.sensor.port is not None or not problems:
+        cautions += _sensor(settings)
+    found = (check for check in places(settings) if check.warns or not check.good)
+    cautions += [_as_line(check) for check in found]
+    return settings, problems, cautions
+
+
+def _sensor(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the sensor's port, as far as it can be seen without opening it."""
+    port = settings.sensor.port
+    if port is None:
+        yield "sensor.port is not set; set it, or give --serial PORT to eqedge run"
+    elif "://" not in port and not Path(port).exists():
+        yield f"sensor port {port}: there is no such port now; plug in, or correct the name"
+
+
+def _as_line(check: Check) -> str:
+    return f"{check.name}: {check.finding}; {check.remedy}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
