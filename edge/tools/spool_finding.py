@@ -15,7 +15,9 @@ from typing import Any
 
 from ... import first_line, reason_of
 from ..delivery.outputs import SPOOL_SUFFIX
-from ..delivery.spool_file import APPLICATION_ID, LAYOUT
+from ..delivery.spool_file import ALL_COLUMNS, STORED
+from ..delivery.spool_layout import APPLICATION_ID, LAYOUT, Damaged, Newer
+from ..delivery.spool_row import COLUMNS, DamagedRow, row_of
 from ..utc import utc_text
 from .finding import Check
 
@@ -23,7 +25,7 @@ NAME = "spool"
 DELIVERED = "they go to the broker when the node runs and reaches it"
 LOCK_START, LOCK_BYTES = 0x40000002, 510
 """Bytes that SQLite locks in a database that is in use, see its `os_unix.c`."""
-ASIDE = (".damaged", ".newer")
+ASIDE = (Damaged.suffix, Newer.suffix)
 """Endings of a spool that a node set aside, perhaps with a number behind."""
 
 
@@ -117,37 +119,33 @@ def _content(path: Path, database: sqlite3.Connection) -> Check:
     verdict = _one(database, "PRAGMA quick_check(1)")
     if verdict != b"ok":
         return _damaged(path, str(verdict, "utf-8", "replace"))
-    waiting, oldest = 0, 0.0
-    unreadable = 0
-    for payload, made_unix in database.execute("SELECT payload, made_unix FROM message"):
+    query = f"SELECT {ALL_COLUMNS} FROM {STORED}"
+    if "checksum" not in tables:  # of an older version
+        query = f"SELECT {COLUMNS}, NULL, NULL FROM message"
+    waiting = damaged = 0
+    oldest = 0.0
+    for values in database.execute(query):
         waiting += 1
-        good = isinstance(made_unix, int | float) and _is_json(payload)
-        unreadable += not good
-        if good:
+        try:
+            made_unix = row_of(values).made_unix
+        except DamagedRow:
+            damaged += 1
+        else:
             oldest = min(oldest or made_unix, made_unix)
     aside = _one(database, "SELECT COUNT(*) FROM damaged") if "damaged" in tables else 0
     text = f"{path} is sound, {_messages(waiting)}"
     if oldest:
         text += f", the oldest of {_when(oldest)}"
-    if aside or unreadable:
-        parts = [f"{aside} set aside" if aside else "", f"{unreadable} damaged"][
-            : 1 + bool(unreadable)
-        ]
+    if aside or damaged:
+        counts = {"set aside": aside, "damaged": damaged}
+        found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         remedy = "these are kept in the spool and not sent; the lines of the output have the events"
-        return Check(NAME, True, f"{text}; {', '.join(filter(None, parts))}", remedy, warns=True)
+        return Check(NAME, True, f"{text}; {found}", remedy, warns=True)
     return Check(NAME, True, text, DELIVERED if waiting else "")
 
 
 def _one(database: sqlite3.Connection, statement: str) -> Any:
     return database.execute(statement).fetchone()[0]
-
-
-def _is_json(payload: object) -> bool:
-    try:
-        json.loads(payload if isinstance(payload, bytes | str) else b"")
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _damaged(path: Path, reason: str) -> Check:
