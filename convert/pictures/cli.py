@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ...models.registry import DEFAULT_MODEL
+from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -41,38 +42,64 @@ def plot() -> None:
 
 @plot.command()
 @click.argument("data", type=_FILE, metavar="FILE.hdf5")
-@click.option("--trace", "name", metavar="NAME", help="Trace.  [default: the first with a P]")
+@click.option(
+    "--trace",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Trace; can be repeated.  [default: the first with a P]",
+)
+@click.option(
+    "--traces-from",
+    type=_FILE,
+    metavar="FILE",
+    help="Traces: a name on each line, or a CSV with a column trace_name.",
+)
 @click.option(
     "--model",
-    default=DEFAULT_MODEL,
+    "models",
+    multiple=True,
+    default=(DEFAULT_MODEL,),
     show_default=True,
     metavar="NAME|FILE.tflite",
-    help="A shipped model or a file with its card beside it.",
+    help="A shipped model or a file with its card beside it; can be repeated.",
 )
 @click.option(
     "--from",
     "from_seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     metavar="SECONDS",
     help="Where the window begins.  [default: the P at a quarter of it]",
 )
 @_output
 def trace(
-    data: Path, name: str | None, model: str, from_seconds: float | None, output: Path | None
+    data: Path,
+    names: tuple[str, ...],
+    traces_from: Path | None,
+    models: tuple[str, ...],
+    from_seconds: float | None,
+    output: Path | None,
 ) -> None:
-    """Draw one record and a model's probabilities.
+    """Draw records and models' probabilities.
 
-    Components, labels, detection, P and S. The model runs as on a node, over one window.
+    Components, labels, detection, P and S. The models run as on a node, over one window. Several
+    records fill pages: one .pdf, or .png and .svg files with a number.
     """
     from ...edge.replay.stead import SteadFile
     from ...models.registry import open_model
-    from .canvas import present
-    from .trace import SIZE_INCHES, draw_trace
-    from .view import read_trace, view_of
+    from .canvas import present_pages
+    from .choosing import check_labels, read_traces, trace_names
+    from .trace import pages_of
+    from .view import views_of
 
+    wanted = [*names, *(trace_names(traces_from) if traces_from else ())]
     with SteadFile(data) as file:
-        view = view_of(read_trace(file, name), open_model(model), from_seconds)
-    present(SIZE_INCHES, partial(draw_trace, view=view), output)
+        traces = read_traces(file, wanted)
+    check_labels(data, traces)
+    views = views_of(traces, [open_model(name) for name in models], from_seconds)
+    files = present_pages(pages_of(views), output)
+    if len(files) > 1:
+        click.echo(f"wrote {files[0]} to {files[-1].name}, {len(views)} records")
 
 
 @plot.command()
@@ -100,9 +127,11 @@ def grid(
     FILE.jsonl is the output of `eqedge run --sim`.
     """
     from .canvas import present
+    from .choosing import check_labels
     from .grid import draw_grid, panels_of, size_inches
 
     chosen = panels_of(triggers, data, traces, seed, panels)
+    check_labels(data, [panel.trace for panel in chosen])
     present(size_inches(len(chosen)), partial(draw_grid, panels=chosen), output)
 
 
@@ -116,7 +145,8 @@ def residuals(scores: Path, at: str | None, output: Path | None) -> None:
     SCORES.json is what `eqedge evaluate` prints.
     """
     from .canvas import present
-    from .scores import draw_residuals, read_series, residuals_inches
+    from .residuals import draw_residuals, residuals_inches
+    from .scores import read_series
 
     series = read_series(scores, at)
     present(residuals_inches(series), partial(draw_residuals, series=series), output)
@@ -139,10 +169,15 @@ def precision_recall(scores: Path, rows: str, output: Path | None) -> None:
     `eqedge evaluate` prints.
     """
     from .canvas import present
-    from .scores import SQUARE_INCHES, draw_precision_recall, read_series
+    from .precision_recall import draw_precision_recall, precision_recall_inches
+    from .scores import read_series
 
     series = read_series(scores, None)
-    present(SQUARE_INCHES, partial(draw_precision_recall, series=series, rows=rows), output)
+    present(
+        precision_recall_inches(series),
+        partial(draw_precision_recall, series=series, rows=rows),
+        output,
+    )
 
 
 @plot.command()
@@ -155,9 +190,11 @@ def onset(scores: Path, at: str | None, output: Path | None) -> None:
     SCORES.json is what `eqedge evaluate` prints.
     """
     from .canvas import present
-    from .scores import CURVE_INCHES, draw_onset, read_series
+    from .onset import draw_onset, onset_inches
+    from .scores import read_series
 
-    present(CURVE_INCHES, partial(draw_onset, series=read_series(scores, at)), output)
+    series = read_series(scores, at)
+    present(onset_inches(series), partial(draw_onset, series=series), output)
 
 
 @plot.command()

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.prepare import COMPONENTS
-from ...edge.replay.labels import TOLERANCE_SECONDS, matches
+from ...edge.replay.labels import TOLERANCE_SECONDS
 from ...edge.replay.playlist import choose
 from ...edge.replay.stead import SteadFile, Trace
 from ...models.spec import RATE_HZ
 from ..evaluation.triggers import open_run
 from . import plot_style
 from .canvas import PlotError
-from .view import arrivals
+from .lettering import broken, fitted
+from .marks import (
+    Mark,
+    arrivals,
+    draw_pick,
+    judged,
+    label_handles,
+    pick_handles,
+    verdict_line,
+)
+from .numbers import compact
+from .plot_style import PHASES, SMALL
+from .view import channel, unit_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-PANEL_INCHES = (2.5, 1.55)
-LONGEST_NAME = 42
-SPACING = 1.7
+PANEL_INCHES = 1.85
+"""Height of one."""
+TITLE_INCHES, LEGEND_INCHES = 0.3, 0.75
+SPACING = 1.9
 """From one component's zero line to the next, in its largest amplitudes."""
+PICK_HEIGHTS = {"P": 1.0, "S": 0.0}
+"""Of symbols, in rows above the waveforms, so that a P and an S do not hide each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,25 +59,15 @@ class Panel:
     trace: Trace
     picks: Sequence[tuple[str, float]]
 
+    @cached_property
+    def marks(self) -> list[Mark]:
+        """The picks, judged by the trace's labels."""
+        return judged(self.trace, self.picks)
+
     def residual(self, phase: str) -> float | None:
-        """Seconds of the nearest right pick after the label; None without one."""
-        label = arrivals(self.trace).get(phase)
-        if label is None:
-            return None
-        right = [at - label for kind, at in self.picks if kind == phase and matches(at, label, 1)]
-        return min(right, key=abs, default=None)
-
-    def is_right(self, phase: str, at: float) -> bool | None:
-        """Whether a pick is within half a second of its label; None where there is no label."""
-        label = arrivals(self.trace).get(phase)
-        if label is None:
-            return False if self.trace.is_noise else None
-        return matches(at, label, 1)
-
-    @property
-    def false(self) -> int:
-        """Picks that are not right, also those in the noise before the record."""
-        return sum(self.is_right(phase, at) is False for phase, at in self.picks)
+        """Pick minus label in seconds, of the right pick; None without one."""
+        found = (m.residual for m in self.marks if m.phase == phase and m.residual is not None)
+        return next(found, None)
 
 
 def panels_of(
@@ -97,7 +104,7 @@ def panels_of(
 def size_inches(panels: int) -> tuple[float, float]:
     """Width and height of a figure of `panels` panels."""
     rows = -(-panels // COLUMNS)
-    return COLUMNS * PANEL_INCHES[0], rows * PANEL_INCHES[1] + 0.5
+    return plot_style.WIDTH_INCHES, rows * PANEL_INCHES + TITLE_INCHES + LEGEND_INCHES
 
 
 def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
@@ -107,90 +114,80 @@ def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
         figure: Empty.
         panels: One to forty.
     """
-    from matplotlib.lines import Line2D
-
     rows = -(-len(panels) // COLUMNS)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    columns = min(COLUMNS, len(panels))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    width = plot_style.WIDTH_INCHES / columns - 0.65
     for axis, panel in zip(axes, panels, strict=False):
-        _draw_panel(axis, panel)
+        _draw_panel(axis, panel, width)
     for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    for axis in axes[: len(panels)][-COLUMNS:]:
-        axis.set_xlabel("seconds", fontsize=6.5)
-    figure.suptitle(_count(panels), fontsize=8.5)
-    black: dict[str, Any] = {"color": "k", "linestyle": "", "markersize": 4.5}
-    handles = [
-        Line2D([], [], color=plot_style.P.colour, linestyle=plot_style.P.style, label="label P"),
-        Line2D([], [], color=plot_style.S.colour, linestyle=plot_style.S.style, label="label S"),
-        Line2D([], [], marker=plot_style.P.marker, label="pick P", **black),
-        Line2D([], [], marker=plot_style.S.marker, label="pick S", **black),
-        Line2D([], [], marker="v", markerfacecolor="none", label="false pick", **black),
-        Line2D([], [], marker="v", markerfacecolor=plot_style.FAINT, label="no label", **black),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+        axis.remove()
+    for axis in axes[: len(panels)][-columns:]:
+        axis.set_xlabel("time since the record's start (s)", fontsize=SMALL)
+    figure.suptitle(count_line(panels), fontsize=8.5)
+    units = {unit_of(panel.trace) for panel in panels}
+    unit = (
+        f"in {fitted(units.pop(), 1.2, SMALL)}"
+        if len(units) == 1 and "" not in units
+        else "in the file's own unit"
+    )
+    figure.legend(
+        handles=[*label_handles(), *pick_handles(m for panel in panels for m in panel.marks)],
+        loc="outside lower center",
+        ncols=5,
+        title="Seconds after P and S are pick minus label; symbols of P are above those of S.\n"
+        f"Each component is scaled to its own largest amplitude, at its right {unit}.",
+    )
 
 
-def _draw_panel(axis: Any, panel: Panel) -> None:
+def _draw_panel(axis: Axes, panel: Panel, width: float) -> None:
     trace = panel.trace
     seconds = np.arange(len(trace.waveform)) / trace.rate_hz
     heights: list[float] = []
     for row, column in enumerate(reversed(range(3))):
         zero = SPACING * row
         heights.append(zero)
-        axis.plot(
-            seconds,
-            zero + _scaled(trace.waveform[:, column]),
-            color=plot_style.WAVEFORM,
-            linewidth=0.35,
-        )
-    low, high = -1.1, heights[-1] + 2.3
-    for phase, at in arrivals(trace).items():
-        line = plot_style.P if phase == "P" else plot_style.S
-        axis.vlines(at, low, high - 1.2, color=line.colour, linestyle=line.style, linewidth=0.9)
-    for phase, at in panel.picks:
-        line = plot_style.P if phase == "P" else plot_style.S
-        face = {True: line.colour, False: "none", None: plot_style.FAINT}[panel.is_right(phase, at)]
-        height = high - (0.35 if phase == "P" else 0.85)
-        axis.plot(
-            at, height, marker=line.marker, markersize=4.5, color=line.colour,
-            markerfacecolor=face, markeredgewidth=0.8,
+        scaled, peak = _scaled(trace.waveform[:, column])
+        axis.plot(seconds, zero + scaled, color=plot_style.WAVEFORM, linewidth=0.35)
+        axis.annotate(
+            compact(float(f"{peak:.2g}")) if peak else "silent", (1.0, zero), xytext=(2, 0),
+            xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+            fontsize=SMALL, color=plot_style.DIM, annotation_clip=False,
         )  # fmt: skip
-    axis.set_ylim(low, high)
+    top = heights[-1] + 1.1
+    for phase, at in arrivals(trace).items():
+        line = PHASES[phase]
+        axis.vlines(at, -1.1, top, color=line.colour, linestyle=line.label_style, linewidth=1.0)
+    for mark in panel.marks:
+        if not 0 <= mark.at <= seconds[-1]:  # in the noise around it; counted all the same
+            continue
+        draw_pick(axis, mark, top + 0.55 + PICK_HEIGHTS[mark.phase], 5)
+    axis.set_ylim(-1.1, top + 2.1)
     axis.set_xlim(0, len(seconds) / trace.rate_hz)
-    axis.set_yticks(heights, reversed(COMPONENTS))
-    axis.tick_params(axis="both", length=1.5, labelsize=6)
-    axis.set_title(f"{_tail(trace.name)}\n{_residuals(panel)}", loc="left", fontsize=5.8)
+    axis.set_yticks(heights, [channel(trace, component) for component in reversed(COMPONENTS)])
+    axis.tick_params(axis="both", length=1.5, labelsize=SMALL)
+    name = fitted(trace.name, width, SMALL)
+    verdict = broken(verdict_line(trace, panel.marks), width, SMALL)
+    axis.set_title(f"{name}\n{verdict}", loc="left", fontsize=SMALL)
 
 
-def _tail(name: str) -> str:
-    """The end of a name, where station and time stand, as long as a panel is wide."""
-    return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
+def _scaled(samples: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+    """Samples about their mean over their largest amplitude, and that; 0 where nothing moves."""
+    centred = samples.astype(np.float64) - samples.mean(dtype=np.float64)
+    if samples.min() == samples.max():
+        return np.zeros_like(centred), 0.0
+    peak = float(np.abs(centred).max())
+    return centred / peak, peak
 
 
-def _scaled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = samples - samples.mean()
-    return np.asarray(centred / max(float(np.abs(centred).max()), 1e-30))
-
-
-def _residuals(panel: Panel) -> str:
-    """`P +0.02 s, S missed`."""
+def count_line(panels: Sequence[Panel]) -> str:
+    """`Picked within 0.5 s of the label: P 9 of 10, S 10 of 10`; what has no label is named."""
     parts = []
-    for phase in arrivals(panel.trace):
-        residual = panel.residual(phase)
-        parts.append(f"{phase} missed" if residual is None else f"{phase} {residual:+.2f} s")
-    unlabelled = "noise" if panel.trace.is_noise else "no label"
-    return ", ".join([*(parts or [unlabelled]), *([f"{panel.false} false"] if panel.false else [])])
-
-
-def _count(panels: Sequence[Panel]) -> str:
-    parts: Mapping[str, tuple[int, int]] = {
-        phase: (
-            sum(panel.residual(phase) is not None for panel in panels),
-            sum(phase in arrivals(panel.trace) for panel in panels),
+    for phase in PHASES:
+        labelled = sum(phase in arrivals(panel.trace) for panel in panels)
+        found = sum(panel.residual(phase) is not None for panel in panels)
+        picks = sum(mark.phase == phase for panel in panels for mark in panel.marks)
+        parts.append(
+            f"{phase} {found} of {labelled}" if labelled else f"{picks} {phase} without any label"
         )
-        for phase in "PS"
-    }
-    shares = ", ".join(
-        f"{phase} {found} of {labelled}" for phase, (found, labelled) in parts.items()
-    )
-    return f"Picked within {TOLERANCE_SECONDS:g} s of the label: {shares}"
+    return f"Picked within {TOLERANCE_SECONDS:g} s of the label: {', '.join(parts)}"

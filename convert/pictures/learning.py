@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...edge.files import text_lines
 from . import plot_style
 from .canvas import PlotError
+from .plot_style import Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 HISTORY = "history.jsonl"
 """File that a training writes into its folder, a line for each note."""
-PANEL_INCHES = (2.33, 2.6)
+PANEL_HEIGHT_INCHES, COLUMNS = 2.35, 2
+VALIDATION = "validation_loss"
+"""Field of a note: the loss of each head on held-out records."""
+AGES_S = ("0.5", "1", "3")
+"""After P, at which a training counts what is announced."""
+MOST_MARKERS = 60
+"""Points of a curve; more of them are a line alone."""
 Notes = Sequence[Mapping[str, Any]]
 
 
@@ -53,36 +60,39 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def panels_of(notes: Notes) -> list[str]:
-    """What there are curves of: `loss` where it was noted, `score` where there are two."""
-    return [what for what in ("loss", "score") if len(_with(what, notes)) >= 2]
+    """What there are curves of: `loss` where one was noted twice, the others where a score was."""
+    losses = any(len(_with(what, notes)) >= 2 for what in ("loss", VALIDATION))
+    scores = len(_with("score", notes)) >= 2
+    return [*(["loss"] if losses else []), *(["f1", "noise", "announced"] if scores else [])]
 
 
 def size_inches(notes: Notes) -> tuple[float, float]:
-    """Width and height: a panel for the loss, three for the scores."""
-    width, height = PANEL_INCHES
-    count = sum(1 if what == "loss" else 3 for what in panels_of(notes))
-    return (max(4.0, count * width), height)
+    """Width and height: a panel for the losses, three for the scores."""
+    rows = -(-len(panels_of(notes)) // COLUMNS)
+    return plot_style.WIDTH_INCHES, 0.3 + rows * PANEL_HEIGHT_INCHES
 
 
 def draw_learning(figure: Figure, notes: Notes) -> None:
-    """Draw the loss, and the scores on held-out stations, over the steps.
+    """Draw the losses, and the scores on held-out stations, over the steps.
 
     Args:
         figure: Empty.
         notes: Two or more of what is drawn.
     """
     panels = panels_of(notes)
-    count = sum(1 if what == "loss" else 3 for what in panels)
-    axes = list(figure.subplots(1, count, sharex=True, squeeze=False)[0])
-    if "loss" in panels:
-        _draw_loss(axes.pop(0), _with("loss", notes))
-    if "score" in panels:
-        _draw_scores(axes, _with("score", notes))
-    for axis in figure.axes:
+    draw = {"loss": _losses, "f1": _f1, "noise": _noise, "announced": _announced}
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    axes = list(figure.subplots(rows, columns, sharex=True, squeeze=False).ravel())
+    end = max(note["steps"] for note in notes) / 1000
+    for axis, panel in zip(axes, panels, strict=False):
+        draw[panel](axis, notes)
         axis.set_xlabel("steps (thousands)")
-        axis.set_xlim(left=0)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="best")
+        axis.set_xlim(0, 1.03 * end)
+        axis.tick_params(labelbottom=True)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    figure.suptitle("Progress of the training; scores are of held-out stations", fontsize=8.5)
 
 
 def _check(note: Mapping[str, Any]) -> None:
@@ -90,7 +100,9 @@ def _check(note: Mapping[str, Any]) -> None:
     int(note["steps"])
     if "loss" in note:
         float(note["loss"])
-    if "score" in note or "loss" not in note:
+    for loss in note.get(VALIDATION, {}).values():
+        float(loss)
+    if "score" in note or not {"loss", VALIDATION} & set(note):
         for phase in "PS":
             rows = note["score"][phase]
             float(rows["pooled"]["f1"]), float(rows["manually_picked"]["f1"])
@@ -105,39 +117,69 @@ def _with(what: str, notes: Notes) -> Notes:
     ]
 
 
-def _draw_loss(axis: Axes, notes: Notes) -> None:
-    steps = [note["steps"] / 1000 for note in notes]
-    axis.plot(steps, [note["loss"] for note in notes], color=plot_style.P.colour)
-    axis.set_ylabel("loss in training")
-    axis.set_ylim(bottom=0)
+def _curve(
+    axis: Axes, steps: Sequence[int], values: Sequence[float], line: Line, label: str
+) -> None:
+    axis.plot(
+        [step / 1000 for step in steps], values, color=line.colour, linestyle=line.style,
+        marker=line.marker if len(steps) <= MOST_MARKERS else "", markersize=3, label=label,
+        clip_on=False,
+    )  # fmt: skip
 
 
-def _draw_scores(axes: Sequence[Axes], notes: Notes) -> None:
-    steps = [note["steps"] / 1000 for note in notes]
-    scores = [note["score"] for note in notes]
-    by_hand = scores[-1]["P"]["manually_picked"]["f1"] > 0
+def _finish(axis: Axes, title: str, label: str, *, share: bool = False) -> None:
+    """Name what is drawn; where nothing is, write that."""
+    axis.set_title(title, loc="left")
+    axis.set_ylabel(label)
+    axis.set_ylim(0, 1.03 if share else None)
+    if not axis.get_lines():
+        axis.set_yticks([])
+        axis.text(0.5, 0.5, "not in the notes", transform=axis.transAxes, ha="center", va="center")
+    elif len(axis.get_lines()) > 1:
+        axis.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+
+
+def _losses(axis: Axes, notes: Notes) -> None:
+    """Draw the loss in training, and that of each head on held-out records."""
+    trained = _with("loss", notes)
+    _curve(
+        axis, [n["steps"] for n in trained], [n["loss"] for n in trained],
+        Line("#000000", "-", ""), "training, sum of heads",
+    )  # fmt: skip
+    held_out = _with(VALIDATION, notes)
+    for head in dict.fromkeys(head for note in held_out for head in note[VALIDATION]):
+        own = [note for note in held_out if head in note[VALIDATION]]
+        line = plot_style.HEADS.get(head, Line(plot_style.DIM, (0, (6, 2, 1, 2)), "^"))
+        values = [note[VALIDATION][head] for note in own]
+        _curve(axis, [note["steps"] for note in own], values, line, f"held out, {head}")
+    _finish(axis, "Loss", "loss")
+
+
+def _f1(axis: Axes, notes: Notes) -> None:
+    scored = _with("score", notes)
+    by_hand = scored[-1]["score"]["P"]["manually_picked"]["f1"] > 0
     rows = "manually_picked" if by_hand else "pooled"
-    for phase, line in (("P", plot_style.P), ("S", plot_style.S)):
-        f1 = [score[phase][rows]["f1"] for score in scores]
-        axes[0].plot(
-            steps, f1, color=line.colour, linestyle=line.style, marker=line.marker, markersize=3,
-            label=phase,
-        )  # fmt: skip
-    axes[0].set_ylabel(f"F1, {rows.replace('_', ' ')}")
-    for name, phase, line in (("p", "P", plot_style.P), ("s", "S", plot_style.S)):
-        rates = [score.get("noise", {}).get(f"false_{name}_per_hour") for score in scores]
-        if None not in rates:
-            axes[1].plot(
-                steps, rates, color=line.colour, linestyle=line.style, marker=line.marker,
-                markersize=3, label=phase,
-            )  # fmt: skip
-    axes[1].set_ylabel("false picks an hour of noise")
-    axes[1].set_ylim(bottom=0)
-    for age, line in zip(("0.5", "1", "3"), plot_style.SERIES, strict=False):
-        shares = [score.get("announced_by_s", {}).get(age) for score in scores]
-        if None not in shares:
-            axes[2].plot(
-                steps, shares, color=line.colour, linestyle=line.style, marker=line.marker,
-                markersize=3, label=f"{age} s after P",
-            )  # fmt: skip
-    axes[2].set_ylabel("share of P announced")
+    for phase, line in plot_style.PHASES.items():
+        f1 = [note["score"][phase][rows]["f1"] for note in scored]
+        _curve(axis, [note["steps"] for note in scored], f1, line, phase)
+    chosen = "records picked by hand" if by_hand else "all records"
+    _finish(axis, f"F1, {chosen}", "F1", share=True)
+
+
+def _noise(axis: Axes, notes: Notes) -> None:
+    for name, line in plot_style.PHASES.items():
+        key = f"false_{name.lower()}_per_hour"
+        own = [n for n in _with("score", notes) if n["score"].get("noise", {}).get(key) is not None]
+        if own:
+            rates = [note["score"]["noise"][key] for note in own]
+            _curve(axis, [note["steps"] for note in own], rates, line, name)
+    _finish(axis, "False picks in noise", "picks an hour")
+
+
+def _announced(axis: Axes, notes: Notes) -> None:
+    for age, line in zip(AGES_S, plot_style.SERIES, strict=False):
+        own = [n for n in _with("score", notes) if age in n["score"].get("announced_by_s", {})]
+        if own:
+            shares = [note["score"]["announced_by_s"][age] for note in own]
+            _curve(axis, [note["steps"] for note in own], shares, line, f"{age} s after P")
+    _finish(axis, "P announced", "share of P", share=True)

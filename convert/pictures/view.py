@@ -1,8 +1,8 @@
-"""Prepare one record for drawing: samples, labels, and the node's own detector's answer."""
+"""Prepare records for drawing: samples, labels, and what the node's own detector finds in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.detector import Detector
-from ...edge.picks import Peak, find_peaks
+from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
-from ...edge.replay.stead import SteadFile, Trace, TraceError
+from ...edge.replay.stead import Trace
+from ...edge.resample import RateError, Resampler, same_rate
+from ...edge.types import Block, ClockState
 from ...models.registry import Model
 from ..evaluation.subjects import facts_of
 from .canvas import PlotError
+from .marks import Mark, judged
 
 FRAMED_BEFORE = 0.25
 """Where a P lies in a window cut from a longer record, unless another place is given."""
+UNIT_FIELDS = ("unit", "units", "trace_unit", "waveform_unit")
+"""Attributes that may state the unit of the samples; STEAD has none of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one model finds in a window.
+
+    Attributes:
+        model: Name.
+        seconds: (n,) since the trace's first sample.
+        probabilities: (n, 3) detection, P, S.
+        marks: Its picks, judged.
+        heights: Probability of each pick.
+        thresholds: By head.
+    """
+
+    model: str
+    seconds: NDArray[np.float64]
+    probabilities: NDArray[np.float32]
+    marks: Sequence[Mark]
+    heights: Sequence[float]
+    thresholds: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,111 +55,141 @@ class View:
         trace: Whole.
         first: Sample of the trace at which the window begins.
         samples: (n, 3) E, N, Z, as the file has them.
-        probabilities: (n, 3) detection, P, S.
-        picks: Peaks of P and of S above the model's thresholds, samples of the window.
-        thresholds: Of P and of S.
-        model: Name.
+        answers: Of each model.
     """
 
     trace: Trace
     first: int
     samples: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
-    picks: Mapping[str, list[Peak]]
-    thresholds: Mapping[str, float]
-    model: str
+    answers: Sequence[Answer]
 
     @property
     def seconds(self) -> NDArray[np.float64]:
         """(n,) seconds since the trace's first sample."""
         return (self.first + np.arange(len(self.samples))) / self.trace.rate_hz
 
+    @property
+    def marks(self) -> list[Mark]:
+        """Picks of all models."""
+        return [mark for answer in self.answers for mark in answer.marks]
 
-def arrivals(trace: Trace) -> dict[str, float]:
-    """Labels in seconds since the trace's first sample, by phase; those it has."""
-    return {phase: sample / trace.rate_hz for phase, sample in trace.arrivals().items()}
 
-
-def caption(trace: Trace) -> str:
-    """Name of a trace and the attributes of its event."""
+def facts_line(trace: Trace) -> str:
+    """`M 2.1, 34 km, SNR 30 dB`: what is known of the event; empty where nothing is."""
     facts = facts_of(trace.attributes, trace, trace.rate_hz)
     forms = {"magnitude": "M {:.1f}", "distance_km": "{:.0f} km", "snr_db": "SNR {:.0f} dB"}
-    return ", ".join([trace.name, *(f.format(facts[k]) for k, f in forms.items() if k in facts)])
+    return ", ".join(form.format(facts[key]) for key, form in forms.items() if key in facts)
 
 
-def read_trace(file: SteadFile, name: str | None) -> Trace:
-    """Read a trace by name, or the first with a labelled P, or else the first that can be read.
-
-    Raises:
-        PlotError: There is no such trace, or none can be read.
-    """
-    if name is not None:
-        return _read(file, name)
-    fallback: Trace | None = None
-    problem = "it has none"
-    for known in file.names:
-        try:
-            trace = file.read(known)
-        except TraceError as error:
-            problem = str(error)
-            continue
-        if trace.p_arrival_sample is not None:
-            return trace
-        fallback = fallback or trace
-    if fallback is None:
-        raise PlotError(f"{file.path}: no trace can be read; {problem}")
-    return fallback
+def channel(trace: Trace, component: str) -> str:
+    """SEED code where the file has band and instrument, else the component."""
+    band = attribute(trace.attributes, "receiver_type")
+    return f"{band}{component}" if len(band) == 2 else component
 
 
-def view_of(trace: Trace, model: Model, from_seconds: float | None) -> View:
-    """Run the model over one window of a trace.
+def unit_of(trace: Trace) -> str:
+    """Unit of the samples, if the file states it, else empty."""
+    for key in UNIT_FIELDS:
+        if unit := attribute(trace.attributes, key):
+            return unit
+    return ""
+
+
+def silence_of(samples: NDArray[np.float32]) -> str:
+    """Describe a component without motion; empty for any other."""
+    low, high = float(samples.min()), float(samples.max())
+    if low != high:
+        return ""
+    return "no data: every sample is 0" if low == 0 else f"dead: every sample is {low:g}"
+
+
+def views_of(
+    traces: Iterable[Trace], models: Sequence[Model], from_seconds: float | None
+) -> list[View]:
+    """Run models over one window of each trace.
 
     Args:
-        trace: Shorter ones than a window are prepared as on a node that has just started.
-        model: With its card.
+        traces: Shorter ones than a window are prepared as on a node that has just started; one
+            of another rate is resampled for the model, and drawn as it is.
+        models: With their cards.
         from_seconds: Where the window begins; None puts the P at a quarter of it.
 
     Raises:
-        PlotError: The trace has another rate than the model, or nothing where the window begins.
-        ModelError: The model cannot be run.
+        PlotError: A trace cannot be resampled, or has nothing where the window begins.
+        ModelError: A model cannot be run.
     """
-    spec = model.spec
-    if trace.rate_hz != spec.sampling_rate_hz:
-        raise PlotError(
-            f"trace {trace.name}: {trace.rate_hz:g} Hz, model {model.name} wants "
-            f"{spec.sampling_rate_hz:g} Hz; resample it"
-        )
-    last = max(0, len(trace.waveform) - spec.window_samples)
-    if from_seconds is None:
-        p = trace.p_arrival_sample or 0
-        first = int(min(max(0, p - FRAMED_BEFORE * spec.window_samples), last))
-    else:
-        first = round(from_seconds * trace.rate_hz)
-    samples = trace.waveform[first : first + spec.window_samples]
-    if len(samples) < trace.rate_hz:
-        raise PlotError(
-            f"trace {trace.name}: {len(trace.waveform) / trace.rate_hz:g} s long; --from "
-            f"{first / trace.rate_hz:g} leaves nothing to draw"
-        )
-    probabilities = Detector(model)(prepare(samples, spec))[-len(samples) :]
-    preset = spec.thresholds["default"]
-    thresholds = {"P": preset.P_threshold, "S": preset.S_threshold}
-    picks = {
-        phase: find_peaks(probabilities[:, column], thresholds[phase])
-        for phase, column in (("P", 1), ("S", 2))
-    }
-    return View(trace, first, samples, probabilities, picks, thresholds, model.name)
-
-
-def _read(file: SteadFile, name: str) -> Trace:
-    if name not in file.names:
-        near = [known for known in file.names if name.lower() in known.lower()][:3]
-        hint = f"; did you mean {', '.join(near)}" if near else "; eqedge run --sim plays them all"
-        raise PlotError(f"trace {name}: not in {file.path.name}{hint}")
-    return file.read(name)
+    detectors = [Detector(model) for model in models]
+    names = _distinct([model.name for model in models])
+    return [_view(trace, detectors, names, from_seconds) for trace in traces]
 
 
 def attribute(values: Mapping[str, Any], key: str) -> str:
     """A text attribute, empty where the file has none."""
-    value = str(values.get(key) or "")
+    value = str(values.get(key) or "").strip()
     return "" if value in ("None", "nan") else value
+
+
+def _view(
+    trace: Trace, detectors: Sequence[Detector], names: Sequence[str], from_seconds: float | None
+) -> View:
+    window_s = max(d.model.spec.window_samples / d.model.spec.sampling_rate_hz for d in detectors)
+    length_s = len(trace.waveform) / trace.rate_hz
+    if from_seconds is None:
+        p = (trace.p_arrival_sample or 0) / trace.rate_hz
+        begin = min(max(0.0, p - FRAMED_BEFORE * window_s), max(0.0, length_s - window_s))
+    else:
+        begin = from_seconds
+    first = round(begin * trace.rate_hz)
+    samples = trace.waveform[first : first + round(window_s * trace.rate_hz)]
+    if len(samples) < trace.rate_hz:
+        raise PlotError(
+            f"trace {trace.name}: {length_s:g} s long; --from {begin:g} leaves nothing to draw"
+        )
+    answers = [
+        _answer(trace, detector, name, begin)
+        for detector, name in zip(detectors, names, strict=True)
+    ]
+    return View(trace, first, samples, answers)
+
+
+def _answer(trace: Trace, detector: Detector, name: str, begin: float) -> Answer:
+    spec = detector.model.spec
+    rate = spec.sampling_rate_hz
+    waveform = _at_rate(trace, rate)
+    first = round(begin * rate)
+    samples = waveform[first : first + spec.window_samples]
+    probabilities = detector(prepare(samples, spec))[-len(samples) :]
+    seconds = (first + np.arange(len(samples))) / rate
+    thresholds = spec.thresholds["default"].by_head
+    peaks = [
+        (phase, peak)
+        for column, phase in ((1, "P"), (2, "S"))
+        for peak in find_peaks(probabilities[:, column], thresholds[phase])
+    ]
+    heights = {(phase, float(seconds[k.sample])): k.probability for phase, k in peaks}
+    marks = judged(trace, heights)
+    return Answer(
+        name, seconds, probabilities, marks, [heights[m.phase, m.at] for m in marks], thresholds
+    )
+
+
+def _at_rate(trace: Trace, rate_hz: float) -> NDArray[np.float32]:
+    """Waveform at a model's rate, as a node resamples it."""
+    if same_rate(trace.rate_hz, rate_hz):
+        return trace.waveform
+    block = Block(0, 0, trace.waveform, ClockState("sim", True, 0.0, 0.0), rate_hz=trace.rate_hz)
+    resampler = Resampler(rate_hz)
+    try:
+        parts = [*resampler.push(block), *resampler.close()]
+    except RateError as error:
+        raise PlotError(f"trace {trace.name}: {error}") from error
+    return np.concatenate([part.samples for part in parts])
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number the names that occur before: two files may be called alike."""
+    found: list[str] = []
+    for name in names:
+        again = sum(one == name or one.startswith(f"{name} (") for one in found)
+        found.append(f"{name} ({again + 1})" if again else name)
+    return found

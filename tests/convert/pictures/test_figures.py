@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 from eqedge.convert.pictures import plot_style
 from eqedge.convert.pictures.canvas import PlotError
+from eqedge.convert.pictures.choosing import read_traces
 from eqedge.convert.pictures.grid import Panel, draw_grid, panels_of
 from eqedge.convert.pictures.learning import draw_learning, read_history, size_inches
-from eqedge.convert.pictures.scores import (
-    draw_onset,
-    draw_precision_recall,
-    draw_residuals,
-    read_series,
-)
-from eqedge.convert.pictures.trace import draw_trace
-from eqedge.convert.pictures.view import read_trace, view_of
+from eqedge.convert.pictures.onset import draw_onset
+from eqedge.convert.pictures.precision_recall import draw_precision_recall
+from eqedge.convert.pictures.residuals import bars, draw_residuals
+from eqedge.convert.pictures.scores import read_series
+from eqedge.convert.pictures.trace import draw_traces
+from eqedge.convert.pictures.view import views_of
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
 from eqedge.edge.replay.sample import DEMO_FILE
@@ -28,9 +27,20 @@ from matplotlib.figure import Figure
 
 @pytest.fixture(scope="module")
 def view():
-    """The demo's first event, and what the shipped model says of it."""
+    """The demo's first event, and what the shipped model finds in it."""
     with SteadFile(DEMO_FILE) as file:
-        return view_of(read_trace(file, None), open_model(DEFAULT_MODEL), None)
+        return view_of(read_traces(file, [])[0])
+
+
+def view_of(trace, from_seconds=None, models=(DEFAULT_MODEL,)):
+    """One trace and the answers of some models."""
+    (view,) = views_of([trace], [open_model(model) for model in models], from_seconds)
+    return view
+
+
+def changed(trace, **fields):
+    """The same trace with other fields."""
+    return type(trace)(**{**vars(trace), **fields})
 
 
 def upright(axis):
@@ -42,7 +52,7 @@ def upright(axis):
 def test_a_record_shows_samples_labels_and_the_nodes_own_probabilities(view):
     """Three components, label lines at P and S, and curves that are the detector's."""
     figure = Figure()
-    draw_trace(figure, view)
+    draw_traces(figure, [view])
     east, _, up, below = figure.axes
     wave = view.trace.waveform
     assert np.allclose(up.get_lines()[0].get_ydata(), wave[:, 2] - wave[:, 2].mean(), atol=1)
@@ -56,27 +66,65 @@ def test_a_record_shows_samples_labels_and_the_nodes_own_probabilities(view):
     assert [float(m.get_xdata()[0]) for m in marks] == pytest.approx(arrivals, abs=0.5)
 
 
+def test_every_threshold_is_drawn_and_in_the_legend(view):
+    """Three lines at the default preset's values, in the order detection, P, S."""
+    figure = Figure()
+    draw_traces(figure, [view])
+    thresholds = view.answers[0].thresholds
+    level = [
+        float(line.get_ydata()[0])
+        for line in figure.axes[3].get_lines()
+        if len(line.get_ydata()) == 2 and line.get_ydata()[0] == line.get_ydata()[1]
+    ]
+    assert level == list(thresholds.values()) and len(level) == 3
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {f"{head} threshold {value:g}" for head, value in thresholds.items()} <= set(texts)
+
+
+def test_models_have_a_row_each_below_the_record(view):
+    """Named above it with what became of the labels; two of one name are numbered."""
+    models = ("leqnet_gru_int8", "leqnet_gru_float32", "leqnet_gru_int8")
+    figure = Figure(figsize=(6.69, 8))
+    draw_traces(figure, [view_of(view.trace, models=models)])
+    titles = [axis.get_title(loc="left") for axis in figure.axes[3:]]
+    assert [title.split(":")[0] for title in titles] == [*models[:2], "leqnet_gru_int8 (2)"]
+    assert all("P " in title and " s" in title for title in titles)
+
+
+def test_a_component_without_motion_is_named(view):
+    """Zeros are no data, another constant is dead; neither has a scale."""
+    wave = view.trace.waveform.copy()
+    wave[:, 0], wave[:, 1] = 0, 1234
+    figure = Figure()
+    draw_traces(figure, [view_of(changed(view.trace, waveform=wave))])
+    east, north, up, _ = figure.axes
+    assert [text.get_text() for text in east.texts] == ["no data: every sample is 0"]
+    assert [text.get_text() for text in north.texts] == ["dead: every sample is 1234"]
+    assert not up.texts and len(up.get_yticks()) == 3 and len(east.get_yticks()) == 0
+
+
 def test_a_longer_record_is_cut_about_its_p(view):
     """A window of 60 s with P at a quarter of it, or at a given second."""
     trace = view.trace
-    longer = type(trace)(**{
-        **vars(trace),
-        "waveform": np.concatenate([trace.waveform] * 3),
-        "p_arrival_sample": 9000.0,
-    })  # fmt: skip
-    model = open_model(DEFAULT_MODEL)
-    assert view_of(longer, model, None).first == 7500
-    chosen = view_of(longer, model, 20.0)
+    waveform = np.concatenate([trace.waveform] * 3)
+    longer = changed(trace, waveform=waveform, p_arrival_sample=9000.0)
+    assert view_of(longer).first == 7500
+    chosen = view_of(longer, 20.0)
     assert chosen.first == 2000 and chosen.seconds[0] == 20.0 and len(chosen.samples) == 6000
     with pytest.raises(PlotError, match="180 s long; --from 200 leaves nothing"):
-        view_of(longer, model, 200.0)
+        view_of(longer, 200.0)
 
 
-def test_a_record_of_another_rate_is_refused(view):
-    """The model would see other frequencies."""
-    slower = type(view.trace)(**{**vars(view.trace), "rate_hz": 50.0})
-    with pytest.raises(PlotError, match=f"50 Hz, model {DEFAULT_MODEL} wants 100 Hz"):
-        view_of(slower, open_model(DEFAULT_MODEL), None)
+def test_a_record_of_another_rate_is_resampled_for_the_model_and_drawn_as_it_is(view):
+    """At 50 Hz the samples drawn are the file's, and P is found where it was."""
+    trace = view.trace
+    labels = {k: getattr(trace, k) / 2 for k in ("p_arrival_sample", "s_arrival_sample")}
+    slower = view_of(changed(trace, waveform=trace.waveform[::2], rate_hz=50.0, **labels))
+    assert len(slower.samples) == 3000 and len(slower.answers[0].probabilities) == 6000
+    found = [mark for mark in slower.answers[0].marks if mark.phase == "P"]
+    assert [mark.verdict for mark in found] == ["right"]
+    with pytest.raises(PlotError, match=r"3 Hz cannot be turned into the model's 100 Hz"):
+        view_of(changed(trace, rate_hz=3.0))
 
 
 def test_a_grid_tells_right_from_false(triggers):
@@ -90,18 +138,65 @@ def test_a_grid_tells_right_from_false(triggers):
     draw_grid(figure, panels)
     assert figure.get_suptitle() == "Picked within 0.5 s of the label: P 9 of 10, S 0 of 10"
     titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert sum("P missed, S missed, 1 false" in title for title in titles) == 1
+    assert sum("P missed, S missed, 1 P false" in title.replace("\n", " ") for title in titles) == 1
     assert sum("P +0.10 s, S missed" in title for title in titles) == 9
     assert sum("noise" in title for title in titles) == 2
+
+
+def verdicts(trace, *picks):
+    """How picks on a trace are judged."""
+    return [mark.verdict for mark in Panel(trace, picks).marks]
 
 
 def test_a_pick_that_nobody_labelled_is_neither_right_nor_false(view):
     """As in the scores: nothing is known of S in an event without an S label; noise has none."""
     event = replace(view.trace, s_arrival_sample=None)
     quiet = replace(event, kind="noise", p_arrival_sample=None)
-    assert Panel(event, [("S", 38.0)]).is_right("S", 38.0) is None
-    assert Panel(event, [("S", 38.0), ("P", 1.0)]).false == 1
-    assert Panel(quiet, [("S", 38.0)]).false == 1
+    assert verdicts(event, ("S", 38.0)) == ["unlabelled"]
+    assert verdicts(event, ("S", 38.0), ("P", 1.0)) == ["false", "unlabelled"]
+    assert verdicts(quiet, ("S", 38.0)) == ["false"]
+
+
+def test_of_two_picks_at_one_label_the_nearer_is_right(view):
+    """The other is false, as the scores have it."""
+    p = view.trace.p_arrival_sample / 100
+    assert verdicts(view.trace, ("P", p - 0.3), ("P", p + 0.1)) == ["false", "right"]
+
+
+def test_each_verdict_has_a_shape_of_its_own(view):
+    """So that false and unlabelled differ without colour, in the panel as in the legend."""
+    event = replace(view.trace, s_arrival_sample=None)
+    figure = Figure()
+    draw_grid(
+        figure, [Panel(event, [("S", 38.0), ("P", 1.0), ("P", event.p_arrival_sample / 100)])]
+    )
+    drawn = {
+        (line.get_marker(), line.get_markerfacecolor() == "white")
+        for line in figure.axes[0].get_lines()
+        if line.get_linestyle() == "None"
+    }
+    assert len(drawn) == 3
+    entries = [handle for handle in figure.legends[0].legend_handles[2:]]
+    assert {(e.get_marker(), e.get_markerfacecolor() == "white") for e in entries} == drawn
+
+
+def test_a_phase_without_any_label_is_not_drawn_as_0_of_0(view):
+    """The title counts its picks instead."""
+    event = replace(view.trace, s_arrival_sample=None)
+    figure = Figure()
+    draw_grid(figure, [Panel(event, [("S", 38.0)])])
+    assert figure.get_suptitle().endswith("P 0 of 1, 1 S without any label")
+
+
+def test_the_scale_of_each_component_is_written_at_its_end(view):
+    """Its largest amplitude, two digits, and the unit where the file has one."""
+    wave = np.zeros((6000, 3), np.float32)
+    wave[3000] = (-52_345, 1.2e-7, 0)
+    attributes = {**view.trace.attributes, "unit": "m/s"}
+    figure = Figure()
+    draw_grid(figure, [Panel(changed(view.trace, waveform=wave, attributes=attributes), [])])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["silent", "1·10⁻⁷", "52000"]
+    assert figure.legends[0].get_title().get_text().endswith("at its right in m/s.")
 
 
 def test_a_grid_of_fewer_panels_draws_the_same_ones_again(triggers):
@@ -110,28 +205,62 @@ def test_a_grid_of_fewer_panels_draws_the_same_ones_again(triggers):
     assert names[0] == names[1] != names[2] and len(names[0]) == 5
 
 
-def test_residual_bars_hold_every_pick(scores):
-    """Bars of 0.05 s about zero, whose heights are shares of the right picks."""
+def test_residual_bars_hold_every_arrival(scores):
+    """Bars of 0.05 s about zero; with the tails and those without a pick they are all arrivals."""
     figure = Figure()
     series = read_series(scores, None)
     draw_residuals(figure, series)
     assert len(figure.axes) == 6
-    bars = figure.axes[4].patches[0].get_data()  # the run's P, 0.1 s late
-    at = int(np.argmax(bars.values))
-    assert bars.values[at] == pytest.approx(1.0)
-    assert bars.edges[at] == pytest.approx(0.075) and bars.edges[at + 1] == pytest.approx(0.125)
+    found = series[2].scores["residuals"]["P"]["arrivals"]  # the run's: 0.1 s late, one 2 s
+    assert (found["labelled"], found["later"], found["without_pick"]) == (10, 1, 0)
+    drawn = figure.axes[4].patches[0].get_data()
+    at = int(np.argmax(drawn.values))
+    assert drawn.values[at] == pytest.approx(0.9)
+    assert drawn.edges[at] == pytest.approx(0.075) and drawn.edges[at + 1] == pytest.approx(0.125)
+    tails = [patch for patch in figure.axes[4].patches if patch.get_hatch()]
+    assert [tail.get_height() for tail in tails] == pytest.approx([0, 0.1])
+    assert [text.get_text() for text in figure.axes[4].texts] == ["0", "1"]
+
+
+def test_the_outer_bars_of_residuals_end_with_the_tolerance():
+    """101 samples in bars of five: the middle one about zero, the outer ones narrower."""
+    counts = np.arange(101)
+    edges, sums = bars({"counts": counts.tolist(), "first_s": -0.5, "step_s": 0.01})
+    assert edges[0] == pytest.approx(-0.505) and edges[-1] == pytest.approx(0.505)
+    assert sums.sum() == counts.sum() and sums[len(sums) // 2] == 48 + 49 + 50 + 51 + 52
+
+
+def test_residuals_of_older_scores_are_refused(scores):
+    """They have no arrivals; the remedy is named."""
+    series = read_series(scores, None)
+    del series[0].scores["residuals"]["S"]["arrivals"]
+    with pytest.raises(PlotError, match="older version; run eqedge evaluate again"):
+        draw_residuals(Figure(), series)
 
 
 def test_precision_against_recall_is_the_sweep(scores):
-    """A curve for each network, a point for the run."""
+    """A curve for each network, a point for the run, and all of them in the legend."""
     figure = Figure()
     series = read_series(scores, None)
     draw_precision_recall(figure, series, "pooled")
-    curve = next(x for x in figure.axes[0].get_lines() if x.get_label() == "leqnet_gru_int8")
+    curve, _, _, _, point, *_ = figure.axes[0].get_lines()
     swept = json.loads(scores.read_text())["models"]["leqnet_gru_int8"]["sweep"]["P"]["pooled"]
     assert curve.get_xdata().tolist() == [r for r in swept["recall"] if r > 0]
-    point = next(x for x in figure.axes[0].get_lines() if x.get_label() == "run.jsonl")
     assert (point.get_xdata().tolist(), point.get_ydata().tolist()) == ([0.9], [0.9])
+    handles = figure.legends[0].legend_handles
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:3] == ["leqnet_gru_int8", "leqnet_gru_float32", "run.jsonl (run)"]
+    assert [h.get_marker() for h in handles[:3]] == [x.marker for x in plot_style.SERIES[:3]]
+
+
+def test_precision_without_a_label_is_an_error(scores):
+    """Not an empty picture; the other rows are the remedy."""
+    series = read_series(scores, None)
+    for one in series:
+        for phase in "PS":
+            one.scores[phase]["manually_picked"] |= {"found": 0, "missed": 0}
+    with pytest.raises(PlotError, match="picked by hand; give --rows pooled"):
+        draw_precision_recall(Figure(), series, "manually_picked")
 
 
 def test_onset_curves_never_fall(scores):
@@ -142,6 +271,10 @@ def test_onset_curves_never_fall(scores):
     assert len(steps) == 3
     for line in steps:
         assert np.all(np.diff(line.get_ydata()) >= 0)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(names) == 4 and "95 % interval at 0.5, 1, 2, 3, 5 s" in names[3]
+    points = [x for bar in figure.axes[0].containers[:-1] for x in bar.lines[0].get_xdata()]
+    assert sorted(set(points)) == [0.5, 1, 2, 3, 5]  # none is shifted
     run = dict(zip(steps[2].get_xdata().tolist(), steps[2].get_ydata(), strict=True))
     assert (run[0.75], run[1.0]) == (0.0, 0.9)
 
@@ -173,16 +306,39 @@ def test_the_loss_has_a_panel_where_it_was_noted(training):
         assert loss.get_ydata() == pytest.approx([1.0, 0.5])
 
 
+def test_the_loss_on_held_out_records_has_a_curve_for_each_head(training):
+    """Beside that of the training, where the notes have it."""
+    losses = {"detection": 0.3, "P": 0.1, "S": 0.2}
+    notes = [
+        {"steps": 1000 * k, "loss": 1.0, "validation_loss": {h: x / k for h, x in losses.items()}}
+        for k in (1, 2)
+    ]
+    (training / "history.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    figure = Figure()
+    draw_learning(figure, read_history(training))
+    _, *held_out = figure.axes[0].get_lines()
+    assert [line.get_label() for line in held_out] == [f"held out, {head}" for head in losses]
+    assert [line.get_ydata()[1] for line in held_out] == [x / 2 for x in losses.values()]
+
+
 def luminance(colour):
     """Of a colour, 0 to 1 (Rec. 709)."""
     red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("lines", [plot_style.SERIES, (plot_style.P, plot_style.S)])
-def test_lines_differ_without_colour(lines):
+def test_networks_differ_without_colour():
     """By style and marker each, and neighbours by darkness."""
-    for one, other in combinations(lines, 2):
+    for one, other in combinations(plot_style.SERIES, 2):
         assert one.style != other.style and one.marker != other.marker
-    for one, other in pairwise(lines):
+    for one, other in pairwise(plot_style.SERIES):
         assert abs(luminance(one.colour) - luminance(other.colour)) > 0.12
+
+
+def test_phases_differ_without_colour_and_labels_from_models():
+    """P and S by darkness and dashes; a label's line is broken, a pick's symbol is one."""
+    p, s = plot_style.P, plot_style.S
+    assert abs(luminance(p.colour) - luminance(s.colour)) > 0.25
+    assert p.label_style != s.label_style and "-" not in (p.label_style, s.label_style)
+    assert p.style != s.style and p.marker != s.marker
+    assert len({str(line.threshold_style) for line in plot_style.HEADS.values()}) == 3

@@ -1,0 +1,84 @@
+"""Choose the traces to draw, and refuse labels that are of other traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...edge.files import text_lines
+from ...edge.replay.stead import SteadFile, Trace, TraceError, rows_of
+from .canvas import PlotError
+
+
+def trace_names(path: Path) -> list[str]:
+    """Read a list of traces: a name a line, or a CSV with a column `trace_name`.
+
+    Raises:
+        PlotError: It cannot be read, or has no name.
+    """
+    lines = text_lines(path, PlotError, "give a file with a trace name on each line")
+    header = next((line for line in lines if line.strip()), "")
+    if "trace_name" in [cell.strip(' "\ufeff') for cell in header.split(",")]:
+        names = [row["trace_name"] for row in rows_of(path)]
+    else:
+        names = [line.strip() for line in lines if not line.lstrip().startswith("#")]
+    names = [name for name in names if name]
+    if not names:
+        raise PlotError(f"{path}: no trace name; write one on each line")
+    return names
+
+
+def read_traces(file: SteadFile, names: Sequence[str]) -> list[Trace]:
+    """Read traces by name, each once; without a name the first with a P, or that can be read.
+
+    Raises:
+        PlotError: There is no such trace, or none can be read.
+        TraceError: One of the named cannot be read.
+    """
+    if names:
+        known = set(file.names)
+        return [_read(file, name, known) for name in dict.fromkeys(names)]
+    fallback: Trace | None = None
+    problem = "it has none"
+    for name in file.names:
+        try:
+            trace = file.read(name)
+        except TraceError as error:
+            problem = str(error)
+            continue
+        if trace.p_arrival_sample is not None:
+            return [trace]
+        fallback = fallback or trace
+    if fallback is None:
+        raise PlotError(f"{file.path}: no trace can be read; {problem}")
+    return [fallback]
+
+
+def check_labels(data: Path, traces: Sequence[Trace]) -> None:
+    """Check that labels are not missing because the CSV beside the file is of other traces.
+
+    Args:
+        data: The HDF5 file.
+        traces: Those that are drawn.
+
+    Raises:
+        PlotError: None of them has a label or is noise, and the CSV has no row for any of them.
+    """
+    table = data.with_suffix(".csv")
+    if any(trace.is_noise or trace.arrivals() for trace in traces) or not table.is_file():
+        return
+    names = {trace.name for trace in traces}
+    if any(row["trace_name"] in names for row in rows_of(table)):
+        return
+    raise PlotError(
+        f"{table}: no row for {traces[0].name}{' or any other trace drawn' * (len(traces) > 1)}, "
+        "so no label is known; put the CSV of this file there, or remove it"
+    )
+
+
+def _read(file: SteadFile, name: str, known: set[str]) -> Trace:
+    if name not in known:
+        near = sorted(other for other in known if name.lower() in other.lower())[:3]
+        hint = f"did you mean {', '.join(near)}" if near else f"its first is {min(known)}"
+        raise PlotError(f"trace {name}: not in {file.path.name}; {hint}")
+    return file.read(name)
