@@ -30,7 +30,12 @@ class Layout:
     """Which columns the components are in, and which components are missing."""
 
     columns: Columns
-    degraded: str
+    absent: str
+
+    @property
+    def degraded(self) -> str:
+        """The missing components as an event's message has them; empty where there are three."""
+        return f"no {', '.join(self.absent)} component" if self.absent else ""
 
 
 class Assembler:
@@ -89,6 +94,8 @@ class Assembler:
             received_ns=arrival.monotonic_ns,
             rate_hz=dated.hello.rate_hz,
             rate_factor=dated.rate_factor,
+            full_scale=float(2 ** (dated.hello.adc_bits - 1) - 1),
+            absent=self._layout.absent,
         )
 
     def _ordered(self, counts: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -140,4 +147,4 @@ def layout_for(hello: Hello, rate_hz: float) -> Layout:
             "name channels by SEED codes such as HNE, HNN, HNZ"
         )
     missing = [name for name, column in zip("ENZ", columns, strict=True) if column is None]
-    return Layout(columns, f"no {', '.join(missing)} component" if missing else "")
+    return Layout(columns, "".join(missing))

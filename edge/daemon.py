@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..models.registry import Model
+from .components import ComponentCheck
 from .delivery.file import Sink
 from .detector import Detector
 from .gaps import GapPolicy
@@ -57,6 +58,7 @@ class Daemon:
         self._lag = Lag()
         self._instruments: dict[int, Instrument] = {}
         self._gaps = GapPolicy(settings.window)
+        self._components = ComponentCheck()
         self._resampler = Resampler(rate_hz)
         self._windower = Windower(spec.window_samples, rate_hz, settings.window)
         self._shedder = LoadShedder.of(settings.window, thresholds, spec, live=live)
@@ -82,7 +84,8 @@ class Daemon:
             self._lag.note(arrival)
             for block in blocks:
                 self._observer.sampled(block)
-                self._pick(self._windows(self._resampled(self._noted(self._gaps.push(block)))))
+                contiguous = self._components.push(self._noted(self._gaps.push(block)))
+                self._pick(self._windows(self._resampled(contiguous)))
             self._pick(self._windows(self._resampled(self._gaps.wait(arrival))))
             self._update_counts(begin)
             self._observer.tick(self.counts)
@@ -138,5 +141,6 @@ class Daemon:
     def _update_counts(self, begin: float) -> None:
         self.counts.source = self.source.counts
         self.counts.stream = self._gaps.counts
+        self.counts.components = self._components.counts
         self.counts.shedder = self._shedder.counts
         self.counts.wall_seconds = time.monotonic() - begin

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..firmware_bridge.measured import counter
+from .components import ComponentCounts
 from .gaps import StreamCounts
 from .pace import ShedderCounts
 from .sources import SourceCounts
@@ -18,6 +19,7 @@ class RunCounts:
 
     source: SourceCounts = field(default_factory=SourceCounts)
     stream: StreamCounts = field(default_factory=StreamCounts)
+    components: ComponentCounts = field(default_factory=ComponentCounts)
     shedder: ShedderCounts = field(default_factory=ShedderCounts)
     windows_scored: int = counter("windows_total", "Windows scored.")
     inference_seconds: float = counter(

@@ -72,11 +72,13 @@ class Block:
         start_time_ns: UTC of that sample, nanoseconds since 1970.
         samples: (n, 3) counts, components E, N, Z. float32 is exact up to 2^24 counts.
         clock: What dated it.
-        degraded: Why not all three components are real, or empty.
+        degraded: Why not all three components are real and sound, or empty.
         received_ns: When its last byte was read, on the host's monotonic clock.
         rate_hz: Samples a second: the sensor's own, then the model's.
         segment: Counts the stretches without a gap, once `gaps.py` has seen it.
         rate_factor: The true rate by the clock that dated it, as a multiple of `rate_hz`.
+        full_scale: Largest count of the sensor's converter; 0 where it is not known.
+        absent: Letters of the components that the sensor does not have; they are zero.
     """
 
     first_sample: int
@@ -88,6 +90,8 @@ class Block:
     rate_hz: float = 100.0
     segment: int = 0
     rate_factor: float = 1.0
+    full_scale: float = 0.0
+    absent: str = ""
 
     def time_ns(self, samples_on: float) -> int:
         """Return the UTC of a sample, counted from the first; negative for one before it."""

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..components import RATIO
 from .labels import Labelled
 from .stead import Trace
 
@@ -190,9 +191,12 @@ def _levelled(trace: Trace, rate_hz: float) -> _Levelled:
     quiet = _quiet_part(trace, x, rate_hz)
     x -= x[quiet].mean(axis=0)
     level = _rms_above(x[quiet], LEVEL_FROM_HZ / rate_hz)
-    # a component whose noise is exactly zero is scaled like the loudest
+    # a component that is dead, or far from the others, is scaled like them: so it remains as it is
     loudest = level.max() if level.max() > 0 else max(float(np.abs(x).max()) / 100, 1e-30)
-    x *= NOISE_COUNTS / np.where(level > 1e-6 * loudest, level, loudest)
+    middle = float(np.median(level))
+    usual = middle if middle > 1e-6 * loudest else loudest
+    is_usual = (level > usual / RATIO) & (level < usual * RATIO)
+    x *= NOISE_COUNTS / np.where(is_usual, level, usual)
     end = len(x)
     if not trace.is_noise:
         end = _noise_before_p(trace, rate_hz) if trace.p_arrival_sample is not None else 2

@@ -370,8 +370,7 @@ def test_no_hello_in_mid_stream_ends_the_node(model, stream, hostile):
         payload = struct.pack("<BBIIIffBBB", 1, 1, *numbers, len(codes))
         portions.append(frame(payload + "".join(codes).encode() + b"\4test\0"))
         portions += wire(stream[0][:500], boot_id=one["boot_id"])[1:]
-    *_, last = hostile
-    boot_id = (last["boot_id"] + 1) % 2**32
+    boot_id = 2 if hostile[-1]["boot_id"] == 1 else 1  # neither the first one's nor the last one's
     _, counted, _ = run(model, [*portions, *wire(stream[0][:500], boot_id=boot_id)])
     assert counted.source.trouble == "" and counted.stream.samples >= 1000
 
@@ -596,3 +595,18 @@ def test_a_frame_cut_off_by_a_lost_port_spoils_none_that_follows(model):
     assert counted.stream.samples == 150
     assert (counted.source.losses.frames_bad, counted.source.losses.sequence_lost) == (0, 1)
     assert counted.source.losses.bytes_discarded == 40
+
+
+@pytest.mark.parametrize(
+    ("columns", "value", "mark"),
+    [([0, 1], 0, "E, N dead"), ([1], -(2**23), "N railed"), ([0], 2**23 - 1, "E railed")],
+)
+def test_the_events_of_a_sensor_with_a_bad_component_are_marked(
+    model, stream, columns, value, mark
+):
+    """From the first message on: the component was bad before."""
+    counts = stream[0].copy()
+    counts[:, columns] = value
+    messages, counted, _ = run(model, wire(counts, adc_bits=24))
+    assert messages and {m["degraded"] for m in messages} == {mark}
+    assert counted.components.faulty == len(columns)

@@ -6,6 +6,7 @@ import re
 import jsonschema
 import pytest
 from eqedge.edge.assemble import layout_for
+from eqedge.edge.components import KINDS
 from eqedge.edge.delivery.pick_log import PickLog
 from eqedge.edge.health.liveness import Liveness, State
 from eqedge.edge.health.metrics import health_record, metrics_of
@@ -91,3 +92,10 @@ def test_page_and_schema_list_what_degraded_may_be(channels):
     text = layout_for(Hello("s", "f", 100.0, channels), 100.0).degraded
     assert f"`{text}`" in CHAPTERS["Event"]
     assert f'"{text}"' in SCHEMA["properties"]["degraded"]["description"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_page_and_schema_list_what_may_be_wrong_with_a_component(kind):
+    """Each kind of fault that is found."""
+    assert f" {kind}`" in CHAPTERS["Event"]
+    assert f'"{kind}"' in SCHEMA["properties"]["degraded"]["description"]

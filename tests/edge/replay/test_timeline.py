@@ -195,3 +195,15 @@ def test_traces_without_noise_are_played():
     assert np.abs(counts).max() <= MAX_COUNTS
     assert (counts[:, 2] == 0).all()
     assert counts[:, 0].any()
+
+
+@pytest.mark.parametrize(("factor", "is_kept"), [(0.001, True), (1000.0, True), (0.2, False)])
+def test_a_component_far_from_the_others_remains_so(factor, is_kept):
+    """One that is dead or badly scaled must be found as in live data; others are made equal."""
+    one = quake(5)
+    one.waveform[:, 1] *= factor
+    counts, _ = played([one], lead=30.0)
+    e, n, z = (float(np.diff(counts[:2000, column]).std()) for column in range(3))
+    assert e / 3 < z < e * 3
+    expected = factor * e if is_kept else e
+    assert expected / 3 < n < expected * 3
