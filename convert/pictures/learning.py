@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 HISTORY = "history.jsonl"
 """File that a training writes into its folder, a line for each note."""
 PANEL_HEIGHT_INCHES, COLUMNS = 2.35, 2
-VALIDATION = "validation_loss"
-"""Field of a note: the loss of each head on held-out records."""
+VALIDATION = "validation"
+"""Field of a note: the `loss` on held-out records, and that of each head by its name."""
+TRAINED, HELD_OUT = plot_style.SERIES[0], plot_style.SERIES[1]
 AGES_S = ("0.5", "1", "3")
 """After P, at which a training counts what is announced."""
 MOST_MARKERS = 60
@@ -60,14 +61,17 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def panels_of(notes: Notes) -> list[str]:
-    """What there are curves of: `loss` where one was noted twice, the others where a score was."""
-    losses = any(len(_with(what, notes)) >= 2 for what in ("loss", VALIDATION))
-    scores = len(_with("score", notes)) >= 2
-    return [*(["loss"] if losses else []), *(["f1", "noise", "announced"] if scores else [])]
+    """What there are curves of: losses where one was noted twice, the others where a score was."""
+    validated = len(_with(VALIDATION, notes)) >= 2
+    return [
+        *(["loss"] if validated or len(_with("loss", notes)) >= 2 else []),
+        *(["heads"] if validated else []),
+        *(["f1", "noise", "announced"] if len(_with("score", notes)) >= 2 else []),
+    ]
 
 
 def size_inches(notes: Notes) -> tuple[float, float]:
-    """Width and height: a panel for the losses, three for the scores."""
+    """Width and height: a panel for each kind of loss, three for the scores."""
     rows = -(-len(panels_of(notes)) // COLUMNS)
     return plot_style.WIDTH_INCHES, 0.3 + rows * PANEL_HEIGHT_INCHES
 
@@ -80,7 +84,13 @@ def draw_learning(figure: Figure, notes: Notes) -> None:
         notes: Two or more of what is drawn.
     """
     panels = panels_of(notes)
-    draw = {"loss": _losses, "f1": _f1, "noise": _noise, "announced": _announced}
+    draw = {
+        "loss": _losses,
+        "heads": _head_losses,
+        "f1": _f1,
+        "noise": _noise,
+        "announced": _announced,
+    }
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     axes = list(figure.subplots(rows, columns, sharex=True, squeeze=False).ravel())
@@ -140,19 +150,25 @@ def _finish(axis: Axes, title: str, label: str, *, share: bool = False) -> None:
 
 
 def _losses(axis: Axes, notes: Notes) -> None:
-    """Draw the loss in training, and that of each head on held-out records."""
+    """Draw the loss in training and on held-out records."""
     trained = _with("loss", notes)
-    _curve(
-        axis, [n["steps"] for n in trained], [n["loss"] for n in trained],
-        Line("#000000", "-", ""), "training, sum of heads",
-    )  # fmt: skip
-    held_out = _with(VALIDATION, notes)
-    for head in dict.fromkeys(head for note in held_out for head in note[VALIDATION]):
-        own = [note for note in held_out if head in note[VALIDATION]]
-        line = plot_style.HEADS.get(head, Line(plot_style.DIM, (0, (6, 2, 1, 2)), "^"))
-        values = [note[VALIDATION][head] for note in own]
-        _curve(axis, [note["steps"] for note in own], values, line, f"held out, {head}")
+    values = [note["loss"] for note in trained]
+    _curve(axis, [note["steps"] for note in trained], values, TRAINED, "in training")
+    held_out = [note for note in _with(VALIDATION, notes) if "loss" in note[VALIDATION]]
+    if held_out:
+        values = [note[VALIDATION]["loss"] for note in held_out]
+        _curve(axis, [note["steps"] for note in held_out], values, HELD_OUT, "on held-out records")
     _finish(axis, "Loss", "loss")
+
+
+def _head_losses(axis: Axes, notes: Notes) -> None:
+    """Draw the loss of each head on held-out records."""
+    for head, line in plot_style.HEADS.items():
+        own = [note for note in _with(VALIDATION, notes) if head in note[VALIDATION]]
+        if own:
+            values = [note[VALIDATION][head] for note in own]
+            _curve(axis, [note["steps"] for note in own], values, line, head)
+    _finish(axis, "Loss of each head on held-out records", "loss")
 
 
 def _f1(axis: Axes, notes: Notes) -> None:

@@ -306,19 +306,20 @@ def test_the_loss_has_a_panel_where_it_was_noted(training):
         assert loss.get_ydata() == pytest.approx([1.0, 0.5])
 
 
-def test_the_loss_on_held_out_records_has_a_curve_for_each_head(training):
-    """Beside that of the training, where the notes have it."""
-    losses = {"detection": 0.3, "P": 0.1, "S": 0.2}
+def test_the_loss_on_held_out_records_has_a_curve_and_one_for_each_head(training):
+    """The whole beside that of the training, the heads in a panel of their own."""
+    losses = {"loss": 0.6, "detection": 0.3, "P": 0.1, "S": 0.2}
     notes = [
-        {"steps": 1000 * k, "loss": 1.0, "validation_loss": {h: x / k for h, x in losses.items()}}
+        {"steps": 1000 * k, "loss": 1.0, "validation": {name: x / k for name, x in losses.items()}}
         for k in (1, 2)
     ]
     (training / "history.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     figure = Figure()
     draw_learning(figure, read_history(training))
-    _, *held_out = figure.axes[0].get_lines()
-    assert [line.get_label() for line in held_out] == [f"held out, {head}" for head in losses]
-    assert [line.get_ydata()[1] for line in held_out] == [x / 2 for x in losses.values()]
+    whole, heads = (axis.get_lines() for axis in figure.axes)
+    assert [float(line.get_ydata()[1]) for line in whole] == [1.0, 0.3]
+    assert [line.get_label() for line in heads] == ["detection", "P", "S"]
+    assert [float(line.get_ydata()[1]) for line in heads] == [0.15, 0.05, 0.1]
 
 
 def luminance(colour):

@@ -218,7 +218,9 @@ def test_learning(training):
     """With and without losses."""
     notes = read_history(training)
     assert_legible(Page(size_inches(notes), lambda figure: draw_learning(figure, notes)))
-    losses = [{"steps": 700 * k, "loss": 0.1 / k, "validation_loss": {"P": 0.2}} for k in (1, 2)]
+    losses = [
+        {"steps": 700 * k, "loss": 0.1 / k, "validation": {"loss": 0.4, "P": 0.2}} for k in (1, 2)
+    ]
     every = [*losses, *notes]
     assert_legible(Page(size_inches(every), lambda figure: draw_learning(figure, every)))
 
