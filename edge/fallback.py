@@ -24,6 +24,7 @@ class ModelUse:
         name: Of the model that picks.
         refused: Name or file of the settings' model where another one picks in its place.
         reason: Why it could not be used.
+        trouble: Names both, for the state of the node; empty where the settings' model picks.
     """
 
     name: str = field(metadata=published("model", "label", "Model that picks."))
@@ -35,7 +36,8 @@ class ModelUse:
             "Model of the settings that cannot be used; a packaged one picks in its place.",
         ),
     )
-    reason: str | None = state_reason()
+    reason: str | None = None
+    trouble: str = state_reason()
 
     @property
     def fallback(self) -> Message | None:
@@ -105,7 +107,9 @@ def choose_model(settings: Settings, *, attended: bool) -> Choice:
                     settings.model,
                 )
                 suited = _suited(replace(settings, model=packaged.name), packaged.spec)
-                return Choice(packaged, suited, ModelUse(packaged.name, settings.model, reason))
+                trouble = f"{packaged.name} picks in place of {settings.model}"
+                use = ModelUse(packaged.name, settings.model, reason, trouble)
+                return Choice(packaged, suited, use)
         raise
     return Choice(model, settings, ModelUse(model.name))
 

@@ -29,12 +29,12 @@ def host_and_port(url: str) -> tuple[str, int | None]:
     if place.startswith("["):
         host, closed, rest = place[1:].partition("]")
         if not closed or not _is_ipv6(host) or rest[:1] not in ("", ":"):
-            raise AddressError("write an IPv6 address in brackets, as in [::1]:PORT")
+            raise AddressError("an IPv6 address needs brackets, as in [::1]:4000")
         port = rest[1:]
     else:
         host, _, port = place.partition(":")
         if ":" in port:
-            raise AddressError("write an IPv6 address in brackets, as in [::1]:PORT")
+            raise AddressError("an IPv6 address needs brackets, as in [::1]:4000")
     if not host:
         raise AddressError("it names no host")
     if not port:

@@ -109,6 +109,8 @@ def test_a_node_picks_with_a_packaged_model(node, tmp_path, damaged, damage, rea
         wait_until(lambda: health(tmp_path).get("windows_total", 0) > 0, "a window is scored")
     record = health(tmp_path)
     assert (record["model"], record["model_refused"]) == (DEFAULT_MODEL, str(path))
+    assert record["state"] == "degraded"
+    assert f"{DEFAULT_MODEL} picks in place of {path}" in record["reasons"]
     (line,) = [one for one in log_of(tmp_path).splitlines() if "packaged model" in one]
     assert line.startswith("eqedge: error: ") and reason in line
     assert str(path) in line and DEFAULT_MODEL in line
