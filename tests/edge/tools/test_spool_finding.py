@@ -139,7 +139,7 @@ def test_other_files_and_newer_spools_are_named(output):
 
 
 def test_messages_and_spools_set_aside_are_counted(output):
-    """A payload that is not what was stored, a table of damaged messages, and files beside the spool."""
+    """A payload that was changed, a table of damaged messages, and files beside the spool."""
     path, spool = spool_of(output, 5)
     spool.close()
     with sqlite3.connect(path) as database:
