@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from .spool import Entry, Spool
+from .spool import Spool
+from .spool_entry import Entry
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from .link import BrokerLink
 from .notices import Notices
 from .pick_log import mark_historical
 from .redate import redate
-from .spool import Entry, Spool
+from .spool import Spool
+from .spool_entry import Entry
 
 PACKET_BYTES = 16
 """Room in a packet for what it carries beside topic and payload."""

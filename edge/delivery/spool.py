@@ -6,55 +6,27 @@ import logging
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ... import reason_of
-from ..files import written_whole
 from ..settings.delivery import SpoolSettings
 from .errors import OutputFileError
 from .notices import Notices
 from .spool_counts import SpoolCounts, SpoolState
+from .spool_entry import AgeClock, Entry
 from .spool_file import Changes, SpoolFile
-from .spool_layout import Damaged, DiskRejects, Newer, Unusable, is_damage, set_aside
+from .spool_layout import Damaged, DiskRejects, Unusable, is_damage, set_aside
+from .spool_repair import open_or_begin, write_anew
 from .spool_row import SpoolItems, SpoolRow
 
 logger = logging.getLogger(__name__)
 
 UNKNOWN_BOOT = ""
 """As `boot`: of an earlier run, so that its age cannot be measured."""
-CLOCKS_APART_SECONDS = 0.0002
-"""Two clocks read within this are read at the same moment."""
 AFTER_STORED = 1 << 40
 """While the file cannot be read, ids begin here, and higher with each run: the messages in the file
 have lower ones and are sent first."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One message that waits.
-
-    Attributes:
-        id: Its place in the order.
-        kind: Last level of its topic.
-        payload: What is published.
-        age_seconds: Since it was made.
-        age_measured: The age was measured by a clock that is never set.
-        utc_moved_seconds: By how much UTC has been set since it was made; 0 where unknown.
-    """
-
-    id: int
-    kind: str
-    payload: bytes
-    age_seconds: float
-    age_measured: bool
-    utc_moved_seconds: float
-
-    def is_older_than(self, seconds: float) -> bool:
-        """Return whether it is, or was made before the node last booted."""
-        return not self.age_measured or self.age_seconds > seconds
 
 
 class Spool:
@@ -91,9 +63,7 @@ class Spool:
         self.path = path
         self._settings = settings or SpoolSettings()
         self._notices = Notices(logger)
-        self._monotonic = monotonic
-        self._utc = utc
-        self._boot = _boot_id()
+        self._clock = AgeClock(monotonic, utc)
         self._lock = threading.RLock()
         self._changes = Changes()
         self._purged_to = 0
@@ -130,9 +100,9 @@ class Spool:
             added: Messages, by line of the output.
             age_known: They were made just now; otherwise long ago.
         """
-        boot = self._boot if age_known else UNKNOWN_BOOT
+        boot = self._clock.boot if age_known else UNKNOWN_BOOT
         with self._lock:
-            now = self._now()
+            now = self._clock.now()
             for one in added:
                 for kind, payload in one.items:
                     row = SpoolRow(self._next_id, kind, payload, boot, *now, one.line)
@@ -177,7 +147,7 @@ class Spool:
             rows = [row for row in stored if row.id not in self._changes.leaving]
             fresh = [row for row in self._changes.coming.values() if row.kind not in without]
             rows += [row for row in fresh if row.id > after]
-            return [self._entry(row) for row in rows[:limit]]
+            return [self._clock.entry(row) for row in rows[:limit]]
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove messages that have arrived; unknown ids are ignored."""
@@ -228,21 +198,7 @@ class Spool:
 
     def _open_sound(self) -> SpoolFile:
         """Open the file; one that cannot be used is set aside and a new one begun."""
-        try:
-            file = SpoolFile(self.path)
-        except Unusable as error:
-            assert self.path is not None
-            if not self._without_file:  # else it has been counted
-                self.counts.newer += isinstance(error, Newer)
-                self.counts.damaged += isinstance(error, Damaged)
-            aside = set_aside(self.path, error.suffix)
-            if isinstance(error, Newer):
-                self.counts.reason = f"the spool of a newer eqedge was set aside as {aside.name}"
-                text = "spool %s: %s; set aside as %s, for that version to deliver"
-            else:
-                text = "spool %s is damaged (%s); set aside as %s"
-            logger.warning(text, self.path, error, aside.name)
-            file = SpoolFile(self.path)
+        file = open_or_begin(self.path, self.counts, is_counted=self._without_file)
         self.is_incomplete = self.path is not None
         return file
 
@@ -267,12 +223,8 @@ class Spool:
         if self._without_file or self._file.is_in_place():
             return
         assert self.path is not None
-        found, aside = "deleted", ""
-        if self.path.exists() and not self._file.is_at_its_path():
-            found, aside = "replaced", set_aside(self.path, ".replaced").name
         try:
-            with written_whole(self.path, durable=True) as copy:
-                self._file.copy_to(copy)
+            found = write_anew(self._file, self.path)
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
@@ -283,9 +235,8 @@ class Spool:
         self.counts.renewed += 1
         self._return_to_file()
         self._changes.leaving.update(one for one in delivered if self._gone(one))
-        end = f"; what was put there is now {aside}" if aside else ""
-        text = "spool %s was %s while the node runs; written anew with %d messages%s"
-        logger.warning(text, self.path, found, self._messages, end)
+        text = "spool %s was %s while the node runs; written anew with %d messages"
+        logger.warning(text, self.path, found, self._messages)
 
     def _begin_anew(self, error: Exception) -> None:
         """Set a file aside that was damaged while it is open; the output still has its lines."""
@@ -323,22 +274,6 @@ class Spool:
         except sqlite3.Error as error:
             self._rejected(error)
             return None
-
-    def _entry(self, row: SpoolRow) -> Entry:
-        same_boot = row.boot == self._boot
-        monotonic, utc = self._now()
-        by_utc = utc - row.made_unix
-        age = monotonic - row.made_monotonic if same_boot else by_utc
-        moved = by_utc - age if same_boot else 0.0
-        return Entry(row.id, row.kind, row.payload, max(0.0, age), same_boot, moved)
-
-    def _now(self) -> tuple[float, float]:
-        """Return monotonic time and UTC of one moment; read again if they were read apart."""
-        for _ in range(3):
-            monotonic, utc = self._monotonic(), self._utc()
-            if self._monotonic() - monotonic < CLOCKS_APART_SECONDS:
-                break
-        return monotonic, utc
 
     def _gone(self, identifier: int) -> bool:
         """Count a message as gone; return whether it must still be removed from the file."""
@@ -422,11 +357,3 @@ class Spool:
         self._rejecting = True
         text = f"spool {self.path}: {reason_of(error)}; messages are kept in memory meanwhile"
         self._notices.begin("disk", text)
-
-
-def _boot_id() -> str:
-    """Return an id of this boot: monotonic times can be compared only within one."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return uuid.uuid4().hex

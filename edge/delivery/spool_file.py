@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
-from .spool_layout import opened
+from .spool_layout import opened, translated
 from .spool_row import COLUMNS, ID_LIMIT, DamagedRow, SpoolRow, row_of
 
 ALL_COLUMNS = f"{COLUMNS}, crc, line"
@@ -76,8 +76,13 @@ class SpoolFile:
         self._path = path
         self._database = opened(path)
         self.damaged: dict[int, str] = {}
-        self._check_rows()
-        self.older_newest = self._older_newest()
+        try:
+            with translated(path):
+                self._check_rows()
+                self.older_newest = self._older_newest()
+        except BaseException:
+            self._database.close()
+            raise
         self._log: os.stat_result | None = None
         if path is not None:
             self._reserve()

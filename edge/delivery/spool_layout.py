@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
@@ -76,8 +78,15 @@ def opened(path: Path | None) -> sqlite3.Connection:
     if path is None:
         return _connect(":memory:")
     _check_place(path)
-    try:
+    with translated(path):
         return _connect(str(path))
+
+
+@contextmanager
+def translated(path: Path | None) -> Iterator[None]:
+    """Raise as errors of a spool what SQLite raises while it is opened; see `opened`."""
+    try:
+        yield
     except sqlite3.Error as error:
         if "locked" in str(error):
             raise OutputFileError(

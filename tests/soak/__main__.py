@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import __doc__ as about
 from .disk import enter
+from .plan import KINDS
 from .run import Soak
 
 
@@ -26,6 +27,9 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="a folder for logs, messages and what came of each earthquake"
     )
+    parser.add_argument(
+        "--only", action="append", choices=KINDS, metavar="FAULT", help=f"of {', '.join(KINDS)}"
+    )
     parser.add_argument("--json", type=Path, help="a file for the account")
     options = parser.parse_args()
     if options.keep and options.keep.is_dir() and any(options.keep.iterdir()):
@@ -36,7 +40,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="eqedge-soak-") as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        soak = Soak(folder, options.hours, options.speed, options.seed, options.every)
+        soak = Soak(
+            folder, options.hours, options.speed, options.seed, options.every, options.only or KINDS
+        )
         account = soak.run()
     for name, value in vars(account).items():
         print(f"{name:24} {value}")

@@ -56,7 +56,7 @@ class Disk:
     def fill(self, process: int) -> None:
         """Leave no byte free; `process` is the node's, for want of a disk."""
         if not self.is_real:
-            _limit_files(process, 0)
+            limit_files(process, 0)
             return
         with self._filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -65,7 +65,7 @@ class Disk:
     def free(self, process: int) -> None:
         """Give the space back."""
         if not self.is_real:
-            _limit_files(process, resource.RLIM_INFINITY)
+            limit_files(process, resource.RLIM_INFINITY)
         self._filler.unlink(missing_ok=True)
 
     def lock(self) -> None:
@@ -93,6 +93,7 @@ def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def _limit_files(process: int, size: int) -> None:
+def limit_files(process: int, size: int) -> None:
+    """Let no file of a process grow beyond a size: as a full disk, and for any user."""
     with suppress(ProcessLookupError):
         resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 KINDS = (
@@ -36,18 +36,21 @@ class Fault:
     seconds: float
 
 
-def plan(rng: random.Random, hours: float, every_seconds: float) -> Iterator[Fault]:
+def plan(
+    rng: random.Random, hours: float, every_seconds: float, only: Sequence[str] = KINDS
+) -> Iterator[Fault]:
     """Yield faults one after another, each kind in turn in an order drawn anew.
 
     Args:
         rng: Decides all.
         hours: Of data.
         every_seconds: Of data, from the end of one fault to the begin of the next, on average.
+        only: Kinds of faults.
     """
     at, kinds = 300.0, []
     calm_from = (CALM_SHARE if hours >= LONG_HOURS else 1.0) * hours * 3600
     while at < hours * 3600 - 400:
-        kinds = kinds or rng.sample(KINDS, len(KINDS))
+        kinds = kinds or rng.sample(only, len(only))
         kind = kinds.pop()
         if "kill" in kind and at > calm_from:
             continue

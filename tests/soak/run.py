@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.support.broker import Broker, free_port, wait_until
 from .account import Account, Quake, key
 from .disk import Disk
 from .node import Node
-from .plan import Fault, plan
+from .plan import KINDS, Fault, plan
 from .quakes import CELL_SECONDS, Cells
 from .sensor import PACKET, RATE, Break, Sensor
 
@@ -38,10 +38,17 @@ class Soak:
         speed: Times real time.
         seed: Of earthquakes and faults.
         every_seconds: Of data between two faults, on average.
+        only: Kinds of faults.
     """
 
     def __init__(
-        self, folder: Path, hours: float, speed: float, seed: int, every_seconds: float
+        self,
+        folder: Path,
+        hours: float,
+        speed: float,
+        seed: int,
+        every_seconds: float,
+        only: Sequence[str] = KINDS,
     ) -> None:
         rng = random.Random(seed)
         self._cells = Cells(seed)
@@ -50,7 +57,7 @@ class Soak:
         self._hours = hours
         self._no_topic = folder / "acl"
         self._no_topic.write_text("topic read #\n")
-        self._faults = list(plan(rng, hours, every_seconds))
+        self._faults = list(plan(rng, hours, every_seconds, only))
         self._broker = Broker(folder, receive_port=free_port()).reserve("eqedge/#")
         self._sensor = Sensor(rng)
         self._disk = Disk(folder / "disk", megabytes=8 + round(hours / 8))

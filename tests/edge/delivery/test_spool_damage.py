@@ -266,3 +266,25 @@ def test_a_spool_of_a_newer_version_is_set_aside_and_kept(tmp_path, logged):
         assert (tmp_path / name).read_bytes() == before
         assert logged(f"a newer eqedge wrote it; set aside as {name}, for that version to deliver")
         path.unlink()
+
+
+def test_damage_anywhere_in_the_file_costs_no_start(tmp_path):
+    """Forty spools with bytes overwritten at random: each is used or set aside, and goes on."""
+    path = tmp_path / "spool.db"
+    filled(path, 60)
+    sound = path.read_bytes()
+    rng = random.Random(8)
+    for turn in range(40):
+        harmed = bytearray(sound)
+        length = rng.choice((1, 2, 30, 600))
+        place = rng.randrange(100, len(harmed) - length)
+        harmed[place : place + length] = rng.randbytes(length)
+        path.write_bytes(harmed)
+        spool = Spool(path, NEVER)
+        spool.put([("event", b"new")])
+        while entries := spool.pending(limit=7):
+            last = entries[-1].payload
+            spool.remove([entry.id for entry in entries])
+        assert last == b"new" and len(spool) == 0 and spool.counts.disk_errors == 0, turn
+        spool.close()
+        (tmp_path / "spool.db-wal").unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from eqedge.edge.delivery.spool import SpoolState
+from eqedge.edge.delivery.spool_counts import SpoolState
 from eqedge.edge.health.monitor import HealthMonitor, NodeStuck
 from eqedge.edge.health.notify import Notifier
 from eqedge.edge.run_counts import RunCounts
