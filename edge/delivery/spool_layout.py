@@ -34,6 +34,8 @@ BEGIN DELETE FROM checksum WHERE id = OLD.id; END"""
 """An older eqedge, which removes only the message, must not leave its checksum to another one."""
 NEEDS_THE_DISK = {3, 5, 6, 7, 8, 10, 13, 14}
 """SQLite's codes for permission, busy, locked, memory, read-only, I/O, full, cannot open."""
+REPLACED = ".replaced"
+"""Suffix of what was put in a spool's place while a node used it."""
 HEAD_BYTES = 72
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..files import written_whole
 from .spool_counts import SpoolCounts
 from .spool_file import SpoolFile
-from .spool_layout import Damaged, Newer, Unusable, set_aside
+from .spool_layout import REPLACED, Damaged, Newer, Unusable, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def write_anew(file: SpoolFile, path: Path) -> str:
     """
     found = "deleted or cut"
     if path.exists() and not file.is_at_its_path():
-        found = f"replaced (by what is now {set_aside(path, '.replaced').name})"
+        found = f"replaced (by what is now {set_aside(path, REPLACED).name})"
     with written_whole(path, durable=True) as copy:
         file.copy_to(copy)
     return found

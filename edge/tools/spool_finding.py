@@ -16,7 +16,7 @@ from typing import Any
 from ... import first_line, reason_of
 from ..delivery.outputs import SPOOL_SUFFIX
 from ..delivery.spool_file import ALL_COLUMNS, STORED
-from ..delivery.spool_layout import APPLICATION_ID, LAYOUT, Damaged, Newer
+from ..delivery.spool_layout import APPLICATION_ID, LAYOUT, REPLACED, Damaged, Newer
 from ..delivery.spool_row import COLUMNS, DamagedRow, row_of
 from ..utc import utc_text
 from .finding import Check
@@ -25,7 +25,7 @@ NAME = "spool"
 DELIVERED = "they go to the broker when the node runs and reaches it"
 LOCK_START, LOCK_BYTES = 0x40000002, 510
 """Bytes that SQLite locks in a database that is in use, see its `os_unix.c`."""
-ASIDE = (Damaged.suffix, Newer.suffix)
+ASIDE = (Damaged.suffix, Newer.suffix, REPLACED)
 """Endings of a spool that a node set aside, perhaps with a number behind."""
 
 
