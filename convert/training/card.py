@@ -42,6 +42,8 @@ class TrainingRun:
     """Weight file it began from; None for random weights."""
     devices: str | None = None
     """What computed it."""
+    validation: dict[str, Any] | None = None
+    """Loss of the weights on held-out records, the lowest of the training, and after which step."""
 
 
 def plain_command(arguments: Sequence[str]) -> str:
@@ -96,6 +98,7 @@ def _card(path: Path, weights: str, sha256: str, index: Index, run: TrainingRun)
         "minutes": round(run.seconds / 60, 1),
         "devices": run.devices,
         "git_revision": run.revision,
+        "validation": run.validation,
         f"scores_on_held_out_{index.split}s": run.scores,
     }
 

@@ -15,7 +15,15 @@ from ...edge.signals import stopped_by_signals
 from ...models.architectures import ARCHITECTURES
 from ..console import tensorflow_silenced
 from ..options import SEED, FiniteRange
-from .options import LABEL_TYPES, AugmentOptions, LabelOptions, Options, changed, listed
+from .options import (
+    LABEL_TYPES,
+    AugmentOptions,
+    LabelOptions,
+    Options,
+    SceneOptions,
+    changed,
+    listed,
+)
 
 if TYPE_CHECKING:
     from ..data.records import Split
@@ -94,6 +102,18 @@ def _options(
 @click.option("--steps", type=click.IntRange(min=1), help="Batches to learn from.")
 @click.option("--minutes", type=FiniteRange(min=0, min_open=True), help="Or: time to learn for.")
 @click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Or: how often as many windows as the records to train on have minutes, with a validation "
+    "after each.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="End when N validations in a row brought no lower loss.  [default: never]",
+)
+@click.option(
     "--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Windows a batch."
 )
 @click.option(
@@ -110,6 +130,15 @@ def _options(
     metavar="NAME=SHARE",
     help="How often windows are changed, 0 to 1, by EQTransformer's names where it has one: "
     f"{listed(AugmentOptions())}. Repeatable.",
+)
+@click.option(
+    "--scene",
+    "scenes",
+    callback=_options(SceneOptions()),
+    multiple=True,
+    metavar="NAME=SHARE",
+    help="What windows are made of, 0 to 1; synthetic noise is the rest of the first four: "
+    f"{listed(SceneOptions())}. Repeatable.",
 )
 @click.option(
     "--label",
@@ -158,9 +187,12 @@ def train(
     split: Split,
     steps: int | None,
     minutes: float | None,
+    epochs: int | None,
+    patience: int | None,
     batch: int,
     learning_rate: float,
     augment: AugmentOptions,
+    scenes: SceneOptions,
     labels: LabelOptions,
     workers: int,
     memory_mb: int,
@@ -172,14 +204,17 @@ def train(
 ) -> None:
     """Train a network from STEAD-layout files, teachers, or both.
 
-    Stations or events, never traces, are held out for scoring. Ctrl-C ends after the step: what was
+    Stations or events, never traces, are held out for scoring. 20 times in a training, after each
+    epoch or once a minute at most, the loss of each head is measured on held-out records; the
+    weights of the lowest one are kept. Ctrl-C ends after the step: what was
     learned is scored and saved; --resume continues. A second Ctrl-C leaves out scores and weights.
     """
-    if (steps is None) == (minutes is None):
-        raise click.UsageError("give one of --steps and --minutes")
-    if deterministic and steps is None:
+    if [steps, minutes, epochs].count(None) != 2:
+        raise click.UsageError("give one of --steps, --epochs and --minutes")
+    if deterministic and minutes is not None:
         raise click.UsageError(
-            "--deterministic: give --steps; with --minutes the result depends on the clock"
+            "--deterministic: give --steps or --epochs; with --minutes the result depends on the "
+            "clock"
         )
     from ..data.picker import check_networks
     from ..graph.stored import read_network
@@ -193,7 +228,7 @@ def train(
         read_network(hard_negatives)
     with tensorflow_silenced(gpus=True):
         from ..data.files import DataFiles
-        from .loop import LoopSettings
+        from .loop import VALIDATIONS, LoopSettings
         from .request import TrainRequest
         from .run import run
         from .student import StudentSettings
@@ -201,11 +236,18 @@ def train(
     request = TrainRequest(
         files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
         student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
-        loop=LoopSettings(steps=steps, minutes=minutes),
+        loop=LoopSettings(
+            steps=steps,
+            minutes=minutes,
+            validations=VALIDATIONS if minutes is None else min(VALIDATIONS, max(1, int(minutes))),
+            patience=patience,
+        ),
+        epochs=epochs,
         output=output,
         seed=seed,
         batch_windows=batch,
         augment=augment,
+        scenes=scenes,
         labels=labels,
         workers=workers,
         budget_bytes=memory_mb << 20,

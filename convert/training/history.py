@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ...models.spec import HEADS
 from ..pictures.learning import HISTORY
 from ..progress import report
+from .best import Best
 
 
 @dataclass
@@ -56,7 +58,22 @@ def report_progress(steps: int, part: float, stretch: Stretch) -> None:
     )
 
 
-def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | None = None) -> None:
+def report_validation(steps: int, losses: dict[str, float], best: Best) -> None:
+    """Report the validation loss, that of each head, and where the lowest one was."""
+    heads = ", ".join(f"{name} {losses[name]:.5f}" for name in HEADS)
+    report(
+        f"step {steps}  validation loss {losses['loss']:.5f} ({heads}), lowest {best.loss:.5f} "
+        f"at step {best.steps}"
+    )
+
+
+def note(
+    output: Path,
+    steps: int,
+    stretch: Stretch,
+    result: dict[str, Any] | None = None,
+    validation: dict[str, float] | None = None,
+) -> None:
     """Add a line to a run's history, and report its score.
 
     Args:
@@ -64,8 +81,13 @@ def note(output: Path, steps: int, stretch: Stretch, result: dict[str, Any] | No
         steps: Taken in all.
         stretch: Since the line before.
         result: Score on held-out records, if there is one.
+        validation: Loss on held-out records, and of each head, if it was measured.
     """
-    line = {"steps": steps, **stretch.row(), **({} if result is None else {"score": result})}
+    line: dict[str, Any] = {"steps": steps, **stretch.row()}
+    if validation is not None:
+        line["validation"] = validation
+    if result is not None:
+        line["score"] = result
     with (output / HISTORY).open("a") as file:
         file.write(json.dumps(line, allow_nan=False) + "\n")
     if result is None:

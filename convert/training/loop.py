@@ -18,11 +18,15 @@ import numpy as np
 from ... import EqedgeError
 from ...edge.files import written_whole
 from ...edge.signals import stop_on_signals
-from .history import Stretch, note, report_progress
+from ..progress import report
+from .best import Best
+from .history import Stretch, note, report_progress, report_validation
 from .stream import Batch, StreamError
 from .student import Student
 
 WARM_UP = 0.03
+VALIDATIONS = 20
+"""In a training of many minutes, at even parts of its schedule."""
 FLOOR = 0.01
 """The learning rate ends at this part of its peak."""
 STOPPING = (
@@ -48,6 +52,10 @@ class LoopSettings:
     """Batches in all; with it a run is the same however fast the machine is."""
     minutes: float | None = None
     """Time in all, interruptions not counted; used where `steps` is None."""
+    validations: int = VALIDATIONS
+    """In all, at even parts of the schedule."""
+    patience: int | None = None
+    """Validations in a row without a lower loss, after which the training ends; None for never."""
     checkpoint_seconds: float = 60.0
     score_seconds: float = 300.0
     progress_seconds: float = 10.0
@@ -57,6 +65,10 @@ class LoopSettings:
         if self.steps is not None:
             return steps / self.steps
         return seconds / (60.0 * (self.minutes or 1.0))
+
+    def validations_by(self, steps: int, seconds: float) -> int:
+        """Return how many validations are due by then."""
+        return int(min(1.0, self.progress(steps, seconds)) * self.validations)
 
 
 def learning_rate(peak: float, progress: float) -> float:
@@ -75,8 +87,10 @@ def train(
     output: Path,
     identity: dict[str, Any],
     score: Callable[[Student], dict[str, Any] | None] | None = None,
+    validate: Callable[[Student], dict[str, float]] | None = None,
+    best: Best | None = None,
 ) -> bool:
-    """Train until the schedule's end or a signal.
+    """Train until the schedule's end, until the validation loss falls no more, or a signal.
 
     Args:
         student: Fresh, or restored by `resume`.
@@ -86,9 +100,12 @@ def train(
         output: Folder of `checkpoint.npz` and `history.jsonl`.
         identity: Settings that must be equal for a checkpoint to be used.
         score: Called now and then; its result goes to the history.
+        validate: Returns the validation losses, `loss` among them, which go to the history; called
+            at steps that the schedule fixes, so that a resumed run ends in the same state.
+        best: Fresh, or from `resume`; keeps the weights of the lowest validation loss.
 
     Returns:
-        Whether the schedule's end was reached.
+        Whether the end was reached.
 
     Raises:
         Interrupted: A signal came before the end of the first step, or hastens the end.
@@ -100,15 +117,22 @@ def train(
     saved = scored = began = time.monotonic()
     unreported, unnoted = Stretch(), Stretch()
     stop, first = Event(), True
+    best = Best() if best is None else best
+    validated = settings.validations_by(student.steps, clock.seconds())
+
+    def is_over() -> bool:
+        over = settings.progress(student.steps, clock.seconds()) >= 1
+        return over or best.is_stale(settings.patience)
+
     try:
         with ExitStack() as learned:
-            while settings.progress(student.steps, clock.seconds()) < 1 and not stop.is_set():
+            while not is_over() and not stop.is_set():
                 try:
                     windows, targets = next(stream)
                 except StreamError:
                     if stop.is_set():
                         break  # the signal that stops it reached the stream's processes too
-                    save(output, student, clock.seconds(), identity)
+                    save(output, student, clock.seconds(), identity, best)
                     raise
                 rate = learning_rate(
                     peak_learning_rate, settings.progress(student.steps, clock.seconds())
@@ -134,35 +158,55 @@ def train(
                         student.steps, settings.progress(student.steps, clock.seconds()), unreported
                     )
                     unreported = Stretch()
+                wanted = settings.validations_by(student.steps, clock.seconds())
+                if validate is not None and wanted > validated:
+                    validated = wanted
+                    found = validate(student)
+                    best.offer(found["loss"], student.steps, student.average)
+                    note(output, student.steps, unnoted, validation=found)
+                    report_validation(student.steps, found, best)
+                    unnoted, began = Stretch(), time.monotonic()
                 due = score is not None and now - scored >= settings.score_seconds
                 if now - saved >= settings.checkpoint_seconds or due:
-                    save(output, student, clock.seconds(), identity)
+                    save(output, student, clock.seconds(), identity, best)
                     note(output, student.steps, unnoted, score(student) if score and due else None)
                     saved = began = time.monotonic()
                     scored = began if due else scored
                     unnoted = Stretch()
-            finished = settings.progress(student.steps, clock.seconds()) >= 1
+            finished = is_over()
+            if best.is_stale(settings.patience):
+                report(
+                    f"ended at step {student.steps}: no lower validation loss in the last "
+                    f"{best.since} validations (--patience)"
+                )
     finally:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
-    save(output, student, clock.seconds(), identity)
+    save(output, student, clock.seconds(), identity, best)
     if unnoted.losses:
         note(output, student.steps, unnoted)
     return finished
 
 
-def save(output: Path, student: Student, seconds: float, identity: dict[str, Any]) -> None:
+def save(
+    output: Path,
+    student: Student,
+    seconds: float,
+    identity: dict[str, Any],
+    best: Best | None = None,
+) -> None:
     """Write the checkpoint, whole or not at all."""
     output.mkdir(parents=True, exist_ok=True)
     about = json.dumps({"seconds": seconds, "identity": identity})
     arrays: dict[str, Any] = {"about": np.asarray(about), **student.state()}
+    arrays |= best.state() if best is not None else {}
     with written_whole(output / "checkpoint.npz") as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
 
 
-def resume(output: Path, student: Student, identity: dict[str, Any]) -> None:
-    """Restore a student from a run's folder.
+def resume(output: Path, student: Student, identity: dict[str, Any]) -> Best:
+    """Restore a student from a run's folder, and return the weights of its lowest loss.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it was made with other settings.
@@ -178,11 +222,12 @@ def resume(output: Path, student: Student, identity: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{path}: damaged checkpoint ({error}); start again in another --output"
         ) from error
-    for name, value in identity.items():
-        was = about["identity"].get(name)
+    for name in {**about["identity"], **identity}:
+        was, value = about["identity"].get(name), identity.get(name)
         if was != json.loads(json.dumps(value)):
             raise CheckpointError(f"{path}: made with {name} {was!r}, now {value!r}; give the same")
     student.restore(state)
+    return Best.of_state(state)
 
 
 def elapsed(output: Path) -> float:

@@ -45,6 +45,24 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True)
+class SceneOptions:
+    """What windows are made of: shares of all, synthetic noise is the rest."""
+
+    event_share: float = 0.42
+    """Real earthquakes."""
+    continuous_share: float = 0.18
+    """Any stretch of a continuous record; without such records they are noise."""
+    noise_share: float = 0.27
+    """Real noise."""
+    synthetic_event_share: float = 0.08
+    """Synthetic earthquakes."""
+    labelled_share: float = 0.5
+    """Of the real earthquakes: from labelled records, not from continuous ones."""
+    hard_share: float = 0.12
+    """Scenes without an earthquake that fooled a network; taken from all, where there are any."""
+
+
+@dataclass(frozen=True)
 class LabelOptions:
     """Shapes of the labels."""
 
@@ -56,7 +74,10 @@ class LabelOptions:
     """The same at S, which is picked less sharply."""
 
 
-Options = TypeVar("Options", AugmentOptions, LabelOptions)
+KINDS = ("event_share", "continuous_share", "noise_share", "synthetic_event_share")
+"""Shares of all windows; synthetic noise is the rest."""
+
+Options = TypeVar("Options", AugmentOptions, LabelOptions, SceneOptions)
 
 
 def changed(options: Options, given: Sequence[str]) -> Options:
@@ -76,10 +97,15 @@ def changed(options: Options, given: Sequence[str]) -> Options:
         if name not in names or not equals:
             raise ValueError(f"{text!r} is not NAME=VALUE of {', '.join(names)}")
         values[name] = _value(name, value)
-    return replace(options, **values)
+    made = replace(options, **values)
+    if isinstance(made, SceneOptions):
+        total = sum(getattr(made, name) for name in KINDS)
+        if total > 1 + 1e-9:
+            raise ValueError(f"{' + '.join(KINDS)} is {total:g}; use 1 or less")
+    return made
 
 
-def listed(options: AugmentOptions | LabelOptions) -> str:
+def listed(options: AugmentOptions | LabelOptions | SceneOptions) -> str:
     """Names and values, for a help text."""
     return ", ".join(f"{f.name} ({getattr(options, f.name)})" for f in fields(options))
 
@@ -89,7 +115,7 @@ def _value(name: str, text: str) -> float | str:
         if text not in LABEL_TYPES:
             raise ValueError(f"{name} {text!r}; use {' or '.join(LABEL_TYPES)}")
         return text
-    least, most = (0.0, 1.0) if name.endswith("_r") else WIDTHS
+    least, most = (0.0, 1.0) if name.endswith(("_r", "_share")) else WIDTHS
     try:
         number = float(text)
     except ValueError:

@@ -10,7 +10,7 @@ from typing import Any
 from ...edge.files import sha256_of
 from ..data.files import DataFiles
 from . import loop
-from .options import AugmentOptions, LabelOptions
+from .options import AugmentOptions, LabelOptions, SceneOptions
 from .student import StudentSettings
 
 
@@ -21,11 +21,13 @@ class TrainRequest:
     files: DataFiles
     student: StudentSettings
     loop: loop.LoopSettings
+    """Its steps are those of `epochs`, where these are given."""
     output: Path
     seed: int = 0
     batch_windows: int = 64
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     labels: LabelOptions = field(default_factory=LabelOptions)
+    scenes: SceneOptions = field(default_factory=SceneOptions)
     workers: int = 1
     budget_bytes: int = 2 << 30
     initial: Path | None = None
@@ -33,11 +35,13 @@ class TrainRequest:
     licences: Sequence[str] = ()
     command: Sequence[str] = ()
     deterministic: bool = False
+    epochs: int | None = None
+    """As many windows each as the records to train on have minutes."""
 
     def identity(self) -> dict[str, Any]:
         """Settings that an interrupted run may not change."""
         files = [p.name for p in (*self.files.labelled, *self.files.continuous)]
-        return {
+        identity = {
             "student": asdict(self.student),
             "seed": self.seed,
             "deterministic": self.deterministic,
@@ -49,3 +53,6 @@ class TrainRequest:
             "teachers": [f"{p.name} {sha256_of(p)[:12]}" for p in self.files.teachers],
             "hard_negatives": self.hard_negatives.name if self.hard_negatives else None,
         }
+        if self.scenes != SceneOptions():  # checkpoints of before 0.2 do not name them
+            identity["scenes"] = asdict(self.scenes)
+        return identity

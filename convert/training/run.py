@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ...edge.files import sha256_of
 from ...models.architectures import architecture
+from ...models.spec import WINDOW_SAMPLES
 from ..data.files import index_files, teacher_labels
+from ..data.records import Index
 from ..data.waveforms import Unusable
 from ..graph.networks import REPORT_VARIANT
 from ..graph.stored import WeightsError
@@ -17,6 +20,7 @@ from ..progress import report
 from . import devices, loop
 from .card import TrainingRun, git_revision, write_weights
 from .folder import claim
+from .loop import LoopSettings
 from .request import TrainRequest
 from .session import Training, scored_on
 from .sides import check_sides, without_unlabelled
@@ -60,12 +64,15 @@ def run(request: TrainRequest, resume: bool) -> bool:
     )
     check_sides(index, labels)
     report(f"training with {found.description}")
+    if request.epochs is not None:
+        request = replace(request, loop=of_epochs(request, index))
+        report(f"{request.epochs} epochs are {request.loop.steps} steps")
     training = Training(request, index, labels, unusable)
     with devices.computing_in(found.dtype):
         student = Student(request.student, request.seed)
         if initial is not None:
             student.start_from(initial)
-        finished, scores = training.learn(student, resume, fooled)
+        finished, scores, best = training.learn(student, resume, fooled)
     write_weights(
         training.weights,
         student.averaged().save_weights,
@@ -80,12 +87,24 @@ def run(request: TrainRequest, resume: bool) -> bool:
             teachers=teachers,
             scored_records=len(scored),
             scores=scores,
+            validation=None if best is None else {"loss": best.loss, "steps": best.steps},
             revision=revision,
             initial=request.initial,
             devices=found.description,
         ),
     )
     return finished
+
+
+def of_epochs(request: TrainRequest, index: Index) -> LoopSettings:
+    """Return the loop of a number of epochs, with a validation after each.
+
+    An epoch has as many windows as the records to train on have whole minutes, one at least.
+    """
+    assert request.epochs is not None
+    windows = sum(max(1, record.n_samples // WINDOW_SAMPLES) for record in index.training())
+    steps = request.epochs * math.ceil(windows / request.batch_windows)
+    return replace(request.loop, steps=steps, validations=request.epochs)
 
 
 def _network(path: Path | None, arch: str) -> Any:

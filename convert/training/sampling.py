@@ -15,7 +15,7 @@ from ..data.example import NO_ONSETS, Example, noise_example, onsets
 from .augment import add_event, add_noise, corrupt, seen
 from .labels import CODA_FACTOR, target_curves
 from .library import Library
-from .options import AugmentOptions, LabelOptions
+from .options import AugmentOptions, LabelOptions, SceneOptions
 
 LATE_SAMPLES = 300
 QUIET_SCENES = 0x5C
@@ -23,21 +23,9 @@ QUIET_SCENES = 0x5C
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """What windows are made of."""
+class Mixture(SceneOptions):
+    """What windows are made of, how they are changed, and how they are labelled."""
 
-    event_share: float = 0.42
-    """Real earthquakes."""
-    continuous_share: float = 0.18
-    """Any stretch of a continuous record."""
-    noise_share: float = 0.27
-    """Real noise; the rest is synthetic."""
-    synthetic_event_share: float = 0.08
-    """Synthetic earthquakes; what is left is synthetic noise."""
-    labelled_share: float = 0.5
-    """Of the real earthquakes: from labelled records, not from continuous ones."""
-    hard_share: float = 0.12
-    """Scenes without an earthquake that fooled a network; taken from all, where there are any."""
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     labels: LabelOptions = field(default_factory=LabelOptions)
 

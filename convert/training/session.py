@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...models.spec import ModelSpec
 from ..data.files import LabelMap
 from ..data.picker import by_keras
-from ..data.records import Index, Record
+from ..data.records import DataError, Index, Record
 from ..data.waveforms import Unusable
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED
 from ..pictures.learning import HISTORY
 from ..progress import report
 from . import loop, mining
+from .best import Best
 from .centring import CENTRE, best_threshold, shift_to_centre
 from .history import Stretch, note
 from .library import Library
@@ -26,6 +29,7 @@ from .score import Trial, make_trial, score
 from .sides import more_sides
 from .stream import Batch, StreamSettings, batches
 from .student import Student
+from .validation import Validator, make_validation
 
 MINED_SCENES = 12_000
 CENTRED_ON = 400
@@ -59,7 +63,9 @@ class Training:
     @property
     def mixture(self) -> Mixture:
         """What a batch is made of."""
-        return Mixture(augment=self.request.augment, labels=self.request.labels)
+        request = self.request
+        scenes = asdict(request.scenes)
+        return Mixture(**scenes, augment=request.augment, labels=request.labels)
 
     @property
     def weights(self) -> Path:
@@ -68,8 +74,12 @@ class Training:
 
     def learn(
         self, student: Student, resume: bool, fooled: Any
-    ) -> tuple[bool, dict[str, Any] | None]:
-        """Train the student; return whether its schedule ended, and its scores if there are any.
+    ) -> tuple[bool, dict[str, Any] | None, Best | None]:
+        """Train the student and give it the weights of the lowest validation loss.
+
+        Returns:
+            Whether the training ended, its scores if there are any, and which weights were chosen
+            if any record is held out.
 
         Args:
             student: Fresh.
@@ -78,13 +88,19 @@ class Training:
         """
         request = self.request
         if resume:
-            loop.resume(request.output, student, request.identity())
+            best = loop.resume(request.output, student, request.identity())
         else:
+            best = Best()
             # notes of a run that ended before its first checkpoint
             (request.output / HISTORY).write_text("")
         trial = self._trial(scored_on(self.index), TRIAL_DRAWS)
-        if not trial.events:
+        validate = self._validator() if trial.events else None
+        if validate is None:
             hint = more_sides(self.index)
+            if request.loop.patience is not None:
+                raise DataError(
+                    f"--patience: no earthquake is held out, so there is no validation loss; {hint}"
+                )
             report(f"no earthquake is held out, so there will be no scores; {hint}")
 
         def judge(learner: Student) -> dict[str, Any] | None:
@@ -98,16 +114,25 @@ class Training:
             request.output,
             request.identity(),
             judge,
+            validate,
+            best,
         )
+        if validate is not None:
+            choose(student, best, validate)
         self._centre(student)
         last = judge(student)
         if last is None:
-            return finished, None
+            return finished, None, None
         note(request.output, student.steps, Stretch(), last)
-        return finished, {"P 0.3, S 0.3": last}
+        return finished, {"P 0.3, S 0.3": last}, best
 
     def _trial(self, records: Sequence[Record], draws: int = 1) -> Trial:
         return make_trial(records, self.labels, self.spec, TRIAL_SEED, draws, self.unusable)
+
+    def _validator(self) -> Validator:
+        records, request = scored_on(self.index), self.request
+        data = make_validation(records, self.labels, self.spec, request.labels, self.unusable)
+        return Validator(data, request.student)
 
     def _stream(self, hard: tuple[int, ...]) -> Callable[[int], Iterator[Batch]]:
         request, training = self.request, self.index.training()
@@ -145,6 +170,20 @@ class Training:
         mining.save(path, hard)
         report(f"{len(hard)} of {MINED_SCENES} quiet scenes fool {request.hard_negatives.name}")
         return tuple(hard)
+
+
+def choose(student: Student, best: Best, validate: Callable[[Student], dict[str, float]]) -> None:
+    """Give the student the weights of the lowest validation loss, its last ones included.
+
+    Args:
+        student: At the end of its training.
+        best: Of its validations; the checkpoint that is saved by now keeps them without this one.
+        validate: Returns the validation losses.
+    """
+    if best.validated != student.steps:
+        best.offer(validate(student)["loss"], student.steps, student.average)
+    student.average = [np.array(one) for one in best.weights]
+    report(f"weights of step {best.steps}, validation loss {best.loss:.5f}, the lowest")
 
 
 def scored_on(index: Index) -> list[Record]:

@@ -12,7 +12,7 @@ from eqedge.convert.data.files import DataFiles, index_files
 from eqedge.convert.data.records import DataError, held_out
 from eqedge.convert.training.card import TrainingRun, write_weights
 from eqedge.convert.training.cli import train
-from eqedge.convert.training.options import AugmentOptions, LabelOptions, changed
+from eqedge.convert.training.options import AugmentOptions, LabelOptions, SceneOptions, changed
 
 HELD, TRAINED = (
     next(f"S{k:03d}" for k in range(999) if held_out(f"S{k:03d}.XX") is side)
@@ -77,6 +77,11 @@ def test_continuous_records_without_a_teacher_are_reported(stead_file, tmp_path)
         ("--augment", "sparkle_r=1", "is not NAME=VALUE of shift_event_r, late_p_r, add_event_r"),
         ("--augment", "rotate_r", "is not NAME=VALUE of"),
         ("--label", "label_type=box", "use gaussian or triangle"),
+        ("--scene", "event_share=-0.1", "event_share '-0.1'; use 0 to 1"),
+        ("--scene", "noise_share=0.5", "synthetic_event_share is 1.18; use 1 or less"),
+        ("--scene", "moon_share=0.5", "is not NAME=VALUE of event_share, continuous_share"),
+        ("--patience", "0", "x>=1"),
+        ("--epochs", "0", "x>=1"),
         ("--label", "p_width_samples=0", "p_width_samples '0'; use 1 to 200"),
     ],
 )
@@ -96,6 +101,52 @@ def test_every_option_can_be_given_by_its_name(options):
         assert made == replace(options, **{field.name: value})
     text = " ".join(CliRunner().invoke(train, ["--help"]).stdout.split())
     assert all(f"{f.name} ({getattr(options, f.name)})" in text for f in fields(options))
+
+
+def test_every_share_of_the_scenes_can_be_given():
+    """Each alone, by its name; the help names them and their values."""
+    for field in fields(SceneOptions()):
+        assert changed(SceneOptions(), [f"{field.name}=0"]) == replace(
+            SceneOptions(), **{field.name: 0.0}
+        )
+    text = " ".join(CliRunner().invoke(train, ["--help"]).stdout.split())
+    shares = fields(SceneOptions())
+    assert all(f"{f.name} ({getattr(SceneOptions(), f.name)})" in text for f in shares)
+
+
+@pytest.mark.slow
+def test_epochs_and_validations(stead_file, tmp_path):
+    """Two epochs are two validations of each head; the card has the lowest, and the scenes.
+
+    An epoch has as many windows as there are records of a minute to train on.
+    """
+    output = tmp_path / "out"
+    given = ["--data", stead_file, "--output", output, "--epochs", "2", "--batch", "3"]
+    more = ["--workers", "0", "--scene", "synthetic_event_share=0.1"]
+    result = CliRunner().invoke(train, [str(part) for part in (*given, *more)])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    index = index_files(DataFiles((stead_file,), label_folder=tmp_path))
+    steps = 2 * -(-len(index.training()) // 3)
+    assert f"2 epochs are {steps} steps" in result.stderr
+    notes = [json.loads(line) for line in (output / "history.jsonl").read_text().splitlines()]
+    found = {note["steps"]: note["validation"] for note in notes if "validation" in note}
+    assert list(found) == [steps // 2, steps]
+    for losses in found.values():
+        heads = 0.15 * losses["detection"] + losses["P"] + losses["S"]
+        assert losses["loss"] == pytest.approx(heads, abs=1e-5)
+    card = json.loads((output / "leqnet_gru.training.json").read_text())
+    lowest = min(found, key=lambda step: found[step]["loss"])
+    assert card["validation"] == {"loss": found[lowest]["loss"], "steps": lowest}
+    assert card["settings"]["mixture"]["synthetic_event_share"] == 0.1
+    assert f"weights of step {lowest}" in result.stderr
+
+
+@pytest.mark.slow
+def test_patience_needs_held_out_earthquakes(stead_file, tmp_path):
+    """Without them there is no validation loss: refused before anything is learned."""
+    result = call(all_of_one(stead_file, TRAINED), tmp_path / "out", "--patience", "3")
+    assert isinstance(result.exception, DataError)
+    assert "--patience: no earthquake is held out" in str(result.exception)
 
 
 @pytest.mark.slow

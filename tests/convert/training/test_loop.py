@@ -129,8 +129,13 @@ def arguments(data, output, *more):
 
 
 def test_command_wants_a_length(stead_file, tmp_path):
-    """Neither or both of --steps and --minutes is a usage error, so is a deterministic clock."""
-    for more in ([], ["--steps", "1", "--minutes", "1"], ["--minutes", "1", "--deterministic"]):
+    """None or two of the three is a usage error, so is a deterministic clock."""
+    for more in (
+        [],
+        ["--steps", "1", "--minutes", "1"],
+        ["--epochs", "1", "--minutes", "1"],
+        ["--minutes", "1", "--deterministic"],
+    ):
         result = CliRunner().invoke(train, arguments(stead_file, tmp_path, *more))
         assert result.exit_code == 2 and "--minutes" in result.output
 
