@@ -44,6 +44,11 @@ def host_and_port(url: str) -> tuple[str, int | None]:
     return host, int(port)
 
 
+def shown(url: str) -> str:
+    """Return a URL for a message: without user and password, and not endless."""
+    return re.sub(r"//[^/]*@", "//...@", url)[:100]
+
+
 def port_problem(url: str) -> str | None:
     """Return what is wrong with the name of a port, with the remedy; None for a usable one.
 

@@ -16,7 +16,7 @@ import serial
 from serial.tools import list_ports
 
 from .. import EqedgeError
-from .address import AddressError, port_problem
+from .address import AddressError, port_problem, shown
 
 _READ_BYTES = 65_536
 """Most bytes in one read."""
@@ -234,7 +234,7 @@ class Port:
             remedy = f"there is no such port (ports found: {found}): plug in, or correct the name"
         else:
             reason, remedy = "failed", f"cannot be opened: {_plain(error)}"
-        return PortError(self.url, reason, f"port {self.url}: {remedy}")
+        return PortError(self.url, reason, f"port {shown(self.url)}: {remedy}")
 
 
 def _plain(error: BaseException) -> str:

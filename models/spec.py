@@ -16,6 +16,8 @@ RATE_HZ = 100.0
 """Samples a second of the networks that this package trains and converts."""
 WINDOW_SAMPLES = 6000
 """Length of their window, a minute."""
+LONGEST_WINDOW = 1_000_000
+"""Samples of the longest window that a card may have."""
 
 Detrend = Literal["constant", "linear"]
 Norm = Literal["std", "peak"]
@@ -33,8 +35,8 @@ def _number(value: object) -> float:
 
 def _require(holds: bool, name: str, owner: object, wanted: str) -> None:
     if not holds:
-        value = getattr(owner, name)
-        raise SpecError(f"model card: {name} {value!r}, expected {wanted}; convert again")
+        value = repr(getattr(owner, name))[:60]
+        raise SpecError(f"model card: {name} {value}, expected {wanted}; convert again")
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,9 @@ class ModelSpec:
     def __post_init__(self) -> None:
         """Reject values from which no window can be made."""
         _require(_number(self.sampling_rate_hz) > 0.0, "sampling_rate_hz", self, "positive, finite")
-        whole = isinstance(self.window_samples, int) and self.window_samples > 0
-        _require(whole, "window_samples", self, "a whole number from 1 on")
+        samples = self.window_samples
+        whole = isinstance(samples, int) and 0 < samples <= LONGEST_WINDOW
+        _require(whole, "window_samples", self, f"a whole number from 1 to {LONGEST_WINDOW}")
         order = self.component_order
         ordered = isinstance(order, str) and sorted(order) == ["E", "N", "Z"]
         _require(ordered, "component_order", self, "some order of ENZ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ...firmware_bridge.address import port_problem
+from ...firmware_bridge.address import port_problem, shown
 from ...models.registry import DEFAULT_MODEL
 from .delivery import FileSettings, MqttSettings, SpoolSettings, WaveformSettings
 from .documented import setting
@@ -51,7 +51,7 @@ class SensorSettings:
     def __post_init__(self) -> None:
         """Reject names that no port has, and speeds."""
         problem = None if self.port is None else port_problem(self.port)
-        require(problem is None, f"sensor port {(self.port or '')[:100]}: {problem}")
+        require(problem is None, f"sensor port {shown(self.port or '')}: {problem}")
         require(50 <= self.baud <= 20_000_000, f"baud {self.baud}: use 50 to 20000000")
         require(0 < self.speed <= 2000, f"sensor speed {self.speed}: use more than 0, to 2000")
 

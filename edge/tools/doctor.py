@@ -8,12 +8,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from ... import EqedgeError, reason_of
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Hello, Samples
 from ...firmware_bridge.port import Port, PortError
-from ...models.registry import Model, open_model
+from ...models.registry import Model, ModelError, open_model
+from ...models.spec import SpecError
 from ..assemble import layout_for
 from ..dating.arrivals import host_synchronised
 from ..delivery.link import BrokerLink, LinkLost
@@ -46,6 +48,11 @@ def examine(settings: Settings) -> Iterator[Check]:
         model = open_model(settings.model)
         thresholds_of(settings.trigger, model.spec)
         Detector(model)
+    except (ModelError, SpecError) as error:
+        check = failed("model", error)
+        if settings.model_fallback:
+            check = replace(check, remedy=f"{check.remedy}; until then a packaged model picks")
+        yield check
     except EqedgeError as error:
         yield failed("model", error)
     else:

@@ -114,7 +114,7 @@ def _content(path: Path, database: sqlite3.Connection) -> Check:
         remedy = "name another output, or move that file away"
         return Check(NAME, False, f"{path} is a database, but not a spool", remedy)
     if _one(database, "PRAGMA user_version") > LAYOUT:
-        remedy = "update this eqedge; until then the node cannot deliver what is in it"
+        remedy = "the node sets it aside at its start; update this eqedge to deliver what is in it"
         return Check(NAME, False, f"{path} was made by a newer eqedge", remedy)
     verdict = _one(database, "PRAGMA quick_check(1)")
     if verdict != b"ok":

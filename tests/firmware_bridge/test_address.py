@@ -66,6 +66,7 @@ def test_a_name_that_cannot_be_a_port_has_its_remedy(url, message):
         Port(url).open()
     for error in (setting.value, opening.value):
         assert message in str(error) and "\n" not in str(error)
+        assert "secret" not in str(error) and len(str(error)) < 250
     assert opening.value.reason == "address"
 
 
