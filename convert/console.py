@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from .. import EqedgeError, first_line, how_to_install
+from .. import EqedgeError, first_line, how_to_install, reason_of
 from ..edge import logs
+from ..edge.options import IMPOSSIBLE, check_paths
 from ..edge.runtime import stderr_silenced
 from ..edge.signals import keep_exit_status, stopped_by_signals
 
@@ -28,6 +29,11 @@ def run_with_one_line_errors(command: click.Command, name: str) -> None:
     except EqedgeError as error:
         logs.write_last(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in IMPOSSIBLE:
+            raise
+        logs.write_last(f"{error.filename}: {reason_of(error)}; use another name")
+        sys.exit(EqedgeError.exit_code)
     finally:
         keep_exit_status()
 
@@ -42,6 +48,7 @@ def stopped_tidily(command: click.Command) -> click.Command:
 
         @wraps(body)
         def stopped(*arguments: Any, **options: Any) -> Any:
+            check_paths(options)
             with stopped_by_signals():
                 return body(*arguments, **options)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import EqedgeError
 from ..edge.files import sha256_of
+from ..models.reading import CARD_BYTES, read_file
 from ..models.registry import shipped, weights_folder
 
 SPLITS = ("station", "event")
@@ -99,7 +100,7 @@ def read_card(path: Path) -> TrainingCard | None:
         TrainingCardError: It cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, CARD_BYTES)
         card = json.loads(content)
         if not isinstance(card, dict):
             raise ValueError("not an object")
@@ -182,7 +183,7 @@ def trained(network: str) -> Trained:
 def _of_model(path: Path) -> TrainingCard | None:
     """Read the training card that a converted model's card names."""
     try:
-        card = json.loads(path.with_suffix(".json").read_bytes())
+        card = json.loads(read_file(path.with_suffix(".json"), CARD_BYTES))
         named = card["origin"]["training"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a card that is damaged is named where the model is opened

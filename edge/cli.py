@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from . import logs
-from .options import given_options, speed, within
+from .options import check_names, check_paths, given_options, speed, within
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -24,6 +25,8 @@ from .signals import stop_on_signals
 
 LONGEST_SECONDS = 3600.0
 """Longest duration that an option accepts."""
+LONGEST_ENDING = ".spool-journal"
+"""What is added at most to the name of an output."""
 DURATION = within(0, LONGEST_SECONDS, " s")
 
 logger = logging.getLogger(__name__)
@@ -209,6 +212,7 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
 
     if flags["sim"] is not None and flags["serial"] is not None:
         raise click.UsageError("give either --sim FILE.hdf5 or --serial PORT")
+    check_paths(flags)
     given = given_options(context, flags)
     settings = settings_of(flags["config"], given)
     if "model" in given:  # typed by someone: a wrong name is corrected here, not replaced
@@ -217,6 +221,7 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
         raise click.UsageError(
             "give either --sim FILE.hdf5 or --serial PORT, or set port in [sensor] of --config"
         )
+    check_names(paths_of(settings))
     _refuse_overwriting_inputs(settings, flags)
     for line in warnings(flags["config"], settings):
         logger.warning("%s", line)
@@ -231,8 +236,19 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
             speed=flags["speed"],
         )
     # A crash inside a library, or systemd's SIGABRT to a hung node, logs where.
-    faulthandler.enable()
+    faulthandler.enable(2)
     run_node(settings, stop, replay)
+
+
+def paths_of(settings: Settings) -> Iterator[str | None]:
+    """Yield the names of the files that a node reads and writes."""
+    yield settings.model
+    if settings.output is not None:
+        yield settings.output + LONGEST_ENDING
+    for section in (settings.waveforms, settings.health, settings.mqtt):
+        for name, value in vars(section).items() if section is not None else ():
+            if name.endswith(("file", "folder")):
+                yield value
 
 
 def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from .ending import STOPPING, Ending, Interrupted, Part, Stopped
@@ -140,5 +141,7 @@ def _open_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+        sys.stdout.reconfigure(errors="surrogateescape")
     if sys.stderr is None:  # faulthandler and libraries need one
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  (open until the program ends)

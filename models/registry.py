@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import EqedgeError, first_line, reason_of
+from .reading import CARD_BYTES, MODEL_BYTES, read_file
 from .spec import ModelSpec, SpecError
 
 DEFAULT_MODEL = "leqnet_gru_mixed"
@@ -109,7 +110,7 @@ def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
     if str(name_or_path) in shipped():
         path = weights_folder() / f"{name_or_path}.tflite"
     try:
-        data = path.read_bytes()
+        data = read_file(path, MODEL_BYTES)
     except OSError as error:
         known = ", ".join(shipped()) or "none"
         raise ModelError(
@@ -123,7 +124,7 @@ def read_flatbuffer(name_or_path: str | Path) -> tuple[Path, bytes]:
 
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(read_file(path, CARD_BYTES))
     except OSError as error:
         raise ModelError(
             f"model card {path}: {reason_of(error)}; the .json written by eqedge convert "

@@ -21,6 +21,7 @@ from ...edge.files import sha256_of
 from ...edge.prepare import prepare
 from ...edge.runtime import open_interpreter
 from ...models.architectures import ARCHITECTURES
+from ...models.reading import MODEL_BYTES, read_file
 from ...models.registry import Model, open_model, shipped
 from ...models.spec import (
     HEADS,
@@ -161,7 +162,7 @@ def of_model(model: Model, threads: int = 1) -> Picker:
 def _without_card(path: Path) -> Picker:
     """Open a `.tflite` by its outputs: ours are named, RED-PAN's are known by their widths."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, MODEL_BYTES)
         interpreter = open_interpreter(data, THREADS)
     except (OSError, ValueError, RuntimeError) as error:
         raise PickerError(

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ... import reason_of
+from ...models.reading import read_file
 from ..evaluation.evaluate import AS_RUN, SCHEMA
 from . import plot_style
 from .canvas import PlotError
+
+
+SCORES_BYTES = 1 << 28
+"""Largest report that is read."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def read_series(path: Path, at: str | None) -> list[Series]:
             nothing at these thresholds.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(read_file(path, SCORES_BYTES))
         if report["schema"] != SCHEMA:
             raise PlotError(f"{path}: schema {report['schema']}; run eqedge evaluate again")
         found = []

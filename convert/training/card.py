@@ -14,6 +14,7 @@ from typing import Any
 
 from ...edge.files import sha256_of, written_whole
 from ...edge.signals import signals_deferred
+from ...models.reading import CARD_BYTES, read_file
 from ..card_text import card_text
 from ..data.records import HELD_OUT_PERCENT, Index
 
@@ -121,7 +122,7 @@ def initialisation(weights: Path, folder: Path) -> dict[str, Any]:
 
 def _copied(card: Path, copy: Path) -> str:
     """Copy a training card and those that it names; return the sha256 of its content."""
-    content = card.read_bytes()
+    content = read_file(card, CARD_BYTES)
     if copy.resolve() != card.resolve():
         with written_whole(copy) as unfinished:
             unfinished.write_bytes(content)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
 import os
 import stat
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ from .rotation import rotate, sync_folder
 logger = logging.getLogger(__name__)
 
 Fsync = Literal["always", "never"]
+READER_SECONDS = 5.0
+"""How long a replay waits for somebody to read the pipe that is its output."""
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Bytes of lines kept in memory while the disk accepts none: thousands of events."""
 
@@ -269,4 +273,23 @@ class JsonLines:
 def _opened(path: Path, *, fresh: bool) -> BinaryIO:
     # Nothing is cut off before the file is known to be ours; a pipe is only written.
     is_file = not path.exists() or path.is_file()
+    if fresh and path.is_fifo():
+        return _opened_pipe(path)
     return io.FileIO(path, "a+" if is_file or not fresh else "w")
+
+
+def _opened_pipe(path: Path) -> BinaryIO:
+    """Open a pipe as soon as somebody reads it, which may begin a moment later."""
+    until = time.monotonic() + READER_SECONDS
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() >= until:
+                raise OSError(errno.ENXIO, "a pipe that nobody reads", str(path)) from error
+            time.sleep(0.05)
+        else:
+            os.set_blocking(descriptor, True)
+            return io.FileIO(descriptor, "w")

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ... import reason_of
+from ...models.reading import read_file
 from ..settings.delivery import MqttSettings
 from ..settings.validation import SettingsError
+
+CREDENTIALS_BYTES = 1 << 16
+"""Largest file of user name and password that is read."""
+CERTIFICATES_BYTES = 1 << 24
+"""Largest file of certificates; those of all authorities have a quarter of a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def read_credentials(settings: MqttSettings, environ: Mapping[str, str]) -> Cred
 
 def _read_file(path: Path) -> Credentials:
     try:
-        lines = path.read_text().splitlines()
+        lines = read_file(path, CREDENTIALS_BYTES).decode().splitlines()
         open_to_others = path.stat().st_mode & 0o077
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"MQTT credentials_file {path}: {short_reason(error)}") from None
@@ -80,6 +86,9 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     if not settings.tls:
         return None
     try:
+        for name in (settings.ca_file, settings.certificate_file, settings.key_file):
+            if name:
+                read_file(Path(name), CERTIFICATES_BYTES)  # OpenSSL reads without a limit
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.ca_file:
             # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who

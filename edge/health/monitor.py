@@ -119,7 +119,7 @@ class HealthMonitor:
         self._next_check = now + CHECK_SECONDS
         # Armed anew each time: when this loop hangs, in a library too, it prints the stack of every
         # thread and ends the program, from a thread that needs no interpreter.
-        faulthandler.dump_traceback_later(self._settings.hang_seconds, exit=True)
+        faulthandler.dump_traceback_later(self._settings.hang_seconds, exit=True, file=2)
         self._progress.output = self._delivery.proved_alive(now)
         before, self._state = self._state, liveness(now, self._progress, self._settings)
         self._log_changes(before)

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ... import reason_of
+from ...models.reading import read_file
 from .documented import help_of
 from .node import Settings
 from .validation import SettingsError
 
 logger = logging.getLogger(__name__)
 
+CONFIG_BYTES = 1 << 20
+"""Largest config that is read."""
 WIDTH = 100
 """Of a line that explains a setting."""
 RENAMED = {"snippets": "waveforms"}
@@ -79,8 +82,7 @@ def _raise(problem: str) -> None:
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(read_file(path, CONFIG_BYTES, pipe=True).decode())
     except OSError as error:
         raise SettingsError(f"config {path}: {reason_of(error)}; name a TOML file") from error
     except (ValueError, RecursionError) as error:  # also of numbers and nesting without end

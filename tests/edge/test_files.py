@@ -136,12 +136,12 @@ def test_lines_of_text_or_the_callers_error(tmp_path):
     """A file that is not there, or is not text, is named with the reason and the remedy."""
     path = tmp_path / "a.jsonl"
     with pytest.raises(EqedgeError, match=rf"^{path}: No such file or directory; name another$"):
-        text_lines(path, EqedgeError, "name another")
+        list(text_lines(path, EqedgeError, "name another"))
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(EqedgeError, match=rf"^{path}: not text; name another$"):
-        text_lines(path, EqedgeError, "name another")
+        list(text_lines(path, EqedgeError, "name another"))
     path.write_text("1\n\u00e9\n", encoding="utf-8")
-    assert text_lines(path, EqedgeError, "name another") == ["1", "\u00e9"]
+    assert list(text_lines(path, EqedgeError, "name another")) == ["1", "\u00e9"]
 
 
 @pytest.mark.parametrize(

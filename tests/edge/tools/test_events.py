@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eqedge.edge.tools.events import HEADER, ListingError, last_messages, table
+from eqedge.edge.tools.events import HEADER, ListingError, _remark, last_messages, table
 
 
 def message(event_id, kind, *picks, **more):
@@ -26,7 +26,7 @@ def test_each_event_is_listed_once_by_its_last_message():
         json.dumps(message("b", "new", ("S", 90.0, 0.5))),
         json.dumps(message("a", "end", ("P", 10.0, 0.81), ("S", 14.25, 0.7))),
     ]
-    header, first, second = table(last_messages(lines, "t.jsonl"))
+    header, first, second = table(last_messages([line.encode() for line in lines], "t.jsonl")[0])
     assert header == HEADER
     assert first.split()[1:] == ["0.81", "0.70", "4.25s", "end", "XX.EDGE.00"]
     assert second.split()[1:] == ["-", "0.50", "-", "new", "XX.EDGE.00"]
@@ -39,12 +39,41 @@ def test_a_simulated_event_names_its_trace():
     assert line.endswith("T_EV @ 700")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"type": "new"}', "3"])
-def test_a_line_that_is_not_a_trigger_is_named(line):
-    """The error has its number; nothing is listed."""
-    good = json.dumps(message("a", "new", ("P", 1.0, 0.9)))
-    with pytest.raises(ListingError, match="line 2 is not a trigger"):
-        last_messages([good, line], "t.jsonl")
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[]", b'{"type": "new"}', b"3", b"\xff\xfe\x00", b"[" * 100_000, b'{"picks": [3]}'],
+)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_line_that_is_not_a_trigger_is_left_out(line, number):
+    """Torn at the end, damaged in the middle: the others are returned, and its number is."""
+    lines = [json.dumps(message(e, "new", ("P", 1.0, 0.9))).encode() for e in "ab"]
+    lines.insert(number - 1, line)
+    found, unreadable = last_messages(lines, "t.jsonl")
+    assert [one["event_id"] for one in found] == ["a", "b"] and unreadable == [number]
+
+
+def test_a_file_whose_last_line_is_torn(eqedge, tmp_path):
+    """Its events are listed; what was left out is a warning."""
+    path = tmp_path / "t.jsonl"
+    lines = [json.dumps(message(e, "new", ("P", 1.0, 0.9))) for e in "abc"]
+    path.write_text("\n".join(lines)[:-9])
+    done = eqedge("events", path)
+    assert done.returncode == 0 and done.stdout.count("0.90") == 2
+    remark = "1 line is not a trigger and was left out (line 3)"
+    assert done.stderr == f"eqedge: warning: {path}: {remark}\n"
+
+
+def test_many_lines_that_are_not_triggers():
+    """The first five are named, and all are counted."""
+    assert _remark("t", range(3, 9)) == (
+        "t: 6 lines are not triggers and were left out (line 3, 4, 5, 6, 7, ...)"
+    )
+
+
+def test_nothing_but_other_lines():
+    """Such a file is not the output of a run."""
+    with pytest.raises(ListingError, match="no line is a trigger; give a file written by"):
+        last_messages([b"time,value", b"1,2"], "t.csv")
 
 
 def test_command(eqedge, tmp_path):
