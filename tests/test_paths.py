@@ -136,6 +136,7 @@ def run(words):
     return result.exit_code, result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "option", "value"),
     [
