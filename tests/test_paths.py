@@ -24,6 +24,7 @@ LIMIT_SECONDS = 300
 GIVEN = {
     "run": ["--sim", DEMO_FILE, "--traces", "1", "--speed", "max", "--output", "o.jsonl"],
     "events": ["t.jsonl"],
+    "config check": ["c.toml"],
     "install-service": ["--serial", "/dev/ttyACM0", "--root", "root", "--dry-run"],
     "sensor record": ["loop://", "r.hdf5", "--seconds", "0.1"],
     "sensor watch": ["loop://", "--seconds", "0.1"],
