@@ -14,7 +14,6 @@ from ..evaluation.evaluate import AS_RUN, SCHEMA
 from . import plot_style
 from .canvas import PlotError
 
-
 SCORES_BYTES = 1 << 28
 """Largest report that is read."""
 
