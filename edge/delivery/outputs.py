@@ -27,7 +27,7 @@ SPOOL_SUFFIX = ".spool"
 """A live node keeps what the broker has not acknowledged in a file beside its output."""
 
 
-BATCH = 100
+BATCH = 500
 """Lines that are stored in one transaction at a start."""
 
 
@@ -158,8 +158,8 @@ class Delivery:
             number += len(batch)
         if number:
             spool.counts.restored += number
-            text = "%d messages of %s that the spool did not know go to the broker, perhaps again"
-            logger.info(text, number, path)
+            text = "%d line%s of %s that the spool did not know: sent to the broker, perhaps again"
+            logger.info(text, number, "s"[: number > 1], path)
 
     def __enter__(self) -> Self:
         """Return itself, open since it was made."""

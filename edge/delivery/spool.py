@@ -235,7 +235,7 @@ class Spool:
         self.counts.renewed += 1
         self._return_to_file()
         self._changes.leaving.update(one for one in delivered if self._gone(one))
-        text = "spool %s was %s while the node runs; written anew with %d messages"
+        text = "spool %s was %s while the node runs; written anew (messages waiting: %d)"
         logger.warning(text, self.path, found, self._messages)
 
     def _begin_anew(self, error: Exception) -> None:

@@ -60,7 +60,7 @@ def test_a_spool_deleted_between_two_runs(model, tmp_path, broker, logged):
     (tmp_path / "o.jsonl.spool").unlink()
     with broker.listen("eqedge/#") as received:
         assert deliver_rest(model, tmp_path, broker, received, range(180)).restored == 180
-        assert logged("180 messages of ")
+        assert logged("180 lines of ")
         assert deliver_rest(model, tmp_path, broker, received, range(180)).restored == 0
     assert arrived(received) == list(range(180))
 

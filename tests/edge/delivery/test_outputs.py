@@ -113,7 +113,7 @@ def test_a_damaged_spool_costs_no_backlog(model, tmp_path, broker, logged):
     expected = [(f"e{number}", True) for number in range(30)]
     assert [(m["event_id"], m["historical"]) for m in received.json("event")] == expected
     assert damaged == 1
-    assert logged("30 messages of ")
+    assert logged("30 lines of ")
 
 
 @pytest.mark.parametrize(
