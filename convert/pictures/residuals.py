@@ -89,7 +89,7 @@ def _draw(axis: Axes, phase: str, found: Mapping[str, Any]) -> None:
         ["<\N{MINUS SIGN}0.5", *(signed(x, 1) if x else "0" for x in (-0.4, -0.2, 0, 0.2, 0.4)),
          ">+0.5"],
     )  # fmt: skip
-    axis.margins(y=0.12)
+    axis.margins(y=0.18)
     percentiles = found["percentiles_s"]
     lines = [
         f"{phase}: {found['labelled']} arrivals, {found['events']} events; "

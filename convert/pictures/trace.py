@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PAGE_INCHES = 9.6
 """The highest figure of several records: a page, less its margins."""
 COLUMNS = 2
-PICK_HEIGHT = 1.13
-"""Of a pick's symbol, on the scale of probabilities."""
+PICK_HEIGHTS = {"P": 1.38, "S": 1.14}
+"""Of symbols, on the scale of probabilities, so that a P and an S do not hide each other."""
 LEGEND_INCHES = 0.85
 
 
@@ -38,9 +38,9 @@ def pages_of(views: Sequence[View]) -> list[Page]:
     """
     models = len(views[0].answers)
     if len(views) == 1:
-        height = 0.75 + 3 * 0.85 + models * 1.05 + LEGEND_INCHES
+        height = 0.75 + 3 * 0.85 + models * 1.15 + LEGEND_INCHES
         return [Page((WIDTH_INCHES, height), partial(draw_traces, views=views))]
-    cell = 0.95 + 3 * 0.4 + models * 0.72
+    cell = 0.9 + 3 * 0.4 + models * 0.74
     rows = max(1, int((PAGE_INCHES - LEGEND_INCHES) / cell))
     pages = []
     for first in range(0, len(views), rows * COLUMNS):
@@ -63,7 +63,7 @@ def draw_traces(figure: Figure, views: Sequence[View]) -> None:
         rows = -(-len(views) // COLUMNS)
         cells = figure.subfigures(rows, COLUMNS, squeeze=False).ravel()
         for cell, view in zip(cells, views, strict=False):
-            _draw_record(cell, view, WIDTH_INCHES / COLUMNS - 0.62, whole=False)
+            _draw_record(cell, view, WIDTH_INCHES / COLUMNS - 0.8, whole=False)
     handles = _handles(views)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles) // 3, title=_note(views),
@@ -74,7 +74,7 @@ def draw_traces(figure: Figure, views: Sequence[View]) -> None:
 def _draw_record(figure: Figure | SubFigure, view: View, width: float, *, whole: bool) -> None:
     """Draw one record; `whole` is a figure of its own, with units at its axes."""
     models = len(view.answers)
-    ratios = [1.0] * 3 + [1.25 if whole else 1.45] * models
+    ratios = [1.0] * 3 + [1.35 if whole else 1.6] * models
     axes = figure.subplots(3 + models, 1, sharex=True, gridspec_kw={"height_ratios": ratios})
     unit = unit_of(view.trace)
     for column, (axis, component) in enumerate(zip(axes[:3], COMPONENTS, strict=True)):
@@ -139,8 +139,8 @@ def _probabilities(axis: Axes, view: View, answer: Answer, width: float, *, whol
             color=_dark(head), linestyle=line.threshold_style, linewidth=1.1,
         )  # fmt: skip
     for mark in answer.marks:
-        draw_pick(axis, mark, PICK_HEIGHT, 5.5, letter=True)
-    axis.set_ylim(0, 1.3)
+        draw_pick(axis, mark, PICK_HEIGHTS[mark.phase], 5.5, letter=True)
+    axis.set_ylim(0, 1.52)
     axis.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     axis.set_ylabel("probability" if whole else "prob.")
     size = 8 if whole else SMALL

@@ -110,8 +110,9 @@ def odd_traces(trace):
     ]
 
 
-@pytest.mark.parametrize("models", [MODELS[:1], MODELS])
-@pytest.mark.parametrize("number", [1, 2, 3, 20])
+@pytest.mark.parametrize(
+    ("number", "models"), [(1, MODELS), (2, MODELS), (3, MODELS[:1]), (20, MODELS[:2])]
+)
 def test_traces(trace, number, models):
     """One, two, three or twenty records with one model or several."""
     traces = (odd_traces(trace) * 2)[-number:]
@@ -119,8 +120,8 @@ def test_traces(trace, number, models):
     pages = pages_of(views)
     assert len(pages) >= number / 6
     assert all(page.size_inches[1] <= 9.7 for page in pages)
-    for page in {len(pages) - 1, 0}:
-        assert_legible(pages[page])
+    for page in pages[-2:]:
+        assert_legible(page)
 
 
 @pytest.mark.parametrize("number", range(11))

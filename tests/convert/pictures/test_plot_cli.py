@@ -1,15 +1,18 @@
 """`eqedge plot`: every figure as a file, and what goes wrong in one line."""
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import h5py
 import pytest
 from click.testing import CliRunner
 from eqedge import EqedgeError
 from eqedge.convert.pictures.cli import plot
 from eqedge.edge.replay.sample import DEMO_FILE
+from eqedge.edge.replay.stead import SteadFile
 
 pytestmark = pytest.mark.slow  # runs whole commands
 
@@ -63,6 +66,50 @@ def test_the_same_figure_is_the_same_file(figures, tmp_path):
     for path in (one, other):
         run(*figures["onset"], "--output", path)
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_several_records_are_pages_of_a_pdf_or_numbered_files(tmp_path):
+    """Of a list, a CSV or repeated options; the last line names the files."""
+    with SteadFile(DEMO_FILE) as file:
+        names = list(file.names)[:7]
+    (tmp_path / "names.txt").write_text("# seven\n" + "\n".join(names) + "\n\n")
+    (tmp_path / "names.csv").write_text("p,trace_name\n" + "".join(f"1,{n}\n" for n in names))
+    for listed in ("names.txt", "names.csv"):
+        out = tmp_path / f"{listed}.png"
+        result = run("trace", DEMO_FILE, "--traces-from", tmp_path / listed, "--output", out)
+        assert result.output == f"wrote {tmp_path}/{listed}-1.png to {listed}-2.png, 7 records\n"
+        assert [path.name for path in sorted(tmp_path.glob(f"{listed}*.png"))] == [
+            f"{listed}-1.png", f"{listed}-2.png",
+        ]  # fmt: skip
+    both = [option for name in names for option in ("--trace", name)]
+    run("trace", DEMO_FILE, *both, *both, "--output", tmp_path / "all.pdf")
+    assert len(re.findall(rb"/Type /Page\b", (tmp_path / "all.pdf").read_bytes())) == 2
+
+
+@pytest.mark.parametrize("content", ["", "\n# none\n", "trace_name,p\n"])
+def test_a_list_without_a_name_is_an_error(tmp_path, content):
+    """The remedy is the form of the file."""
+    listed = tmp_path / "names.txt"
+    listed.write_text(content)
+    with pytest.raises(EqedgeError, match=r"names\.txt: no trace name; write one on each line"):
+        run("trace", DEMO_FILE, "--traces-from", listed, "--output", tmp_path / "a.png")
+
+
+def test_labels_of_other_traces_are_refused(tmp_path, triggers):
+    """Not drawn as 0 of 0: the CSV beside the file has a row for none of its traces."""
+    data = tmp_path / "bare.hdf5"
+    with h5py.File(DEMO_FILE) as source, h5py.File(data, "w") as bare:
+        for name, trace in source["data"].items():
+            bare[f"data/{name.removesuffix('_NO')}"] = trace[()]
+    triggers_of_bare = tmp_path / "run.jsonl"
+    triggers_of_bare.write_text(triggers.read_text())
+    csv = data.with_suffix(".csv")
+    csv.write_text("trace_name,p_arrival_sample\nother_EV,700\n")
+    for arguments in (("trace", data), ("grid", triggers_of_bare, "--data", data)):
+        with pytest.raises(EqedgeError, match=r"bare\.csv: no row for .* put the CSV of this file"):
+            run(*arguments, "--output", tmp_path / "a.png")
+    csv.unlink()
+    run("grid", triggers_of_bare, "--data", data, "--output", tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("name", ["figure", "figure.jpg", "figure.PNG"])
