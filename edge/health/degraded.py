@@ -49,7 +49,7 @@ class Degradation:
             else:
                 growth = self._growth_of(now, metric.name, value)
                 if growth >= degrades:
-                    found.append(f"{metric.name} has grown by {growth:g}")
+                    found.append(f"{metric.name} has grown by {growth:.15g}")
         return found[:MOST_REASONS]
 
     def _is_beyond(self, now: float, name: str, is_passed: bool, lasts: bool) -> bool:

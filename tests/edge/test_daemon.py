@@ -370,7 +370,8 @@ def test_no_hello_in_mid_stream_ends_the_node(model, stream, hostile):
         payload = struct.pack("<BBIIIffBBB", 1, 1, *numbers, len(codes))
         portions.append(frame(payload + "".join(codes).encode() + b"\4test\0"))
         portions += wire(stream[0][:500], boot_id=one["boot_id"])[1:]
-    boot_id = 2 if hostile[-1]["boot_id"] == 1 else 1  # neither the first one's nor the last one's
+    # packets carry the low byte: neither the first one's nor the last one's
+    boot_id = 2 if hostile[-1]["boot_id"] & 0xFF == 1 else 1
     _, counted, _ = run(model, [*portions, *wire(stream[0][:500], boot_id=boot_id)])
     assert counted.source.trouble == "" and counted.stream.samples >= 1000
 

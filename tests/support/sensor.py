@@ -51,13 +51,16 @@ class Sensor:
                     connection.sendall(greeting)
                     while not self._over.is_set():
                         if not self.frozen.is_set():
-                            counts = rng.integers(-99, 99, (25, 3)).astype(np.int32)
-                            connection.sendall(self._spoil(sensor.push(counts)))
+                            connection.sendall(self._spoil(sensor.push(self.counts(rng))))
                         elif connection.recv(4096) == b"":
                             break
                         time.sleep(0.005)
                 except OSError:
                     continue
+
+    def counts(self, rng):
+        """Return the counts of one packet."""
+        return rng.integers(-99, 99, (25, 3)).astype(np.int32)
 
     def __enter__(self):
         """Listen."""

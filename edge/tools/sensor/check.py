@@ -7,11 +7,12 @@ import numpy as np
 from ....firmware_bridge.decoder import Decoder
 from ....firmware_bridge.diagnosis import diagnose
 from ..finding import Check
-from .monitor import Monitor
+from .monitor import Figures, Monitor
 
 RATE_TOLERANCE_PPM = 1000.0
 """A crystal is within 100 ppm, a ceramic resonator within 5000; a larger error is reported."""
 NO_WAY_BACK = "check that the sensor's RX is wired to our TX"
+FAULTY_FIRMWARE = "correct the firmware: n of Samples is the number of channels in its Hello"
 
 
 def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list[Check]:
@@ -53,6 +54,8 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
             f"{report.gaps} gaps, {report.boots} resets",
         ),
     ]
+    if report.contradicting:
+        findings.append(Check("channels", False, contradiction(report), FAULTY_FIRMWARE))
     if report.status is not None:
         status = report.status
         findings.append(
@@ -64,6 +67,15 @@ def examine(decoder: Decoder, monitor: Monitor, baud: int | None = None) -> list
             )
         )
     return findings + _channels(monitor)
+
+
+def contradiction(report: Figures) -> str:
+    """Return one line on packets that do not fit the Hello."""
+    announced = len(report.hello.channels) if report.hello else 0
+    return (
+        f"Hello has {announced} channels, {report.contradicting} Samples packets have "
+        f"{report.sent_channels}: the firmware contradicts itself"
+    )
 
 
 def _rate(monitor: Monitor) -> Check:

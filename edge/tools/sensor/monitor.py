@@ -31,6 +31,10 @@ class Figures:
     gaps: int
     boots: int
     """Restarts of the sensor."""
+    contradicting: int
+    """Samples packets with another number of channels than its Hello; left out."""
+    sent_channels: int
+    """Channels in the latest of them."""
     rate_hz: float | None
     """Samples a second by the host's clock, or None until it is measured."""
     tick_ppm: float | None
@@ -61,6 +65,7 @@ class Monitor:
         self._status: Status | None = None
         self._sample, self._tick = Unwrapper(32), Unwrapper(32)
         self._received = self._missing = self._gaps = 0
+        self._contradicting = self._sent_channels = 0
         self._next_sample: int | None = None
         self._last_tick = 0
         self._last_seconds = 0.0
@@ -75,6 +80,9 @@ class Monitor:
         packet, requested_ns = received.packet, received.requested_ns
         seconds = received.arrival.monotonic_ns / NANOSECONDS
         if isinstance(packet, Hello):
+            if self._blocks and self._blocks[-1].shape[1] != len(packet.channels):
+                self._blocks.clear()  # of another number of channels
+                self._held = 0
             self._hello = packet
         if isinstance(packet, Hello | Samples | Status | TimeReply) and packet.boot != self._boot:
             self._boots += self._boot is not None
@@ -84,8 +92,20 @@ class Monitor:
         elif isinstance(packet, TimeReply) and requested_ns is not None and self._hello:
             self._clock = self._clock or TickClock(self._hello.tick_hz, 600, FURTHEST)
             self._clock.note(packet, requested_ns / NANOSECONDS, seconds)
-        elif isinstance(packet, Samples):
+        elif isinstance(packet, Samples) and self._fits(packet):
             self._count(packet, seconds)
+
+    def _fits(self, packet: Samples) -> bool:
+        """Whether a packet has the channels of the Hello, or of those before; count it if not."""
+        channels: int = packet.counts.shape[1]
+        if self._hello is not None:
+            expected = len(self._hello.channels)
+        else:
+            expected = self._blocks[-1].shape[1] if self._blocks else channels
+        if channels != expected:
+            self._contradicting += 1
+            self._sent_channels = channels
+        return channels == expected
 
     def _count(self, packet: Samples, seconds: float) -> None:
         first = self._sample(packet.first_sample)
@@ -120,7 +140,8 @@ class Monitor:
             rate = samples / ticks * clock.ticks_per_second if ticks > 0 else None
             taken = clock.host_seconds(self._last_tick & 0xFFFF_FFFF)
             if taken is not None:
-                latency = self._last_seconds - taken - (len(self._blocks[-1]) - 1) / hello.rate_hz
+                newest = len(self._blocks[-1]) if self._blocks else 1
+                latency = self._last_seconds - taken - (newest - 1) / hello.rate_hz
         return Figures(
             hello=hello,
             status=self._status,
@@ -128,6 +149,8 @@ class Monitor:
             missing=self._missing,
             gaps=self._gaps,
             boots=self._boots,
+            contradicting=self._contradicting,
+            sent_channels=self._sent_channels,
             rate_hz=rate,
             tick_ppm=clock.drift_ppm if clock else None,
             tick_ppm_error=clock.drift_error_ppm if clock else None,

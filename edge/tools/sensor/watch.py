@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ....firmware_bridge.decoder import Decoder
 from ....firmware_bridge.diagnosis import diagnose
 from ....firmware_bridge.port import Port, PortState
+from .check import contradiction
 from .monitor import Monitor
 
 MARKS = " .:-=+*#%@"
@@ -31,6 +32,8 @@ def report_lines(decoder: Decoder, monitor: Monitor, port: Port, baud: int) -> l
         f"{report.samples} samples, {report.missing} missing, {report.gaps} gaps",
         f"{losses.frames_bad} bad frames",
     ]
+    if report.contradicting:
+        parts.append(contradiction(report))
     if report.boots:
         parts.append(f"{report.boots} resets")
     if report.tick_ppm is not None and report.tick_ppm_error is not None:

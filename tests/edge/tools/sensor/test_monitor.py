@@ -7,10 +7,11 @@ from eqedge.edge.tools.finding import as_text
 from eqedge.edge.tools.sensor.check import examine
 from eqedge.edge.tools.sensor.listener import Received
 from eqedge.edge.tools.sensor.monitor import Monitor
-from eqedge.edge.tools.sensor.watch import sparkline
+from eqedge.edge.tools.sensor.watch import report_lines, sparkline
 from eqedge.firmware_bridge.decoder import Decoder
 from eqedge.firmware_bridge.framing import frame
 from eqedge.firmware_bridge.packets import Hello, Samples, Status, TimeReply
+from eqedge.firmware_bridge.port import Port
 
 FAST = 1.0 + 150e-6
 START_TICK = 2**32 - 5_000_000  # the tick wraps after five seconds
@@ -144,3 +145,23 @@ def test_sparklines():
     burst = np.zeros(100)
     burst[55] = 9.0
     assert sparkline(burst, 10) == "     @    "
+
+
+@pytest.mark.parametrize("order", ["samples first", "hello first"])
+def test_samples_that_contradict_the_hello_are_left_out_and_named(hello, order):
+    """Three channels announced, one sent: no figure has them, the check and the watch name it."""
+    monitor, decoder = Monitor(), Decoder()
+    one = [Samples(n, 25 * n, 0, np.ones((25, 1), np.int32), hello.boot) for n in range(48, 60)]
+    if order == "samples first":
+        monitor.take(received(one[0], 0.0))
+        assert monitor.recent().shape == (25, 1)
+    monitored(hello, 12, monitor=monitor, decoder=decoder)
+    shape = monitor.recent().shape
+    for packet in one:
+        monitor.take(received(packet, 70.0))
+    assert monitor.recent().shape == shape and monitor.report().contradicting == len(one)
+    bad, text = findings(monitor, decoder)
+    assert bad == {"channels"} or order == "samples first"
+    assert "Hello has 3 channels, 12 Samples packets have 1: the firmware contradicts" in text
+    line, *_ = report_lines(decoder, monitor, Port("loop://"), 115200)
+    assert "the firmware contradicts itself" in line
