@@ -143,7 +143,8 @@ def _view(
     samples = trace.waveform[first : first + round(window_s * trace.rate_hz)]
     if len(samples) < trace.rate_hz:
         raise PlotError(
-            f"trace {trace.name}: {length_s:g} s long; --from {begin:g} leaves nothing to draw"
+            f"trace {trace.name}: {length_s:g} s long, from {begin:g} s on there is less than a "
+            "second to draw; give a smaller --from or another trace"
         )
     answers = [
         _answer(trace, detector, name, begin)

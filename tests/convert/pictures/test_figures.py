@@ -111,7 +111,7 @@ def test_a_longer_record_is_cut_about_its_p(view):
     assert view_of(longer).first == 7500
     chosen = view_of(longer, 20.0)
     assert chosen.first == 2000 and chosen.seconds[0] == 20.0 and len(chosen.samples) == 6000
-    with pytest.raises(PlotError, match="180 s long; --from 200 leaves nothing"):
+    with pytest.raises(PlotError, match="180 s long, from 200 s on there is less"):
         view_of(longer, 200.0)
 
 
