@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
+import resource
+import signal
+import time
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from ..firmware_bridge.measured import published, state_reason
 from ..models.registry import DEFAULT_MODEL, Model, ModelError, open_model, shipped
 from ..models.spec import ModelSpec, SpecError
 from .detector import Detector
+from .prepare import prepare
 from .settings.node import Settings, TriggerSettings, WindowSettings
 from .types import Message
 
 logger = logging.getLogger(__name__)
+
+LOADING_SECONDS = 60
+"""A model that takes longer to load is refused."""
+TRIAL_SECONDS = 5
+"""Longest duration of a trial with one window."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +79,66 @@ class Choice:
 
 
 def runnable(name: str) -> Model:
-    """Read a model, check it against its card, and load it once.
+    """Read a model, check it against its card, load it, and try one that is not shipped.
 
     Raises:
-        ModelError: It is damaged, is not the card's, or cannot be loaded.
+        ModelError: It is damaged, is not the card's, or cannot be loaded or run.
         SpecError: Its card has a spec of another version.
         RuntimeMissing: No interpreter is installed.
     """
     model = open_model(name)
+    if name not in shipped():
+        _try_apart(model)
     Detector(model)
     return model
+
+
+def _try_apart(model: Model) -> None:
+    """Load a model and run it once in a child process: a damaged one can end its program.
+
+    A model that only takes long passes: the node's own watch over the chain is for that.
+
+    Raises:
+        ModelError: It ended the child, or its outputs are no probabilities.
+    """
+    began = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child leaves
+        child = os.fork()
+    if child == 0:
+        status = 0
+        try:
+            status = _trial(model)
+        finally:
+            os._exit(status)
+    ended = os.waitpid(child, 0)[1]
+    trouble = "" if ended == 0 else "its outputs are no probabilities"
+    if os.WIFSIGNALED(ended):
+        number = signal.Signals(os.WTERMSIG(ended))
+        only_slow = number is signal.SIGALRM and time.monotonic() - began < LOADING_SECONDS
+        trouble = "" if only_slow else f"it ends the runtime ({number.name})"
+    if trouble:
+        raise ModelError(f"model {model.name}: {trouble}; copy both files again, or convert again")
+
+
+def _trial(model: Model) -> int:
+    """Return 1 where a model that loads gives no probabilities."""
+    faulthandler.disable()
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LOADING_SECONDS)
+    try:
+        detector = Detector(model)
+    except Exception:  # the parent meets it too, and reports it
+        return 0
+    signal.alarm(TRIAL_SECONDS)
+    noise = np.random.default_rng(0).standard_normal((model.spec.window_samples, 3))
+    try:
+        values = detector(prepare(noise, model.spec))
+    except Exception:
+        return 1
+    return int(not bool(np.all((values > -0.01) & (values < 1.01))))
 
 
 def choose_model(settings: Settings, *, attended: bool) -> Choice:

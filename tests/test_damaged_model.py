@@ -2,9 +2,16 @@
 
 import hashlib
 import json
+import os
 import random
+import signal
 
+import numpy as np
 import pytest
+from eqedge.edge import fallback
+from eqedge.edge.fallback import choose_model
+from eqedge.edge.settings.node import Settings
+from eqedge.models import registry
 from eqedge.models.registry import DEFAULT_MODEL, open_model, shipped, weights_folder
 
 from tests.support.broker import PATIENCE_SECONDS, wait_until
@@ -179,12 +186,49 @@ def test_a_good_model_is_used_and_nothing_logged(node, tmp_path, damaged):
     assert "packaged" not in log_of(tmp_path)
 
 
+def end_it():
+    """End the process as a fault inside the runtime does."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def fail():
+    """Raise what the runtime raises."""
+    raise RuntimeError("node 7 failed to invoke")
+
+
+@pytest.mark.parametrize(
+    ("load", "run", "reason"),
+    [
+        (end_it, None, "ends the runtime (SIGSEGV)"),
+        (None, end_it, "ends the runtime (SIGSEGV)"),
+        (None, fail, "no probabilities"),
+        (None, lambda: np.nan, "no probabilities"),
+        (None, lambda: 1e6, "no probabilities"),
+    ],
+)
+def test_a_model_that_would_end_the_node_is_refused(monkeypatch, damaged, load, run, reason):
+    """It is loaded and run in a child process first; a fault there costs that process only."""
+    path = damaged(lambda data, card: (data, card))
+    assert choose_model(Settings(model=str(path)), attended=False).model.name == "own"
+
+    class Faulty(fallback.Detector):
+        def __init__(self, model):
+            if load and model.name == "own":
+                load()
+            super().__init__(model)
+
+        def __call__(self, prepared):
+            values = super().__call__(prepared)
+            return values * run() if run and self.model.name == "own" else values
+
+    monkeypatch.setattr(fallback, "Detector", Faulty)
+    choice = choose_model(Settings(model=str(path)), attended=False)
+    assert choice.model.name == DEFAULT_MODEL
+    assert choice.use.reason is not None and reason in choice.use.reason
+
+
 def test_a_damaged_default_leads_to_another_packaged_one(monkeypatch, tmp_path, caplog):
     """Where even the packaged default is damaged, the next one that can be run picks."""
-    from eqedge.edge.fallback import choose_model
-    from eqedge.edge.settings.node import Settings
-    from eqedge.models import registry
-
     names = shipped()
     for name in names:
         for suffix in (".tflite", ".json"):
