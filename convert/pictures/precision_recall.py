@@ -165,6 +165,6 @@ def _f1_lines(axis: Axes, lowest: float) -> None:
             recall[inside], precision[inside], color=plot_style.FAINT, linewidth=0.8, zorder=0
         )
         axis.annotate(
-            f"F1 {f1:g}", (1.0, f1 / (2 - f1)), xytext=(3, 0), textcoords="offset points",
+            f"F1 {f1:g}", (1.0, f1 / (2 - f1)), xytext=(8, 0), textcoords="offset points",
             fontsize=SMALL, color=plot_style.DIM, ha="left", va="center", annotation_clip=False,
         )  # fmt: skip
