@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from . import logs
-from .options import check_names, check_paths, given_options, speed, within
+from .options import check_paths, given_options, speed, within
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -25,8 +24,6 @@ from .signals import stop_on_signals
 
 LONGEST_SECONDS = 3600.0
 """Longest duration that an option accepts."""
-LONGEST_ENDING = ".spool-journal"
-"""What is added at most to the name of an output."""
 DURATION = within(0, LONGEST_SECONDS, " s")
 
 logger = logging.getLogger(__name__)
@@ -221,7 +218,6 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
         raise click.UsageError(
             "give either --sim FILE.hdf5 or --serial PORT, or set port in [sensor] of --config"
         )
-    check_names(paths_of(settings))
     _refuse_overwriting_inputs(settings, flags)
     for line in warnings(flags["config"], settings):
         logger.warning("%s", line)
@@ -238,17 +234,6 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
     # A crash inside a library, or systemd's SIGABRT to a hung node, logs where.
     faulthandler.enable(2)
     run_node(settings, stop, replay)
-
-
-def paths_of(settings: Settings) -> Iterator[str | None]:
-    """Yield the names of the files that a node reads and writes."""
-    yield settings.model
-    if settings.output is not None:
-        yield settings.output + LONGEST_ENDING
-    for section in (settings.waveforms, settings.health, settings.mqtt):
-        for name, value in vars(section).items() if section is not None else ():
-            if name.endswith(("file", "folder")):
-                yield value
 
 
 def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> None:

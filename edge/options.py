@@ -19,6 +19,8 @@ DATA = {
     "sim", "streams", "teachers", "weights",
 }  # fmt: skip
 """Options whose files are read at random places, so that they must be regular."""
+NETWORKS = {"networks"}
+"""Options that take the name of a model or of a file."""
 IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ELOOP}
 """Errors of a name that no file can have."""
 Callback = Callable[[click.Context, click.Parameter, float | None], float | None]
@@ -39,8 +41,8 @@ def check_paths(options: Mapping[str, Any]) -> None:
     """
     for option, value in options.items():
         for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path):
-                mode = _mode(path)
+            if isinstance(path, Path) or option in NETWORKS:
+                mode = _mode(Path(path))
                 if option in DATA and mode is not None and not _holds_data(mode):
                     raise PathError(f"{path}: not a regular file; name a file of data")
 

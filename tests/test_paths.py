@@ -49,8 +49,12 @@ OTHER_NAMES = {"--model", "--against", "networks", "--weights"}
 """Names of models, or of files."""
 NAMES = ["n" * 300, "no/such/folder/f", "t.jsonl/f", "loop"]
 FILES = ["folder", "socket", "pipe", "/dev/zero", "noise"]
+IMPOSSIBLE = {"n" * 300, "loop"}
+"""Names that no file can have."""
+KEPT = {("train", "--labels"), ("evaluate", "--labels")}
+"""Folders that are made where a teacher is given."""
 FOLDERS = {
-    ("convert", "--output"), ("train", "--output"), ("train", "--labels"), ("evaluate", "--labels"),
+    ("convert", "--output"), ("train", "--output"),
     ("install-service", "--root"), ("plot learning", "folder"),
 }  # fmt: skip
 """Where a folder is right, or one that is made."""
@@ -63,6 +67,8 @@ WRITTEN = {
 
 def is_right(command, option, value):
     """Return whether the command accepts the value."""
+    if (command, option) in KEPT:
+        return value not in IMPOSSIBLE
     if (command, option) in FOLDERS:
         return value in ("folder", "no/such/folder/f")
     return (command, option) in WRITTEN and value in ("/dev/zero", "noise")

@@ -10,7 +10,9 @@ from typing import Any
 from ...models.registry import shipped, weights_folder
 from .config import read_config, writable_by_others
 from .delivery import MqttSettings
+from .names import impossible_names
 from .node import Settings, TriggerSettings
+from .validation import SettingsError
 
 SECTIONS = {
     "station": {"network": "network", "station": "station", "location": "location"},
@@ -42,7 +44,10 @@ def settings_of(config: Path | None, given: Mapping[str, Any]) -> Settings:
             changed[name] = str(given[name])
     if "mqtt" in given:
         changed["mqtt"] = _broker(settings.mqtt, given["mqtt"])
-    return replace(settings, **changed)
+    settings = replace(settings, **changed)
+    for problem in impossible_names(settings):
+        raise SettingsError(problem)
+    return settings
 
 
 def warnings(config: Path | None, settings: Settings) -> list[str]:

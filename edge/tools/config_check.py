@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ... import EqedgeError
 from ..fallback import runnable
 from ..settings.config import settings_and_problems
 from ..settings.flags import warnings
+from ..settings.names import impossible_names
 from ..settings.node import Settings
 from ..settings.validation import SettingsError
 from ..trigger import thresholds_of
@@ -31,6 +33,9 @@ def check_config(path: Path) -> tuple[Settings, list[str], list[str]]:
         SettingsError: The file cannot be read, or is not TOML.
     """
     settings, problems = settings_and_problems(path)
+    impossible = list(impossible_names(settings))
+    if impossible:
+        return settings, [*problems, *(f"config {path}: {line}" for line in impossible)], []
     cautions = warnings(path, settings)
     try:
         spec = runnable(settings.model).spec
@@ -57,7 +62,7 @@ def _sensor(settings: Settings) -> Iterator[str]:
     port = settings.sensor.port
     if port is None:
         yield "sensor.port is not set; set it, or give --serial PORT to eqedge run"
-    elif "://" not in port and not Path(port).exists():
+    elif "://" not in port and not os.path.exists(port):
         yield f"sensor port {port}: there is no such port now; plug in, or correct the name"
 
 
