@@ -12,6 +12,7 @@ import click
 
 from . import logs
 from .options import check_paths, given_options, speed, within
+from .replay.options import where
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -70,13 +71,20 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "labels",
     type=click.Path(path_type=Path),
     metavar="FILE.csv",
-    help="Labels of --sim; by default the CSV beside the file, if there is one.",
+    help="Labels of --sim; only its traces are played.  [default: the CSV of the same name]",
+)
+@click.option(
+    "--where",
+    callback=where,
+    metavar="EXPRESSION",
+    help="Replay the traces whose fields fulfil it, such as "
+    "'snr_db > 10 and source_distance_km < 100'.",
 )
 @click.option(
     "--traces",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Replay N traces chosen at random.  [default: all, in the file's order]",
+    help="Of these, replay N chosen at random.  [default: all, in the file's order]",
 )
 @click.option(
     "--seed",
@@ -204,7 +212,6 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
     """Run a node until it ends or is stopped."""
     from ..models.registry import require_model
     from .node import run_node
-    from .replay.request import Replay
     from .settings.flags import settings_of, warnings
 
     if flags["sim"] is not None and flags["serial"] is not None:
@@ -221,13 +228,14 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
     _refuse_overwriting_inputs(settings, flags)
     for line in warnings(flags["config"], settings):
         logger.warning("%s", line)
-    replay: Replay | None = None
+    replay = None
     if flags["sim"] is not None:
+        from .replay.request import Replay
+        from .replay.selection import TraceSelection
+
         replay = Replay(
             flags["sim"],
-            labels=flags["labels"],
-            traces=flags["traces"],
-            seed=flags["seed"],
+            TraceSelection(flags["labels"], flags["where"], flags["traces"], flags["seed"]),
             spacing_seconds=flags["spacing"],
             speed=flags["speed"],
         )

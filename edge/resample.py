@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .. import EqedgeError
-from .types import Block
+from .types import Block, ClockState
 
 PASS_SHARE = 0.4
 """Of the lower rate: what lies below this frequency passes untouched."""
@@ -31,6 +31,9 @@ SAME_RATE = 1e-3
 LOWEST_HZ, HIGHEST_HZ = 20.0, 2000.0
 MOST_PLACES = 2000
 """Filters kept for one ratio; 62.501 Hz to 100 Hz would take 100,000 of them."""
+
+
+_NO_CLOCK = ClockState(source="", synced=False)
 
 
 class RateError(EqedgeError):
@@ -88,6 +91,35 @@ def polyphase(rate_hz: float, wanted_hz: float) -> Polyphase:
     inside = np.sqrt(np.maximum(0.0, 1 - (distance / reach) ** 2))
     taps = np.sinc(2 * cycles * distance) * np.i0(beta * inside)
     return Polyphase(up, down, taps / taps.sum(axis=1, keepdims=True), reach)
+
+
+def resampled(
+    samples: NDArray[np.floating], rate_hz: float, wanted_hz: float
+) -> NDArray[np.float64]:
+    """Resample a whole record as a node would.
+
+    Args:
+        samples: (n, 3), at least one.
+        rate_hz: Their rate.
+        wanted_hz: The rate wanted.
+
+    Returns:
+        (ceil(n * wanted_hz / rate_hz), 3); sample 0 is sample 0.
+
+    Raises:
+        RateError: The rate cannot be turned into the other.
+    """
+    offset = samples.astype(np.float64).mean(axis=0)  # float32 would round what rides on it
+    block = Block(
+        first_sample=0,
+        start_time_ns=0,
+        samples=(samples - offset).astype(np.float32),
+        clock=_NO_CLOCK,
+        rate_hz=rate_hz,
+    )
+    resampler = Resampler(wanted_hz)
+    parts = [part.samples for part in (*resampler.push(block), *resampler.close())]
+    return np.asarray(np.concatenate(parts) + offset, np.float64)
 
 
 class Resampler:

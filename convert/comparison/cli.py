@@ -10,6 +10,7 @@ import click
 
 from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
+from ...edge.replay.options import trace_selection
 from ..console import memory_errors, tensorflow_silenced
 from ..pictures.canvas import SUFFIXES
 from ..progress import ProgressLines
@@ -50,6 +51,7 @@ class TableError(EqedgeError):
     help="What the training of the networks held out; one that a network's card contradicts is "
     "refused.  [default: by their cards; station without a card]",
 )
+@trace_selection("--data")
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
 @click.option(
     "--limit",
@@ -57,7 +59,7 @@ class TableError(EqedgeError):
     metavar="N",
     help="Score on N records of --data at most, drawn by --seed.  [default: all]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --limit.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --limit and --traces.")
 @click.option("--manual", is_flag=True, help="Of the events, only those that a person picked.")
 @click.option(
     "--calibration",
@@ -66,7 +68,13 @@ class TableError(EqedgeError):
     metavar="FILE.hdf5",
     help="Records to quantise weights with, so that they are compared in int8 too.",
 )
-@click.option("--csv", "csv_file", type=_FILE, metavar="FILE.csv", help="Write the table here.")
+@click.option(
+    "--table",
+    "csv_file",
+    type=_FILE,
+    metavar="FILE.csv",
+    help="Write the table here. Until 0.1 this was --csv.",
+)
 @click.option("--markdown", type=_FILE, metavar="FILE.md", help="Write the table here.")
 @click.option(
     "--chart", type=_FILE, metavar="FILE.png", help="Draw it: .png, .svg or .pdf; needs [plot]."
@@ -76,6 +84,9 @@ def compare(
     data: tuple[Path, ...],
     continuous: tuple[Path, ...],
     split: Split | None,
+    labels_csv: Path | None,
+    where: str | None,
+    traces: int | None,
     all_stations: bool,
     limit: int | None,
     seed: int,
@@ -96,10 +107,18 @@ def compare(
     for path in (*data, *continuous, *calibration):
         if not path.is_file():
             raise TableError(f"data {path}: no such file; name an HDF5 file in STEAD's layout")
+    if labels_csv is not None and not labels_csv.is_file():
+        raise TableError(
+            f"--csv {labels_csv}: no such file; name the labels of --data, or write the table with "
+            "--table"
+        )
+    if labels_csv is not None and len(data) != 1:
+        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
     for table in (csv_file, markdown, chart):
         if table is not None and not table.parent.is_dir():
             raise TableError(f"table {table}: no such folder; make it or name another")
     with memory_errors():
+        from ...edge.replay.selection import TraceSelection
         from ..data.picker import check_networks
         from ..data.unseen import Selection, splits_of
         from .scores import choose, score_all
@@ -107,7 +126,13 @@ def compare(
         check_networks(networks)
         trainings = [trained(name) for name in networks]
         splits = splits_of(trainings, split, all_stations, _report)
-        chosen = choose(data, Selection(splits, all_stations, limit, seed), manual)
+        chosen = choose(
+            data,
+            Selection(splits, all_stations, limit, seed),
+            manual,
+            TraceSelection(labels_csv, where, traces, seed),
+            _report,
+        )
         with tensorflow_silenced():
             from .continuous import agree, draw_windows
             from .costs import costs_of

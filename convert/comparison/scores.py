@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...edge.picks import find_peaks
+from ...edge.replay.selection import EVERYTHING, TraceSelection
 from ...models.spec import HEADS, RATE_HZ, WINDOW_SAMPLES
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
@@ -78,18 +79,28 @@ class Chosen:
         return record.kind == "noise" or record.manual or not self.manual
 
 
-def choose(paths: Sequence[Path], selection: Selection, manual: bool) -> Chosen:
+def choose(
+    paths: Sequence[Path],
+    selection: Selection,
+    manual: bool,
+    traces: TraceSelection = EVERYTHING,
+    report: Callable[[str], None] = print,
+) -> Chosen:
     """Choose the records to score on.
 
     Args:
         paths: STEAD-layout HDF5 files.
         selection: Which of them.
         manual: Of the events, only those that a person picked.
+        traces: Which traces of the files there are to select from.
+        report: Called with a line about what a CSV selects.
 
     Raises:
         DataError: Nothing is left.
     """
-    index = merge([index_stead(path) for path in paths])
+    index = merge([index_stead(path, traces) for path in paths])
+    for line in index.remarks:
+        report(line)
     names = ", ".join(path.name for path in paths)
     try:
         some, limit = selection.of(index)

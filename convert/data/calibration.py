@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ... import EqedgeError
-from ...edge.replay.stead import SteadFile, Trace, TraceError
+from ...edge.replay.fields import TraceError
+from ...edge.replay.stead import SteadFile, Trace
 from ...models.spec import ModelSpec
 from ..progress import OnProgress
 from .records import station_of
@@ -129,12 +130,7 @@ def _usable_traces(
             for done, index in enumerate(chosen, start=1):
                 try:
                     trace = file.read(names[int(index)])
-                    if trace.rate_hz != spec.sampling_rate_hz:
-                        raise TraceError(
-                            f"trace {trace.name}: {trace.rate_hz:g} samples a second, the network "
-                            f"takes {spec.sampling_rate_hz:g}; resample it"
-                        )
-                    traces.append(trace)
+                    traces.append(trace.at_rate(spec.sampling_rate_hz))
                 except TraceError as error:
                     reasons.append(str(error))
                 if progress is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...edge.replay.selection import EVERYTHING, TraceSelection
 from .index_cache import kept_index
 from .picker import open_picker
 from .records import Index, Split, index_continuous, index_stead, merge, split_by_event
@@ -36,6 +37,8 @@ class DataFiles:
     """Where indexes and the teachers' labels are kept from one run to the next."""
     split: Split = "station"
     """What is held out of training."""
+    selection: TraceSelection = EVERYTHING
+    """Which traces of the labelled files."""
 
 
 def index_files(files: DataFiles) -> Index:
@@ -46,7 +49,7 @@ def index_files(files: DataFiles) -> Index:
     """
     folder = files.label_folder
     index = merge(
-        [kept_index(path, folder, index_stead) for path in files.labelled]
+        [kept_index(path, folder, index_stead, files.selection) for path in files.labelled]
         + [kept_index(path, folder, index_continuous) for path in files.continuous]
     )
     return split_by_event(index) if files.split == "event" else index

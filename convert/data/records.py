@@ -6,7 +6,7 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,21 +15,28 @@ from typing import Any, Literal
 import h5py
 
 from ... import EqedgeError, first_line
-from ...edge.replay.heaps import UNREADABLE, DamagedHeap, GuardedHdf5
-from ...edge.replay.labels import Labelled
-from ...edge.replay.stead import (
+from ...edge.replay.fields import (
+    INTERVAL_FIELDS,
+    LABEL_FIELDS,
     RATE_FIELDS,
-    SteadError,
     TraceError,
     labels_of,
-    plain,
+    number,
     rate_of,
-    rows_of,
+    stated,
+    text_of,
 )
+from ...edge.replay.heaps import UNREADABLE, GuardedHdf5
+from ...edge.replay.label_table import LabelTableError
+from ...edge.replay.labels import Labelled
+from ...edge.replay.selection import EVERYTHING, TraceSelection
+from ...edge.replay.stead import SteadError, SteadFile, dataset_problem, read_attributes
+from ...edge.resample import RateError, polyphase, same_rate
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 
 CONTINUOUS_SAMPLES = 360_000
 """Continuous records are indexed in stretches of an hour, each one window longer than that."""
+STATION_FIELDS = ("network", "station", "network_code", "receiver_code")
 HELD_OUT_PERCENT = 20
 Split = Literal["station", "event"]
 """What is kept from training as a whole, never a trace alone. Its name salts the hash; the first
@@ -46,6 +53,7 @@ FIELDS = (
     "coda_end_sample",
     "source_set",
     *RATE_FIELDS,
+    *INTERVAL_FIELDS,
 )
 """What is read of a trace; of STEAD's 35 attributes the others would take most of the time."""
 
@@ -63,15 +71,17 @@ class Record(Labelled):
     dataset: str
     """Path of the (n, 3) dataset inside it, components E, N, Z."""
     first: int
-    """First sample of the stretch inside the dataset."""
+    """First sample of the stretch inside the dataset, at the dataset's rate."""
     n_samples: int
-    """Length of the stretch."""
+    """Length of the stretch at 100 Hz, at which its labels are too."""
     station: str
     """Both codes in alphabetical order, since sources disagree which one comes first."""
     source: str
     """Data set it belongs to, for scores a set."""
     event: str = ""
     """STEAD's `source_id`; empty where it has none, as noise has."""
+    rate_hz: float = RATE_HZ
+    """Of the dataset; it is resampled when it is read."""
 
     @property
     def trace(self) -> str:
@@ -91,6 +101,8 @@ class Index:
     records: list[Record] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     split: Split = "station"
+    remarks: list[str] = field(default_factory=list)
+    """Lines for people: what a CSV selects, and where it differs from the HDF5."""
 
     def training(self) -> list[Record]:
         """Records that are not held out."""
@@ -126,7 +138,7 @@ def split_by_event(index: Index) -> Index:
             "--split event: no earthquake of the data has a source_id; split by station"
         )
     nameless = Counter({"earthquake without a source_id": len(index.records) - len(known)})
-    return Index(known, index.skipped + nameless, "event")
+    return Index(known, index.skipped + nameless, "event", index.remarks)
 
 
 def station_key(network: str, station: str) -> str:
@@ -136,8 +148,7 @@ def station_key(network: str, station: str) -> str:
 
 def station_of(name: str, attributes: Mapping[str, Any]) -> str:
     """Station of a trace: from its attributes, else from the codes its name begins with."""
-    network = str(attributes.get("network_code") or "")
-    station = str(attributes.get("receiver_code") or "")
+    network, station = text_of(attributes, "network_code"), text_of(attributes, "receiver_code")
     if network and station:
         return station_key(network, station)
     codes = re.match(r"(?:.*__)?([A-Za-z0-9]+)[._]([A-Za-z0-9]+)_", name)
@@ -146,41 +157,32 @@ def station_of(name: str, attributes: Mapping[str, Any]) -> str:
 
 def event_of(attributes: Mapping[str, Any]) -> str:
     """STEAD's `source_id`, or nothing: its noise has None there."""
-    source_id = str(attributes.get("source_id") or "").strip()
-    return "" if source_id in ("None", "nan") else source_id
+    return text_of(attributes, "source_id")
 
 
-def index_stead(path: str | Path) -> Index:
-    """Index a file of STEAD's layout and the CSV of the same name beside it.
+def index_stead(path: str | Path, selection: TraceSelection = EVERYTHING) -> Index:
+    """Index the selected traces of a file of STEAD's layout.
 
-    As when it is replayed, attributes in the HDF5 go before the CSV's. Nothing of the waveforms is
-    read. A record that cannot be used is counted by its reason.
+    Nothing of the waveforms is read. A record that cannot be used is counted by its reason.
+
+    Args:
+        path: The HDF5 file.
+        selection: Its CSV, an expression, a number of traces.
 
     Raises:
         DataError: The file or its CSV cannot be read, or there is no usable record.
+        WhereError: The expression cannot be read.
     """
     path = Path(path)
     index = Index()
-    tabled: set[str] = set()
     try:
-        with GuardedHdf5(path) as file:
-            if not isinstance(file.get("data"), h5py.Group):
-                raise DataError(f"{path}: no group 'data'; is it a STEAD file?")
-            traces = file["data"]
-            # row by row: STEAD's own table has 1.2 million of them
-            table = path.with_suffix(".csv")
-            for row in rows_of(table) if table.is_file() else ():
-                name = row["trace_name"]
-                if name and name not in tabled:
-                    tabled.add(name)
-                    index.records += _stead_record(path, name, traces, row, index.skipped)
-            for name in traces:
-                if name not in tabled:
-                    index.records += _stead_record(path, name, traces, None, index.skipped)
-    except SteadError as error:
+        with selection.open(path) as file:
+            skipped = Skipped(index.skipped)
+            for name in selection.names(file):
+                index.records += _stead_record(file, name, skipped)
+            index.remarks = file.remarks
+    except (SteadError, LabelTableError) as error:
         raise DataError(str(error)) from error
-    except UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     index.records.sort(key=lambda record: record.dataset)
     if not index.records:
         raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
@@ -197,8 +199,9 @@ def index_continuous(path: str | Path) -> Index:
     index = Index()
     try:
         with GuardedHdf5(path) as file:
+            skipped = Skipped(index.skipped)
             for name, dataset in _datasets(file):
-                index.records.extend(_stretches(path, name, dataset, index.skipped))
+                index.records.extend(_stretches(path, name, dataset, skipped))
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
     if not index.records:
@@ -207,48 +210,92 @@ def index_continuous(path: str | Path) -> Index:
 
 
 def merge(indexes: list[Index]) -> Index:
-    """All records and all reasons."""
+    """All records, all reasons and all remarks."""
     merged = Index()
     for index in indexes:
         merged.records.extend(index.records)
         merged.skipped.update(index.skipped)
+        merged.remarks.extend(index.remarks)
     return merged
 
 
-def _stead_record(
-    path: Path, name: str, group: Any, row: Mapping[str, Any] | None, skipped: Counter[str]
-) -> Iterator[Record]:
+class Skipped:
+    """Counts records that are left out; reasons that differ in a number are one.
+
+    Args:
+        counts: By reason, as it was for the first of its kind.
+    """
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+        self._first: dict[str, str] = {}
+
+    def add(self, reason: str) -> None:
+        """Count a record."""
+        kind = re.sub(r"\d+(\.\d+)?", "0", reason)
+        self._counts[self._first.setdefault(kind, reason)] += 1
+
+
+def _stead_record(file: SteadFile, name: str, skipped: Skipped) -> Iterator[Record]:
     """One trace's record, or none and its reason counted."""
     try:
-        if row is not None and name not in group:
-            skipped["in the CSV, not in the HDF5"] += 1
-            return
-        dataset = group[name]
-        facts = {**(row or {}), **read_attributes(dataset, FIELDS)}
-        shape = dataset.shape
-    except DamagedHeap as error:
-        skipped[f"unreadable dataset: {error}"] += 1
+        length, facts = file.fields(name, FIELDS)
+    except TraceError as error:
+        skipped.add(str(error).removeprefix(f"trace {name}: "))
         return
-    except UNREADABLE:
-        skipped["unreadable dataset"] += 1
+    rate_hz, problem = _usable_rate(name, facts)
+    if problem := problem or _too_short(length, rate_hz):
+        skipped.add(problem)
         return
-    if len(shape) != 2 or shape[1] != 3 or shape[0] < WINDOW_SAMPLES:
-        skipped["shorter than a window or not three components"] += 1
-        return
-    if problem := _rate_problem(name, facts):
-        skipped[problem] += 1
+    if any(stated(facts.get(f)) and number(facts[f]) is None for f in LABEL_FIELDS):
+        skipped.add("label that is not a number")
         return
     labels = labels_of(name, facts)
     if labels.kind == "event" and labels.p_arrival_sample is None:
-        skipped["earthquake without a P"] += 1
-    elif problem := labels.problem(shape[0]):
-        skipped[problem] += 1
+        skipped.add("earthquake without a P")
+    elif problem := labels.problem(length):
+        skipped.add(problem)
     else:
-        yield record_of(path, name, shape[0], labels, facts)
+        scaled = labels.scaled(RATE_HZ / rate_hz) if rate_hz != RATE_HZ else labels
+        yield record_of(file.path, name, at_100_hz(length, rate_hz), scaled, facts, rate_hz)
+
+
+def at_100_hz(samples: int, rate_hz: float) -> int:
+    """Return how many samples a stretch has once it is resampled."""
+    if same_rate(rate_hz, RATE_HZ):
+        return samples
+    filters = polyphase(rate_hz, RATE_HZ)
+    return -(-samples * filters.up // filters.down)
+
+
+def _usable_rate(name: str, facts: Mapping[str, Any]) -> tuple[float, str | None]:
+    """Return the rate, 100 Hz where it is nearly that, and why it cannot be used."""
+    try:
+        rate_hz = rate_of(name, facts)
+        if same_rate(rate_hz, RATE_HZ):
+            return RATE_HZ, None
+        polyphase(rate_hz, RATE_HZ)
+    except TraceError as error:
+        return RATE_HZ, str(error).removeprefix(f"trace {name}: ")
+    except RateError as error:
+        return RATE_HZ, str(error)
+    return rate_hz, None
+
+
+def _too_short(length: int, rate_hz: float) -> str | None:
+    if at_100_hz(length, rate_hz) >= WINDOW_SAMPLES:
+        return None
+    window = WINDOW_SAMPLES / RATE_HZ
+    return f"{length / rate_hz:.0f} s long, shorter than the network's window of {window:.0f} s"
 
 
 def record_of(
-    path: Path, name: str, n_samples: int, labels: Labelled, attributes: Mapping[str, Any]
+    path: Path,
+    name: str,
+    n_samples: int,
+    labels: Labelled,
+    attributes: Mapping[str, Any],
+    rate_hz: float = RATE_HZ,
 ) -> Record:
     """Return the record of a whole trace, its labels at whole samples; noise has none.
 
@@ -258,6 +305,7 @@ def record_of(
         n_samples: Its length at the rate of scores.
         labels: At that rate.
         attributes: Those of `FIELDS` that are known.
+        rate_hz: Of the dataset.
     """
     noise = labels.is_noise
     inside = labels.inside(0, n_samples)
@@ -275,27 +323,15 @@ def record_of(
         first=0,
         n_samples=n_samples,
         station=sys.intern(station_of(name, attributes)),
-        source=sys.intern(str(attributes.get("source_set") or path.stem)),
+        source=sys.intern(text_of(attributes, "source_set") or path.stem),
         event="" if noise else sys.intern(event_of(attributes)),
         kind=labels.kind,
         p_arrival_sample=p,
         s_arrival_sample=s,
         coda_end_sample=coda,
         manual=labels.manual,
+        rate_hz=rate_hz,
     )
-
-
-def read_attributes(dataset: Any, fields: Sequence[str]) -> dict[str, Any]:
-    """Read those of some attributes that a dataset has."""
-    attributes = dataset.attrs
-    return {field: plain(attributes[field]) for field in fields if field in attributes}
-
-
-def _rate_problem(name: str, facts: Mapping[str, Any]) -> str | None:
-    try:
-        return None if rate_of(name, facts) == RATE_HZ else f"rate other than {RATE_HZ:g} Hz"
-    except TraceError:
-        return "stated rate that is none"
 
 
 def _datasets(file: Any) -> list[tuple[str, Any]]:
@@ -309,27 +345,32 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def _stretches(path: Path, name: str, dataset: Any, skipped: Counter[str]) -> Iterator[Record]:
-    if dataset.ndim != 2 or dataset.shape[1] != 3 or len(dataset) < WINDOW_SAMPLES:
-        skipped["shorter than a window or not three components"] += 1
+def _stretches(path: Path, name: str, dataset: Any, skipped: Skipped) -> Iterator[Record]:
+    if problem := dataset_problem(dataset):
+        skipped.add(problem)
         return
-    facts = read_attributes(dataset, ("network", "station", *RATE_FIELDS))
-    if problem := _rate_problem(name, facts):
-        skipped[problem] += 1
+    facts = read_attributes(dataset, (*STATION_FIELDS, *RATE_FIELDS, *INTERVAL_FIELDS))
+    rate_hz, problem = _usable_rate(name, facts)
+    if problem := problem or _too_short(len(dataset), rate_hz):
+        skipped.add(problem)
         return
-    network = str(facts.get("network") or "")
-    station = str(facts.get("station") or name.split("/")[0])
-    for first in range(0, max(1, len(dataset) - WINDOW_SAMPLES), CONTINUOUS_SAMPLES):
-        length = min(CONTINUOUS_SAMPLES + WINDOW_SAMPLES, len(dataset) - first)
+    network = text_of(facts, "network") or text_of(facts, "network_code")
+    station = text_of(facts, "station") or text_of(facts, "receiver_code") or name.split("/")[0]
+    step, window = (
+        round(length * rate_hz / RATE_HZ) for length in (CONTINUOUS_SAMPLES, WINDOW_SAMPLES)
+    )
+    for first in range(0, max(1, len(dataset) - window), step):
+        length = min(step + window, len(dataset) - first)
         key = station_key(network, station) if network else station
         yield Record(
             path=str(path),
             dataset=name,
             first=first,
-            n_samples=length,
+            n_samples=at_100_hz(length, rate_hz),
             station=key,
             source=path.stem,
             kind="continuous",
+            rate_hz=rate_hz,
         )
 
 

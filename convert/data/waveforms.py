@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ... import first_line
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5, check_chunks
+from ...edge.resample import resampled
+from ...models.spec import RATE_HZ
 from .records import Record
 
 NAMED = 20
@@ -104,8 +106,8 @@ class WaveformCache:
                 self._files[record.path] = GuardedHdf5(record.path)
             dataset = self._files[record.path][record.dataset]
             check_chunks(dataset)
-            raw = dataset[record.first : record.first + record.n_samples]
-            waveform = np.asarray(raw, np.float64)
+            length = _samples_in_file(record)
+            waveform = np.asarray(dataset[record.first : record.first + length], np.float64)
         except UNREADABLE as error:
             return None, f"unreadable ({first_line(error)})"
         if not np.isfinite(waveform).all():
@@ -113,4 +115,13 @@ class WaveformCache:
         waveform -= waveform.mean(axis=0)
         if not np.abs(waveform).max() > 0:
             return None, "no motion on any component"
+        if record.rate_hz != RATE_HZ:
+            waveform = resampled(waveform, record.rate_hz, RATE_HZ)
         return waveform.astype(np.float32), ""
+
+
+def _samples_in_file(record: Record) -> int:
+    """Return the length of a record at its dataset's rate."""
+    if record.rate_hz == RATE_HZ:
+        return record.n_samples
+    return int((record.n_samples - 1) * record.rate_hz / RATE_HZ + 1e-6) + 1

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ... import EqedgeError, reason_of
+from ...edge.replay.options import trace_selection
 from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -86,6 +87,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="What the training of the networks held out; one that a network's card contradicts is "
     "refused.  [default: by their cards; station without a card]",
 )
+@trace_selection("--data")
 @click.option("--all-stations", is_flag=True, help="Also those that training may have seen.")
 @click.option(
     "--limit",
@@ -94,16 +96,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Score networks on N records of --data at most, drawn by --seed.  [default: all]",
 )
 @click.option(
-    "--traces",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="As was given to the run of --triggers.  [default: all]",
-)
-@click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    help="Of --limit; with --triggers, as was given to the run.",
+    help="Of --limit and --traces.",
 )
 @click.option(
     "--markdown",
@@ -116,18 +112,22 @@ def evaluate(document: Path | None, **options: Any) -> None:
     """Score networks, or the triggers of a run, strictly against labels; JSON on stdout.
 
     Networks are scored on what was held out of training, as the training card has it: P at
-    random in the window. A run is scored on every trace it played.
+    random in the window. A run is scored on every trace it played: give --csv, --where, --traces
+    and --seed as to that run.
     """
     if not options["networks"] and not options["triggers"]:
         raise click.UsageError("give --weights, --triggers or both")
     if options["triggers"] and len(options["labelled"]) != 1:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
+    if options["labels_csv"] is not None and len(options["labelled"]) != 1:
+        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
     if document is not None and not document.parent.is_dir():
         raise EqedgeError(
             f"{document}: cannot be written, there is no such folder; make it or name another"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ...edge.files import written_whole
+    from ...edge.replay.selection import TraceSelection
     from ..data.files import DataFiles
     from ..progress import ProgressLines
     from .evaluate import EvaluationRequest
@@ -141,6 +141,9 @@ def evaluate(document: Path | None, **options: Any) -> None:
                 (),
                 options["teachers"],
                 options["label_folder"],
+                selection=TraceSelection(
+                    options["labels_csv"], options["where"], options["traces"], options["seed"]
+                ),
             ),
             networks=options["networks"],
             triggers=options["triggers"],
@@ -150,12 +153,13 @@ def evaluate(document: Path | None, **options: Any) -> None:
             split=options["split"],
             all_stations=options["all_stations"],
             limit=options["limit"],
-            traces=options["traces"],
             seed=options["seed"],
             report=lambda line: click.echo(f"eqedge: {line}", err=True),
             progress=ProgressLines(),
         )
     )
+    for line in report.get("data", {}).get("remarks", ()):
+        click.echo(f"eqedge: {line}", err=True)
     parts = [report.get("data", {}), *report["runs"].values()]
     for reason, count in (pair for one in parts for pair in one.get("skipped", {}).items()):
         click.echo(f"eqedge: {count}: {reason}", err=True)

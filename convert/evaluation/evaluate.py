@@ -30,7 +30,8 @@ class EvaluationRequest:
     """What is to be scored, and on what.
 
     Attributes:
-        files: Labelled data, and teachers whose common picks mark unlabelled earthquakes.
+        files: Labelled data, selected as by the runs, and teachers whose common picks mark
+            unlabelled earthquakes.
         networks: Shipped models by name, or files.
         triggers: Outputs of `eqedge run --sim` over the one labelled file.
         noise: Continuous records without an earthquake.
@@ -39,8 +40,7 @@ class EvaluationRequest:
         split: What the networks' trainings held out; None takes it from their cards.
         all_stations: Also records that training may have seen.
         limit: Most records to score networks on; None for all.
-        traces: Of the runs, as was given to `eqedge run`.
-        seed: Of the limit, and of the runs, as was given to `eqedge run`.
+        seed: Of the limit.
         report: Called with a line about what is left out or not known.
         progress: Called with what is done, how much of it, and of how much.
     """
@@ -54,7 +54,6 @@ class EvaluationRequest:
     split: Split | None = None
     all_stations: bool = False
     limit: int | None = None
-    traces: int | None = None
     seed: int = 0
     report: Callable[[str], None] = field(default=print, compare=False)
     progress: OnProgress | None = field(default=None, compare=False)
@@ -116,6 +115,7 @@ def _networks(request: EvaluationRequest) -> dict[str, Any]:
         "number_of_stations": scored.stations,
         "records": scored.records,
         "skipped": scored.skipped,
+        "remarks": data.index.remarks,
     }
     return {"data": described, "models": models}
 
@@ -133,7 +133,7 @@ def _of_preset(preset: Thresholds) -> Levels:
 
 def _run(request: EvaluationRequest, path: Path, labels: LabelMap) -> dict[str, Any]:
     (data,) = request.files.labelled
-    run = open_run(path, data, request.traces, request.seed)
+    run = open_run(path, data, request.files.selection)
     if not run.messages:
         request.report(f"{path}: no triggers at all, so every event is missed")
     return {

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...edge.replay.heaps import GuardedHdf5
+from ...edge.replay.fields import TraceError, number
+from ...edge.replay.label_table import LabelTableError
 from ...edge.replay.labels import Labelled
-from ...edge.replay.stead import SteadError, number, rows_of
+from ...edge.replay.selection import EVERYTHING, TraceSelection
+from ...edge.replay.stead import SteadError
+from ...edge.replay.where import mean
 from ...models.spec import RATE_HZ
-from ..data.records import DataError, Record, event_of, read_attributes
+from ..data.records import DataError, Record, event_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def facts_of(attributes: Mapping[str, Any], labels: Labelled, rate_hz: float) ->
     """
     p, s = labels.p_arrival_sample, labels.s_arrival_sample
     found = {
-        "snr_db": _mean(attributes.get("snr_db")),
+        "snr_db": mean(attributes.get("snr_db")),
         "distance_km": number(attributes.get("source_distance_km")),
         "magnitude": number(attributes.get("source_magnitude")),
     }
@@ -73,57 +76,26 @@ def subject_of(record: Record, attributes: Mapping[str, Any]) -> Subject:
 
 
 class Catalogue:
-    """Attributes of a file's traces, laid over the CSV of the same name beside it.
+    """Fields of a file's traces, the HDF5's before the CSV's.
 
     Args:
         path: STEAD-layout HDF5.
+        selection: Its CSV.
 
     Raises:
-        DataError: The CSV is not STEAD's. The HDF5 is for `index_stead` to judge.
+        DataError: The file or its CSV cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: Any = None
-        self._rows = _rows(path.with_suffix(".csv"))
-
-    @property
-    def has_table(self) -> bool:
-        """Whether there is a CSV."""
-        return self._rows is not None
-
-    def lists(self, trace: str) -> bool:
-        """Whether the CSV has a row of the trace."""
-        return trace in (self._rows or {})
+    def __init__(self, path: Path, selection: TraceSelection = EVERYTHING) -> None:
+        try:
+            self._file = selection.open(path)
+        except (SteadError, LabelTableError) as error:
+            raise DataError(str(error)) from error
 
     def subject(self, record: Record) -> Subject:
-        """Join a record with its attributes."""
-        attributes = self._attributes(record.dataset)
-        row = (self._rows or {}).get(record.trace, {})
-        return subject_of(record, {**row, **attributes})
-
-    def _attributes(self, dataset: str) -> dict[str, Any]:
+        """Join a record with its fields."""
         try:
-            if self._file is None:
-                self._file = GuardedHdf5(self._path)
-            return read_attributes(self._file[dataset], FIELDS)
-        except (OSError, KeyError, RuntimeError, ValueError):
-            return {}  # a trace that cannot be read is counted where its waveform is
-
-
-def _rows(table: Path) -> dict[str, dict[str, Any]] | None:
-    if not table.is_file():
-        return None
-    try:
-        return {
-            row["trace_name"]: {x: row[x] for x in FIELDS if row.get(x)} for row in rows_of(table)
-        }
-    except SteadError as error:
-        raise DataError(str(error)) from error
-
-
-def _mean(value: Any) -> float | None:
-    """Mean of STEAD's three numbers, `[56.8 55.4 47.4]` as text or as an array."""
-    parts = str(value).replace(",", " ").strip("[] ").split() if value is not None else []
-    numbers = [x for x in map(number, parts) if x is not None]
-    return sum(numbers) / len(numbers) if numbers else None
+            fields = self._file.fields(record.trace, FIELDS)[1]
+        except TraceError:
+            fields = {}  # a trace that cannot be read is counted where its waveform is
+        return subject_of(record, fields)

@@ -13,10 +13,12 @@ import numpy as np
 
 from ... import EqedgeError
 from ...edge.files import text_lines
+from ...edge.replay.fields import labels_of
 from ...edge.replay.labels import matches
-from ...edge.replay.playlist import Playlist, choose
+from ...edge.replay.playlist import Playlist
 from ...edge.replay.scoreboard import Scoreboard, score
-from ...edge.replay.stead import SteadFile, Trace, labels_of
+from ...edge.replay.selection import EVERYTHING, TraceSelection
+from ...edge.replay.stead import Trace
 from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
 from ...models.spec import RATE_HZ
@@ -70,14 +72,13 @@ class PlayedRun:
         return found
 
 
-def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun:
+def open_run(path: Path, data: Path, selection: TraceSelection = EVERYTHING) -> PlayedRun:
     """Read a run's triggers and the labels of what it played.
 
     Args:
         path: JSON lines, written by `eqedge run --sim`.
         data: The HDF5 that was replayed.
-        traces: As was given to the run; None for all.
-        seed: As was given to the run.
+        selection: As was given to the run.
 
     Raises:
         RunError: A line is not a trigger of a simulation, or its trace was not played.
@@ -87,9 +88,9 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
     skipped: Counter[str] = Counter()
     played: list[Subject] = []
     placements: list[Placement] = []
-    with SteadFile(data) as file:
-        names = file.names
-        playlist = Playlist(file, choose(names, traces, seed), RATE_HZ)
+    with selection.open(data) as file:
+        names, everything = selection.names(file), set(file)
+        playlist = Playlist(file, names, RATE_HZ)
         lengths: dict[str, int] = {}
         scale = 1.0
         for trace in playlist:
@@ -101,13 +102,18 @@ def open_run(path: Path, data: Path, traces: int | None, seed: int) -> PlayedRun
                 played.append(_played(data, trace, scale))
                 placements.append(_placement(trace, scale))
     skipped.update(playlist.passed_over)
-    drawn = "" if traces is None else f" of the {traces} traces drawn by seed {seed}"
+    chosen = "" if selection == EVERYTHING else f" of the {len(names)} traces selected"
     for line, message in enumerate(messages, start=1):
         for pick in message["picks"]:
             name, sample = pick["sim"]["trace_name"], pick["sim"]["sample"]
             if name not in lengths:
-                known = f"none{drawn}; give --traces and --seed as to eqedge run"
-                where = known if name in names else f"not in {data.name}; name the file replayed"
+                where = f"none{chosen} in {data.name}; name the file replayed"
+                if selection == EVERYTHING:
+                    where = f"not in {data.name}; name the file replayed"
+                elif name in everything:
+                    where = (
+                        f"none{chosen}; give --csv, --where, --traces and --seed as to eqedge run"
+                    )
                 raise RunError(f"{path}: line {line}: trace {name} is {where}")
             if sample >= lengths[name] + TAIL_SAMPLES:
                 raise RunError(

@@ -83,7 +83,7 @@ def choose_data(
     Raises:
         DataError: A file has nothing to use, or no station of it is held out.
     """
-    catalogues = {str(path): Catalogue(path) for path in files.labelled}
+    catalogues = {str(path): Catalogue(path, files.selection) for path in files.labelled}
     index = index_files(files)
     chosen, limit = selection.of(index)
     records = chosen.records
@@ -93,7 +93,6 @@ def choose_data(
         records = [*records, *quiet.records]
         skipped.update(quiet.skipped)
     stretches = _stretches(streams, selection.all_stations, skipped)
-    skipped.update(_without_row(records, catalogues))
     return ScoredData(files, index, records, stretches, catalogues, skipped, limit)
 
 
@@ -188,13 +187,3 @@ def _subject(record: Record, catalogues: Mapping[str, Catalogue]) -> Subject:
     if record.path in catalogues:
         return catalogues[record.path].subject(record)
     return Subject(record, record.key, {})
-
-
-def _without_row(records: Sequence[Record], catalogues: Mapping[str, Catalogue]) -> Counter[str]:
-    """Count the records that a CSV beside their file forgets; their attributes hold."""
-    missing: Counter[str] = Counter()
-    for record in records:
-        catalogue = catalogues.get(record.path)
-        if catalogue and catalogue.has_table and not catalogue.lists(record.trace):
-            missing[f"scored by attributes, no row in {Path(record.path).stem}.csv"] += 1
-    return missing

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...edge.files import text_lines
-from ...edge.replay.stead import SteadFile, Trace, TraceError, rows_of
+from ...edge.replay.fields import TraceError
+from ...edge.replay.label_table import LabelTable, LabelTableError
+from ...edge.replay.stead import SteadFile, Trace
 from .canvas import PlotError
 
 
@@ -16,13 +18,12 @@ def trace_names(path: Path) -> list[str]:
     Raises:
         PlotError: It cannot be read, or has no name.
     """
-    lines = text_lines(path, PlotError, "give a file with a trace name on each line")
-    header = next((line for line in lines if line.strip()), "")
-    if "trace_name" in [cell.strip(' "\ufeff') for cell in header.split(",")]:
-        names = [row["trace_name"] for row in rows_of(path)]
-    else:
+    try:
+        names = list(LabelTable(path).names())
+    except LabelTableError:
+        lines = text_lines(path, PlotError, "give a file with a trace name on each line")
         names = [line.strip() for line in lines if not line.lstrip().startswith("#")]
-    names = [name for name in names if name]
+        names = [name for name in names if name]
     if not names:
         raise PlotError(f"{path}: no trace name; write one on each line")
     return names
@@ -54,25 +55,26 @@ def read_traces(file: SteadFile, names: Sequence[str]) -> list[Trace]:
     return [fallback]
 
 
-def check_labels(data: Path, traces: Sequence[Trace]) -> None:
-    """Check that labels are not missing because the CSV beside the file is of other traces.
+def check_labels(data: Path, traces: Sequence[Trace], labels: Path | None = None) -> None:
+    """Check that labels are not missing because the CSV is of other traces.
 
     Args:
         data: The HDF5 file.
         traces: Those that are drawn.
+        labels: The CSV; None for the one beside the file.
 
     Raises:
         PlotError: None of them has a label or is noise, and the CSV has no row for any of them.
     """
-    table = data.with_suffix(".csv")
+    table = labels or data.with_suffix(".csv")
     if any(trace.is_noise or trace.arrivals() for trace in traces) or not table.is_file():
         return
-    names = {trace.name for trace in traces}
-    if any(row["trace_name"] in names for row in rows_of(table)):
+    rows = LabelTable(table)
+    if any(trace.name in rows for trace in traces):
         return
     raise PlotError(
         f"{table}: no row for {traces[0].name}{' or any other trace drawn' * (len(traces) > 1)}, "
-        "so no label is known; put the CSV of this file there, or remove it"
+        "so no label is known; name the CSV of this file, or remove it"
     )
 
 

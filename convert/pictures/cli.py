@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ...edge.replay.options import trace_selection
 from ...models.registry import DEFAULT_MODEL
 from ..options import FiniteRange
 
@@ -55,6 +56,10 @@ def plot() -> None:
     metavar="FILE",
     help="Traces: a name on each line, or a CSV with a column trace_name.",
 )
+@trace_selection("FILE.hdf5")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --traces."
+)
 @click.option(
     "--model",
     "models",
@@ -76,6 +81,10 @@ def trace(
     data: Path,
     names: tuple[str, ...],
     traces_from: Path | None,
+    labels_csv: Path | None,
+    where: str | None,
+    traces: int | None,
+    seed: int,
     models: tuple[str, ...],
     from_seconds: float | None,
     output: Path | None,
@@ -85,7 +94,7 @@ def trace(
     Components, labels, detection, P and S. The models run as on a node, over one window. Several
     records fill pages: one .pdf, or .png and .svg files with a number.
     """
-    from ...edge.replay.stead import SteadFile
+    from ...edge.replay.selection import TraceSelection
     from ...models.registry import open_model
     from .canvas import present_pages
     from .choosing import check_labels, read_traces, trace_names
@@ -93,10 +102,13 @@ def trace(
     from .view import views_of
 
     wanted = [*names, *(trace_names(traces_from) if traces_from else ())]
-    with SteadFile(data) as file:
-        traces = read_traces(file, wanted)
-    check_labels(data, traces)
-    views = views_of(traces, [open_model(name) for name in models], from_seconds)
+    selection = TraceSelection(labels_csv, where, traces, seed)
+    with selection.open(data) as file:
+        if not wanted and (where is not None or traces is not None):
+            wanted = selection.names(file)
+        shown = read_traces(file, wanted)
+    check_labels(data, shown, labels_csv)
+    views = views_of(shown, [open_model(name) for name in models], from_seconds)
     files = present_pages(pages_of(views), output)
     if len(files) > 1:
         click.echo(f"wrote {files[0]} to {files[-1].name}, {len(views)} records")
@@ -110,7 +122,7 @@ def trace(
 @click.option(
     "--panels", type=click.IntRange(1, 40), default=12, show_default=True, help="How many records."
 )
-@click.option("--traces", type=click.IntRange(min=1), metavar="N", help="As was given to the run.")
+@trace_selection("--data")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -120,18 +132,27 @@ def trace(
 )
 @_output
 def grid(
-    triggers: Path, data: Path, panels: int, traces: int | None, seed: int, output: Path | None
+    triggers: Path,
+    data: Path,
+    panels: int,
+    labels_csv: Path | None,
+    where: str | None,
+    traces: int | None,
+    seed: int,
+    output: Path | None,
 ) -> None:
     """Draw records of a run, their labels and picks.
 
-    FILE.jsonl is the output of `eqedge run --sim`.
+    FILE.jsonl is the output of `eqedge run --sim`: give --csv, --where, --traces and --seed as to
+    that run.
     """
+    from ...edge.replay.selection import TraceSelection
     from .canvas import present
     from .choosing import check_labels
     from .grid import draw_grid, panels_of, size_inches
 
-    chosen = panels_of(triggers, data, traces, seed, panels)
-    check_labels(data, [panel.trace for panel in chosen])
+    chosen = panels_of(triggers, data, TraceSelection(labels_csv, where, traces, seed), panels)
+    check_labels(data, [panel.trace for panel in chosen], labels_csv)
     present(size_inches(len(chosen)), partial(draw_grid, panels=chosen), output)
 
 

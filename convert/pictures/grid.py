@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ...edge.prepare import COMPONENTS
 from ...edge.replay.labels import TOLERANCE_SECONDS
-from ...edge.replay.playlist import choose
-from ...edge.replay.stead import SteadFile, Trace
+from ...edge.replay.selection import TraceSelection, choose
+from ...edge.replay.stead import Trace
 from ...models.spec import RATE_HZ
 from ..evaluation.triggers import open_run
 from . import plot_style
@@ -70,28 +70,25 @@ class Panel:
         return next(found, None)
 
 
-def panels_of(
-    triggers: Path, data: Path, traces: int | None, seed: int, panels: int
-) -> list[Panel]:
+def panels_of(triggers: Path, data: Path, selection: TraceSelection, panels: int) -> list[Panel]:
     """Draw some of the traces that a run played, and take its picks on them.
 
     Args:
         triggers: Output of `eqedge run --sim`.
         data: What was replayed.
-        traces: As was given to the run; None for all.
-        seed: As was given to the run; also of the choice.
+        selection: As was given to the run; its seed is also that of the choice.
         panels: How many.
 
     Raises:
         RunError: The triggers are not of this file.
         PlotError: No trace has been played that could be drawn.
     """
-    run = open_run(triggers, data, traces, seed)
-    names = choose([one.record.trace for one in run.played], panels, seed)
+    run = open_run(triggers, data, selection)
+    names = choose([one.record.trace for one in run.played], panels, selection.seed)
     if not names:
         raise PlotError(f"{data}: no trace to draw; {'; '.join(run.skipped) or 'it has none'}")
     picks = run.picks()
-    with SteadFile(data) as file:
+    with selection.open(data) as file:
         return [
             Panel(
                 file.read(name),
@@ -171,7 +168,7 @@ def _draw_panel(axis: Axes, panel: Panel, width: float) -> None:
     axis.set_title(f"{name}\n{verdict}", loc="left", fontsize=SMALL)
 
 
-def _scaled(samples: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+def _scaled(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Samples about their mean over their largest amplitude, and that; 0 where nothing moves."""
     centred = samples.astype(np.float64) - samples.mean(dtype=np.float64)
     if samples.min() == samples.max():

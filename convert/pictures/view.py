@@ -13,8 +13,6 @@ from ...edge.detector import Detector
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
 from ...edge.replay.stead import Trace
-from ...edge.resample import RateError, Resampler, same_rate
-from ...edge.types import Block, ClockState
 from ...models.registry import Model
 from ..evaluation.subjects import facts_of
 from .canvas import PlotError
@@ -60,7 +58,7 @@ class View:
 
     trace: Trace
     first: int
-    samples: NDArray[np.float32]
+    samples: NDArray[np.float64]
     answers: Sequence[Answer]
 
     @property
@@ -95,7 +93,7 @@ def unit_of(trace: Trace) -> str:
     return ""
 
 
-def silence_of(samples: NDArray[np.float32]) -> str:
+def silence_of(samples: NDArray[np.floating[Any]]) -> str:
     """Describe a component without motion; empty for any other."""
     low, high = float(samples.min()), float(samples.max())
     if low != high:
@@ -115,7 +113,8 @@ def views_of(
         from_seconds: Where the window begins; None puts the P at a quarter of it.
 
     Raises:
-        PlotError: A trace cannot be resampled, or has nothing where the window begins.
+        TraceError: A trace cannot be resampled.
+        PlotError: A trace has nothing where the window begins.
         ModelError: A model cannot be run.
     """
     detectors = [Detector(model) for model in models]
@@ -156,7 +155,7 @@ def _view(
 def _answer(trace: Trace, detector: Detector, name: str, begin: float) -> Answer:
     spec = detector.model.spec
     rate = spec.sampling_rate_hz
-    waveform = _at_rate(trace, rate)
+    waveform = trace.at_rate(rate).waveform
     first = round(begin * rate)
     samples = waveform[first : first + spec.window_samples]
     probabilities = detector(prepare(samples, spec))[-len(samples) :]
@@ -172,19 +171,6 @@ def _answer(trace: Trace, detector: Detector, name: str, begin: float) -> Answer
     return Answer(
         name, seconds, probabilities, marks, [heights[m.phase, m.at] for m in marks], thresholds
     )
-
-
-def _at_rate(trace: Trace, rate_hz: float) -> NDArray[np.float32]:
-    """Waveform at a model's rate, as a node resamples it."""
-    if same_rate(trace.rate_hz, rate_hz):
-        return trace.waveform
-    block = Block(0, 0, trace.waveform, ClockState("sim", True, 0.0, 0.0), rate_hz=trace.rate_hz)
-    resampler = Resampler(rate_hz)
-    try:
-        parts = [*resampler.push(block), *resampler.close()]
-    except RateError as error:
-        raise PlotError(f"trace {trace.name}: {error}") from error
-    return np.concatenate([part.samples for part in parts])
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

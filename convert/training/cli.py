@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...edge.ending import Stopped
+from ...edge.replay.options import trace_selection
 from ...edge.signals import stopped_by_signals
 from ...models.architectures import ARCHITECTURES
 from ..console import tensorflow_silenced
@@ -54,6 +55,7 @@ def _options(
     required=True,
     help="STEAD-layout HDF5, with a CSV of the same name or attributes. Repeatable.",
 )
+@trace_selection("--data")
 @click.option(
     "--continuous",
     type=_FILE,
@@ -178,6 +180,9 @@ def _options(
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT's checkpoint.")
 def train(
     labelled: tuple[Path, ...],
+    labels_csv: Path | None,
+    where: str | None,
+    traces: int | None,
     continuous: tuple[Path, ...],
     teachers: tuple[Path, ...],
     licences: tuple[str, ...],
@@ -209,6 +214,8 @@ def train(
     weights of the lowest one are kept. Ctrl-C ends after the step: what was
     learned is scored and saved; --resume continues. A second Ctrl-C leaves out scores and weights.
     """
+    if labels_csv is not None and len(labelled) != 1:
+        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
     if [steps, minutes, epochs].count(None) != 2:
         raise click.UsageError("give one of --steps, --epochs and --minutes")
     if deterministic and minutes is not None:
@@ -227,6 +234,7 @@ def train(
     if hard_negatives is not None and not resume:
         read_network(hard_negatives)
     with tensorflow_silenced(gpus=True):
+        from ...edge.replay.selection import TraceSelection
         from ..data.files import DataFiles
         from .loop import VALIDATIONS, LoopSettings
         from .request import TrainRequest
@@ -234,7 +242,14 @@ def train(
         from .student import StudentSettings
 
     request = TrainRequest(
-        files=DataFiles(labelled, continuous, teachers, label_folder or output / "labels", split),
+        files=DataFiles(
+            labelled,
+            continuous,
+            teachers,
+            label_folder or output / "labels",
+            split,
+            TraceSelection(labels_csv, where, traces, seed),
+        ),
         student=StudentSettings(architecture=arch, peak_learning_rate=learning_rate),
         loop=LoopSettings(
             steps=steps,

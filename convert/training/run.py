@@ -55,6 +55,8 @@ def run(request: TrainRequest, resume: bool) -> bool:
     unusable = Unusable(report)
     labels = teacher_labels(request.files, index, unusable)
     index = without_unlabelled(index, labels, unusable)
+    for line in index.remarks:
+        report(line)
     for reason, count in index.skipped.items():
         report(f"skipped {count}: {reason}")
     scored = scored_on(index)

@@ -1,21 +1,12 @@
-"""Choose the traces of a STEAD file to play, and leave out those that cannot be played."""
+"""Read the traces to be played one by one, and leave out those that cannot be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Iterator
 
 from ..resample import RateError, polyphase, same_rate
-from .stead import SteadFile, Trace, TraceError
-
-
-def choose(names: Sequence[str], count: int | None, seed: int) -> list[str]:
-    """Choose `count` names at random, without repeats; all in the file's order if None."""
-    if count is None or count >= len(names):
-        return list(names)
-    order = np.random.default_rng(seed).choice(len(names), size=count, replace=False)
-    return [names[index] for index in order.tolist()]
+from .fields import TraceError
+from .stead import SteadFile, Trace
 
 
 class Playlist:

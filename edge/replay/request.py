@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .selection import EVERYTHING, TraceSelection
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -12,16 +14,12 @@ class Replay:
 
     Attributes:
         path: STEAD-layout HDF5.
-        labels: CSV of labels, or None for the one beside the file.
-        traces: Play this many at random; None for all.
-        seed: Of the choice, and of the noise between traces.
+        selection: Which of its traces; its seed is also that of the noise between them.
         spacing_seconds: Noise between traces.
         speed: Multiple of real time, None for as fast as possible.
     """
 
     path: Path
-    labels: Path | None = None
-    traces: int | None = None
-    seed: int = 0
+    selection: TraceSelection = EVERYTHING
     spacing_seconds: float = 30.0
     speed: float | None = None

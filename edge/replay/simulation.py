@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from threading import Event
 
+from ... import EqedgeError
 from ..resample import same_rate
 from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
-from .playlist import Playlist, choose
+from .fields import START_FIELD, TraceError, parse_time, text_of
+from .playlist import Playlist
 from .request import Replay
 from .scoreboard import Scoreboard, score
 from .source import SimSource
-from .stead import SteadError, SteadFile, TraceError, parse_time
+from .stead import SteadError
 from .timeline import Timeline
 
-DEFAULT_START_NS = parse_time("2000-01-01 00:00:00") or 0
+logger = logging.getLogger(__name__)
+
+DEFAULT_START = "2000-01-01"
+DEFAULT_START_NS = parse_time(DEFAULT_START) or 0
 """Time of the first trace, where it has none."""
 LEAD_SECONDS = 60.0
 """Noise before the first trace: a window is full when it begins."""
@@ -34,12 +40,12 @@ class Simulation:
 
     def __init__(self, replay: Replay, rate_hz: float, stop: Event) -> None:
         self._messages: list[Message] = []
-        self._file = SteadFile(replay.path, replay.labels)
-        names = choose(self._file.names, replay.traces, replay.seed)
-        self.playlist = Playlist(self._file, names, rate_hz)
+        self._file = replay.selection.open(replay.path)
         try:
+            names = replay.selection.names(self._file)
+            self.playlist = Playlist(self._file, names, rate_hz)
             start_ns = self._start(names) - round(LEAD_SECONDS * NANOSECONDS)
-        except SteadError:
+        except EqedgeError:
             self._file.close()
             raise
         own_hz = self.playlist.rate_hz
@@ -50,7 +56,7 @@ class Simulation:
             own_hz,
             spacing_seconds=replay.spacing_seconds,
             lead_seconds=LEAD_SECONDS,
-            seed=replay.seed,
+            seed=replay.selection.seed,
         )
         self.source = SimSource(self.timeline, own_hz, start_ns, replay.speed, stop)
 
@@ -63,11 +69,16 @@ class Simulation:
         reason = ""
         for name in names:
             try:
-                start_ns = self.playlist.read(name).start_time_ns
+                first = self.playlist.read(name)
             except TraceError as error:
                 reason = reason or str(error)
                 continue
-            return DEFAULT_START_NS if start_ns is None else start_ns
+            if first.start_time_ns is not None:
+                return first.start_time_ns
+            text = text_of(first.attributes, START_FIELD)
+            why = f"{START_FIELD} {text!r} cannot be read" if text else f"no {START_FIELD}"
+            logger.warning("trace %s: %s; dated %s", name, why, DEFAULT_START)
+            return DEFAULT_START_NS
         raise SteadError(f"{self._file.path}: no trace can be played; {reason}")
 
     def __enter__(self) -> Simulation:
@@ -98,7 +109,7 @@ class Simulation:
         """Return lines for people: traces that were left out or are odd, ten of them at most."""
         odd = [*self.playlist.passed_over, *self.playlist.remarks]
         more = [f"... and {len(odd) - 10} more traces passed over or odd"] if len(odd) > 10 else []
-        return [*odd[:10], *more]
+        return [*self._file.remarks, *odd[:10], *more]
 
     def report(self, counts: RunCounts) -> list[str]:
         """Return lines for people: what was played, what was found, how fast."""

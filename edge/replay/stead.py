@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
-from ..utc import utc_ns
+from ..resample import RateError, resampled, same_rate
+from .fields import (
+    INTERVAL_FIELDS,
+    LABEL_FIELDS,
+    RATE_FIELDS,
+    START_FIELD,
+    TraceError,
+    differ,
+    labels_of,
+    parse_time,
+    plain,
+    rate_of,
+    stated,
+    unreadable_fields,
+)
+from .filters import missing_filter
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
+from .label_table import LabelTable
 from .labels import Labelled
 
-STEAD_RATE_HZ = 100.0
-"""STEAD's sampling rate; its files do not state it."""
-RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz")
 LONGEST_SAMPLES = 10_000_000
 """More than a day: a damaged header, or a record that would fill the memory."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+COMPARED = (*LABEL_FIELDS, START_FIELD, "trace_category", *RATE_FIELDS, *INTERVAL_FIELDS)
+"""Fields in which a difference between HDF5 and CSV is counted."""
+
+MOST_COMPARED = 10_000
+"""Traces in which a difference is counted; the names of a million would fill the memory."""
 
 
 class SteadError(EqedgeError):
     """The file cannot be read as STEAD."""
-
-
-class TraceError(EqedgeError):
-    """One trace of a file cannot be used; the others can."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,32 +51,51 @@ class Trace(Labelled):
 
     Attributes:
         name: STEAD's `trace_name`.
-        waveform: (n, 3) in the file's own unit, E, N, Z.
+        waveform: (n, 3) in the file's own unit, E, N, Z; float64, which every count fits.
         rate_hz: Samples a second.
         start_time_ns: UTC of the first sample, or None.
-        attributes: All attributes, HDF5's over the CSV's.
+        attributes: All fields, HDF5's before the CSV's.
         remark: A peculiarity of a trace that can be used, or empty.
     """
 
     name: str
-    waveform: NDArray[np.float32]
+    waveform: NDArray[np.float64]
     rate_hz: float
     start_time_ns: int | None
     attributes: Mapping[str, Any] = field(repr=False)
     remark: str = ""
 
+    def at_rate(self, rate_hz: float) -> Trace:
+        """Return the trace at another rate, as a node resamples it, its labels moved with it.
+
+        Raises:
+            TraceError: It cannot be resampled to that rate.
+        """
+        if same_rate(self.rate_hz, rate_hz):
+            return self
+        try:
+            waveform = resampled(self.waveform, self.rate_hz, rate_hz)
+        except RateError as error:
+            raise TraceError(f"trace {self.name}: {error}") from error
+        labels = self.scaled(rate_hz / self.rate_hz).inside(0, len(waveform))
+        return replace(self, waveform=waveform, rate_hz=rate_hz, **asdict(labels))
+
 
 class SteadFile:
     """An open file, read trace by trace: 85 GB need the memory of one record.
 
+    Where there is a CSV, its rows select: only traces that have a row are listed. One that lies
+    beside the file and has a row for none is not used. A field that both state is taken from the
+    HDF5; where they differ, that is counted.
+
     Args:
         path: The HDF5 file.
         labels: CSV with a `trace_name` column; by default the one beside the file under the same
-            name, if there is one. Attributes in the HDF5 have precedence.
+            name, if there is one.
 
     Raises:
-        SteadError: The file is missing, cut short, not HDF5, or has no `data` group; or the CSV
-            cannot be read.
+        SteadError: The file is missing, cut short, not HDF5, or has no `data` group.
+        LabelTableError: The CSV cannot be read.
     """
 
     def __init__(self, path: str | Path, labels: str | Path | None = None) -> None:
@@ -77,25 +105,34 @@ class SteadFile:
         try:
             self._file = GuardedHdf5(self.path)
             group = self._file.get("data")
-            empty = not isinstance(group, h5py.Group) or len(group) == 0
+            absent = not isinstance(group, h5py.Group) or len(group) == 0
+            found = _found(self._file) if absent else ""
         except UNREADABLE as error:
             raise self._unreadable(error) from error
-        if empty:
+        if absent:
             self.close()
             raise SteadError(
-                f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name>"
+                f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name> ({found})"
             )
         self._group = group
+        self._first_difference = ""
+        self._compared: set[str] = set()
+        self._unlisted = self._listed = 0
         beside = self.path.with_suffix(".csv")
-        self._labels_path = Path(labels) if labels else beside if beside.is_file() else None
-        self._labels: dict[str, dict[str, str]] | None = None
+        self._table_is_given = labels is not None
+        table = Path(labels) if labels else beside if beside.is_file() else None
+        try:
+            self.table = None if table is None else LabelTable(table)
+        except EqedgeError:
+            self._file.close()
+            raise
 
     @property
     def names(self) -> Sequence[str]:
-        """Names of all traces, in the file's order (alphabetical).
+        """Names of the traces, in alphabetical order; where there is a CSV, of those in it.
 
         Raises:
-            SteadError: The file's index is damaged.
+            SteadError: The file's index is damaged, or no trace has a row in the given CSV.
         """
         return list(self)
 
@@ -110,45 +147,106 @@ class SteadFile:
             TraceError: It is missing, has another shape, holds NaN, or its chunk is damaged.
         """
         try:
-            dataset = self._group[name]
-            _check_shape(name, tuple(dataset.shape or ()))
+            dataset = self._dataset(name)
             check_chunks(dataset)
-            waveform = np.asarray(dataset[()], dtype=np.float32)
-            attributes = {**self._row(name), **{k: plain(v) for k, v in dataset.attrs.items()}}
-        except KeyError as error:
-            raise TraceError(
-                f"trace {name}: not in {self.path.name}, or its header is damaged; "
-                "download or copy the file again"
-            ) from error
+            waveform = np.asarray(dataset[()], dtype=np.float64)
+            attributes = self._merged(name, {k: plain(v) for k, v in dataset.attrs.items()})
         except UNREADABLE as error:
-            raise TraceError(
-                f"trace {name}: cannot be read ({first_line(error)}); "
-                "download or copy the file again"
-            ) from error
+            raise _unusable(name, error) from error
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
         if len(still) == 3 and not motionless:
             raise TraceError(f"trace {name}: all three components are constant")
+        remarks = [f"constant component {', '.join(still)}"] if still else []
         labels = labels_of(name, attributes).inside(0, len(waveform))
         return Trace(
             name=name,
             waveform=waveform,
             rate_hz=rate_of(name, attributes),
-            start_time_ns=parse_time(attributes.get("trace_start_time")),
+            start_time_ns=parse_time(attributes.get(START_FIELD)),
             attributes=attributes,
-            remark=f"constant component {', '.join(still)}" if still else "",
+            remark="; ".join([*remarks, *unreadable_fields(attributes)]),
             **asdict(labels),
         )
 
+    def fields(self, name: str, wanted: Collection[str]) -> tuple[int, dict[str, Any]]:
+        """Return a trace's number of samples and those of some fields that it states.
+
+        Nothing of the waveform is read.
+
+        Raises:
+            TraceError: It is missing, has another shape, or its header is damaged.
+        """
+        try:
+            dataset = self._dataset(name)
+            attributes = read_attributes(dataset, wanted)
+        except UNREADABLE as error:
+            raise _unusable(name, error) from error
+        return dataset.shape[0], self._merged(name, attributes, wanted)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for people on the CSV: what it selects, and where it differs from the HDF5.
+
+        Complete once the names have been listed and the traces read.
+        """
+        if self.table is None:
+            return []
+        lines = list(self.table.remarks)
+        if self._unlisted:
+            total = len(self._group)
+            lines.append(
+                f"{self.table.path.name} selects {total - self._unlisted} of {total} traces; "
+                "the others have no row in it"
+            )
+        elsewhere = len(self.table) - self._listed
+        if self._listed and elsewhere > 0:
+            lines.append(
+                f"{elsewhere} rows of {self.table.path.name} are of traces that are not in "
+                f"{self.path.name}"
+            )
+        if count := len(self._compared):
+            lines.append(
+                f"{self.table.path.name} and {self.path.name} differ for {count}"
+                f"{' or more' if count == MOST_COMPARED else ''} traces, the first "
+                f"{self._first_difference}; the HDF5's values are used"
+            )
+        return lines
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names one by one; errors as of `names`."""
+        self._unlisted = self._listed = 0
         try:
-            for name in self._group:
-                # a name that is not UTF-8 comes as bytes; it can be listed, not read
-                yield name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+            for name in self._all():
+                if self.table is None or name in self.table:
+                    self._listed += 1
+                    yield name
+                else:
+                    self._unlisted += 1
+            if self._unlisted == len(self._group):
+                yield from self._despite_the_table()
         except UNREADABLE as error:
             raise self._unreadable(error) from error
+
+    def _all(self) -> Iterator[str]:
+        for name in self._group:
+            # a name that is not UTF-8 comes as bytes; it can be listed, not read
+            yield name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+
+    def _despite_the_table(self) -> Iterator[str]:
+        """Yield all names where the CSV has none of them, if it only happens to lie beside."""
+        assert self.table is not None
+        problem = (
+            f"{self.table.path}: has a row for none of the {len(self._group)} traces of "
+            f"{self.path.name}"
+        )
+        if self._table_is_given:
+            raise SteadError(f"{problem}; name the CSV of this file")
+        if (remark := f"{problem}; it is not used") not in self.table.remarks:
+            self.table.remarks.append(remark)
+        self._unlisted = 0
+        yield from self._all()
 
     def __enter__(self) -> SteadFile:
         """Return the file itself."""
@@ -159,109 +257,90 @@ class SteadFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and its CSV."""
         self._file.close()
+        if (table := getattr(self, "table", None)) is not None:
+            table.close()
 
     def _unreadable(self, error: Exception) -> SteadError:
         return SteadError(
             f"{self.path}: not a readable HDF5 file ({first_line(error)}); copy it again"
         )
 
-    def _row(self, name: str) -> dict[str, str]:
-        if self._labels_path is None:
-            return {}
-        if self._labels is None:
-            self._labels = {row["trace_name"]: row for row in rows_of(self._labels_path)}
-        return self._labels.get(name, {})
+    def _dataset(self, name: str) -> Any:
+        """Return a trace's dataset.
 
-
-def _check_shape(name: str, shape: tuple[int, ...]) -> None:
-    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
-        raise TraceError(f"trace {name}: shape {shape}, expected (samples, 3) as E, N, Z")
-    if shape[0] > LONGEST_SAMPLES:
-        raise TraceError(f"trace {name}: {shape[0]} samples; cut it to {LONGEST_SAMPLES} at most")
-
-
-def number(value: Any) -> float | None:
-    """Read a number as STEAD writes them: 700.0, '700', '[[2896.]]', [[2896.]]; None if none."""
-    if isinstance(value, str):
-        found = _NUMBER.search(value)
-        value = found.group() if found else math.nan
-    try:
-        first = np.asarray(value, dtype=np.float64).ravel()
-    except (TypeError, ValueError):
-        return None
-    return float(first[0]) if first.size and math.isfinite(first[0]) else None
-
-
-def parse_time(value: Any) -> int | None:
-    """Read a UTC time with or without fraction and zone; nanoseconds since 1970, or None."""
-    text = str(value or "").strip().rstrip("Z").replace("T", " ")
-    if not "1900" <= text[:4] < "2200":  # no seismogram, and beyond what a node can date
-        return None
-    for form in ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S"):
+        Raises:
+            TraceError: There is none, or it is no trace that can be read.
+        """
         try:
-            return utc_ns(datetime.strptime(text, form).replace(tzinfo=UTC))
-        except ValueError:
-            continue
-    return None
+            dataset = self._group[name]
+        except KeyError as error:
+            raise TraceError(
+                f"trace {name}: not in {self.path.name}, or its header is damaged; "
+                "download or copy the file again"
+            ) from error
+        if problem := dataset_problem(dataset):
+            raise TraceError(f"trace {name}: {problem}")
+        return dataset
+
+    def _merged(
+        self, name: str, attributes: dict[str, Any], wanted: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """Return a trace's fields: the HDF5's where it states them, else the CSV's."""
+        row = None if self.table is None else self.table.row(name)
+        if row is None:
+            return attributes
+        for field_, value in row.items():
+            if (wanted is not None and field_ not in wanted) or not stated(value):
+                continue
+            if not stated(attributes.get(field_)):
+                attributes[field_] = value
+            elif field_ in COMPARED and differ(field_, attributes[field_], value):
+                self._note(name, field_, attributes[field_], value)
+        return attributes
+
+    def _note(self, name: str, field_: str, here: Any, there: str) -> None:
+        if not self._first_difference:
+            self._first_difference = f"{name}: {field_} {here} in the HDF5, {there} in the CSV"
+        if name in self._compared or len(self._compared) >= MOST_COMPARED:
+            return
+        self._compared.add(name)
 
 
-def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
-    """Return samples a second: what the attributes state, else STEAD's.
+def dataset_problem(dataset: Any) -> str | None:
+    """Return why an object of a file cannot be read as a trace, or None if it can."""
+    if isinstance(dataset, h5py.Group):
+        return (
+            f"a group of {len(dataset)} objects, expected a dataset (samples, 3); STEAD keeps "
+            "each trace at data/<trace_name>, without groups between"
+        )
+    shape = tuple(dataset.shape or ())
+    if len(shape) == 2 and shape[0] == 3 and shape[1] != 3:
+        return f"shape {shape}, expected (samples, 3) as E, N, Z; transpose it"
+    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
+        return f"shape {shape}, expected (samples, 3) as E, N, Z"
+    if shape[0] > LONGEST_SAMPLES:
+        return f"{shape[0]} samples; cut it to {LONGEST_SAMPLES} at most"
+    if dataset.dtype.kind not in "iufb":
+        return f"holds {dataset.dtype}, expected numbers"
+    return missing_filter(dataset)
 
-    Raises:
-        TraceError: The stated value is not a sampling rate.
-    """
-    for key in RATE_FIELDS:
-        if key in attributes and str(attributes[key]).strip() not in ("", "None", "nan"):
-            rate = number(attributes[key])
-            if rate is None or not 0 < rate <= 10_000:
-                raise TraceError(f"trace {name}: {key} {attributes[key]!r} is not a sampling rate")
-            return rate
-    return STEAD_RATE_HZ
+
+def read_attributes(dataset: Any, wanted: Collection[str]) -> dict[str, Any]:
+    """Read those of some attributes that a dataset has."""
+    attributes = dataset.attrs
+    return {name: plain(attributes[name]) for name in wanted if name in attributes}
 
 
-def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:
-    """Return a trace's labels as they are stated, also those that lie outside it.
-
-    `trace_category` decides whether it is noise; where that is not stated, the end `_NO` of its
-    name does.
-    """
-    category = str(attributes.get("trace_category") or "")
-    noise = category == "noise" or (not category and name.endswith("_NO"))
-    p, s, coda = (
-        number(attributes.get(f"{what}_sample")) for what in ("p_arrival", "s_arrival", "coda_end")
+def _unusable(name: str, error: Exception) -> TraceError:
+    return TraceError(
+        f"trace {name}: cannot be read ({first_line(error)}); download or copy the file again"
     )
-    return Labelled(
-        kind="noise" if noise else "event",
-        p_arrival_sample=p,
-        s_arrival_sample=s,
-        coda_end_sample=coda if coda is None or p is None or p < coda else None,
-        manual=str(attributes.get("p_status", "manual")) == "manual",
-    )
 
 
-def plain(value: Any) -> Any:
-    """Return an attribute as a Python value: text of fixed length as text, a number as a number."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def rows_of(path: Path) -> Iterator[dict[str, str]]:
-    """Read STEAD's CSV row by row.
-
-    Raises:
-        SteadError: It cannot be read or has no column `trace_name`.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            rows = csv.DictReader(lines)
-            if "trace_name" not in (rows.fieldnames or ()):
-                raise SteadError(f"{path}: no trace_name column; it is not STEAD's CSV")
-            yield from rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SteadError(
-            f"{path}: cannot be read ({first_line(error)}); remove it or copy it again"
-        ) from error
+def _found(file: Any) -> str:
+    """Return what a file without traces has in their place."""
+    names = [f"{name}/" if isinstance(file.get(name), h5py.Group) else str(name) for name in file]
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"found {shown}" if names else "it is empty"

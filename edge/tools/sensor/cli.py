@@ -171,7 +171,6 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     """
     import random
 
-    from ....firmware_bridge.packets import Hello
     from .outlet import Outlet
     from .player import Player
     from .record import read_record
@@ -182,14 +181,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     pace = math.inf if flags["speed"] is None else flags["speed"]
     played = read_record(file, trace)
     boot_id = flags["boot_id"] if flags["boot_id"] is not None else random.getrandbits(32)
-    hello = Hello(
-        device_id="simulated",
-        firmware="eqedge sensor simulate",
-        rate_hz=played.rate_hz,
-        channels=played.channels,
-        adc_bits=32,
-        boot_id=boot_id,
-    )
+    hello = played.hello("simulated", "eqedge sensor simulate", boot_id)
     with closing(Outlet(tcp)) as outlet, suppress(KeyboardInterrupt):
         click.echo(outlet.url)
         outlet.wait_for_reader()
@@ -208,13 +200,12 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
 )
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
     """Write a trace of FILE to OUTPUT as a waveform file, for firmware without a converter."""
-    from ....firmware_bridge.packets import Hello
     from .record import read_record
     from .recording_files import RecordingError
     from .waveform import waveform_bytes
 
     played = read_record(file, trace)
-    hello = Hello("waveform", "", played.rate_hz, played.channels, adc_bits=32, boot_id=1)
+    hello = played.hello("waveform", "", boot_id=1)
     try:
         with written_whole(output) as unfinished:
             unfinished.write_bytes(waveform_bytes(hello, played.counts, crystal_ppm))

@@ -234,7 +234,7 @@ def test_the_command(records, continuous, tmp_path, monkeypatch, capsys):
     files = [tmp_path / name for name in ("t.csv", "t.md", "t.png")]
     assert not run(
         monkeypatch, FLOAT, INT8, "--data", records, "--continuous", continuous,
-        "--csv", files[0], "--markdown", files[1], "--chart", files[2],
+        "--table", files[0], "--markdown", files[1], "--chart", files[2],
     )  # fmt: skip
     assert capsys.readouterr().out.count(f"\n{INT8} ") == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.md", "t.png"]
@@ -268,7 +268,12 @@ def test_a_network_is_not_scored_on_events_of_its_training(records, tmp_path, mo
     [
         ("nothing.h5", [], "nothing.h5: no such file; name weights"),
         (INT8, ["--continuous", "nothing.hdf5"], "data nothing.hdf5: no such file"),
-        (INT8, ["--csv", "no/where.csv"], "table no/where.csv: no such folder"),
+        (INT8, ["--table", "no/where.csv"], "table no/where.csv: no such folder"),
+        (
+            INT8,
+            ["--csv", "new.csv"],
+            "--csv new.csv: no such file; name the labels of",
+        ),
         (INT8, ["--chart", "chart.bmp"], "chart chart.bmp: name it .png, .svg or .pdf"),
     ],
 )

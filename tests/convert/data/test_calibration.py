@@ -83,10 +83,13 @@ def test_all_noise(tmp_path):
         load_windows([path], SPEC)
 
 
-def test_wrong_rate(tmp_path):
-    """Records of another rate are named by the first of them and its rate."""
+def test_records_of_another_rate_are_resampled(tmp_path):
+    """As a node does; a rate that cannot be is named by the first record of it."""
     path = write_records(tmp_path / "slow.hdf5", 12, 2, rate_hz=50.0)
-    with pytest.raises(CalibrationError, match=r"0 usable traces.*50 samples a second.*takes 100"):
+    data = load_windows([path], SPEC)
+    assert data.skipped == 0 and data.calibrate.windows.shape[1:] == (6000, 3)
+    path = write_records(tmp_path / "odd.hdf5", 12, 2, rate_hz=10.0)
+    with pytest.raises(CalibrationError, match=r"0 usable traces.*10 Hz cannot be turned into"):
         load_windows([path], SPEC)
 
 

@@ -146,8 +146,8 @@ def damage(data, kind):
             attributes["s_arrival_sample"] = attributes["p_arrival_sample"]
             return "1: S not after P"
         if kind == "rate":
-            attributes["sampling_rate_hz"] = 40.0
-            return "1: rate other than 100 Hz"
+            attributes["sampling_rate_hz"] = 10.0
+            return "1: 10 Hz cannot be turned into the model's 100 Hz"
         if kind == "nan":
             dataset[5, 2] = np.nan
             return "1: NaN or infinite samples"
@@ -174,8 +174,8 @@ def test_what_cannot_be_used_is_left_out_and_reported(data, kind):
     assert sum(result["data"]["skipped"].values()) == 1
 
 
-def test_a_row_missing_in_the_csv_is_reported(data):
-    """Its attributes hold, and it is scored."""
+def test_a_csv_selects_what_is_scored(data):
+    """One row, one event; the log and the report state it."""
     with h5py.File(data) as file:
         first, *_ = (name for name in file["data"] if name.endswith("_EV"))
         p, s = (file["data"][first].attrs[f"{x}_arrival_sample"] for x in "ps")
@@ -184,8 +184,9 @@ def test_a_row_missing_in_the_csv_is_reported(data):
         f"{first},earthquake_local,{p},{s}\n"
     )
     result, log = run(*MODEL, "--data", data, "--all-stations")
-    assert "5: scored by attributes, no row in small.csv" in log
-    assert result["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 12
+    assert "small.csv selects 1 of 6 traces" in log
+    assert "small.csv selects 1 of 6 traces" in result["data"]["remarks"][0]
+    assert result["models"]["leqnet_gru_int8"]["scores"]["P 0.3, S 0.3"]["events"] == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5"])

@@ -10,6 +10,7 @@ from eqedge.convert.evaluation.triggers import (
     read_messages,
     table_of,
 )
+from eqedge.edge.replay.selection import TraceSelection
 from eqedge.edge.replay.stead import SteadFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def run(data, tmp_path):
     def open_messages(*messages, **options):
         path = tmp_path / "triggers.jsonl"
         path.write_text("".join(json.dumps(message) + "\n" for message in messages))
-        return open_run(path, data, **({"traces": None, "seed": 0} | options))
+        return open_run(path, data, TraceSelection(**options))
 
     return open_messages
 
@@ -47,7 +48,7 @@ def run(data, tmp_path):
 def test_a_real_run_scores_as_in_its_own_log(played):
     """Found, false and residuals are those that `eqedge run` printed at its end."""
     data, triggers, log = played
-    opened = open_run(triggers, data, None, 0)
+    opened = open_run(triggers, data)
     events, made = events_of(opened), table_of(opened, {})
     found, labelled, false = re.search(
         r"(\d+) of (\d+) found, \d+ missed; (\d+) false", log
@@ -190,5 +191,5 @@ def test_another_files_run_is_refused(run, event):
     assert len(names) > 1
     played = run(traces=1, seed=0).played[0].record.trace
     other = next(name for name in sorted(names) if name != played)
-    with pytest.raises(RunError, match="none of the 1 traces drawn by seed 0; give --traces"):
+    with pytest.raises(RunError, match="none of the 1 traces selected; give --csv, --where"):
         run(trigger("e", other, ("P", 10)), traces=1, seed=0)

@@ -19,7 +19,9 @@ from eqedge.convert.pictures.trace import draw_traces
 from eqedge.convert.pictures.view import views_of
 from eqedge.edge.detector import Detector
 from eqedge.edge.prepare import prepare
+from eqedge.edge.replay.fields import TraceError
 from eqedge.edge.replay.sample import DEMO_FILE
+from eqedge.edge.replay.selection import EVERYTHING, TraceSelection
 from eqedge.edge.replay.stead import SteadFile
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 from matplotlib.figure import Figure
@@ -123,13 +125,13 @@ def test_a_record_of_another_rate_is_resampled_for_the_model_and_drawn_as_it_is(
     assert len(slower.samples) == 3000 and len(slower.answers[0].probabilities) == 6000
     found = [mark for mark in slower.answers[0].marks if mark.phase == "P"]
     assert [mark.verdict for mark in found] == ["right"]
-    with pytest.raises(PlotError, match=r"3 Hz cannot be turned into the model's 100 Hz"):
+    with pytest.raises(TraceError, match=r"3 Hz cannot be turned into the model's 100 Hz"):
         view_of(changed(trace, rate_hz=3.0))
 
 
 def test_a_grid_tells_right_from_false(triggers):
     """Nine P are 0.1 s late, one is 2 s late and false, no S is picked."""
-    panels = panels_of(triggers, DEMO_FILE, None, 0, 12)
+    panels = panels_of(triggers, DEMO_FILE, EVERYTHING, 12)
     assert len(panels) == 12
     residuals = [p.residual("P") for p in panels if p.trace.p_arrival_sample is not None]
     assert sorted(r is None for r in residuals) == [False] * 9 + [True]
@@ -201,7 +203,8 @@ def test_the_scale_of_each_component_is_written_at_its_end(view):
 
 def test_a_grid_of_fewer_panels_draws_the_same_ones_again(triggers):
     """The seed chooses."""
-    names = [[p.trace.name for p in panels_of(triggers, DEMO_FILE, None, s, 5)] for s in (3, 3, 4)]
+    chosen = [panels_of(triggers, DEMO_FILE, TraceSelection(seed=s), 5) for s in (3, 3, 4)]
+    names = [[panel.trace.name for panel in panels] for panels in chosen]
     assert names[0] == names[1] != names[2] and len(names[0]) == 5
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from eqedge.edge.replay.stead import SteadError, SteadFile, TraceError
+from eqedge.edge.replay.fields import TraceError
+from eqedge.edge.replay.stead import SteadError, SteadFile
 
 from .test_stead import QUAKE
 

@@ -5,8 +5,9 @@ import struct
 import h5py
 import numpy as np
 import pytest
+from eqedge.edge.replay.fields import TraceError
 from eqedge.edge.replay.heaps import SIGNATURE, DamagedHeap, GuardedFile
-from eqedge.edge.replay.stead import SteadFile, TraceError
+from eqedge.edge.replay.stead import SteadFile
 
 
 @pytest.fixture

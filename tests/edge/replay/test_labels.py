@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import pytest
 from eqedge.convert.data.records import index_stead
+from eqedge.edge.replay.fields import labels_of
 from eqedge.edge.replay.labels import Labelled, matches
-from eqedge.edge.replay.stead import SteadFile, labels_of
+from eqedge.edge.replay.stead import SteadFile
 from hypothesis import given
 from hypothesis import strategies as st
 

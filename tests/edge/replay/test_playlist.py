@@ -1,31 +1,8 @@
 """Which traces are played."""
 
 import numpy as np
-from eqedge.edge.replay.playlist import Playlist, choose
+from eqedge.edge.replay.playlist import Playlist
 from eqedge.edge.replay.stead import SteadFile
-from hypothesis import given
-from hypothesis import strategies as st
-
-NAMES = [f"trace{n}" for n in range(30)]
-
-
-@given(st.integers(0, 40), st.integers(0, 2**32))
-def test_a_choice_is_seeded_and_without_repeats(count, seed):
-    """The same seed chooses the same, each name at most once."""
-    chosen = choose(NAMES, count, seed)
-    assert chosen == choose(NAMES, count, seed)
-    assert len(chosen) == len(set(chosen)) == min(count, len(NAMES))
-    assert set(chosen) <= set(NAMES)
-
-
-def test_seeds_differ():
-    """Another seed chooses others."""
-    assert len({tuple(choose(NAMES, 5, seed)) for seed in range(20)}) == 20
-
-
-def test_all_keep_the_files_order():
-    """Without a number, or with one as large as the file, nothing is left to chance."""
-    assert choose(NAMES, None, 3) == NAMES == choose(NAMES, 30, 3)
 
 
 def test_what_cannot_be_played_is_passed_over(write_stead, rng):

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from eqedge.edge.replay.stead import TraceError
+from eqedge.edge.replay.fields import TraceError
 from eqedge.edge.tools.sensor.cli import sensor
 from eqedge.edge.tools.sensor.record import read_record
 from eqedge.firmware_bridge.decoder import Decoder
@@ -275,6 +275,32 @@ def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
     with h5py.File(stead[0], "a") as file:
         file["data/A.XX_1_NO"].attrs["sampling_rate_hz"] = stated
     with pytest.raises(TraceError, match=r"\.hdf5: trace A\.XX_1_NO: sampling_rate_hz"):
+        read_record(stead[0])
+
+
+@pytest.mark.parametrize("factor", [1e-11, 1e-6, 1e9, 1e-29])
+def test_a_record_in_physical_units_is_scaled(stead, factor):
+    """Not rounded to zeros, nor cut at 32 bits: the Hello states what a count is."""
+    with h5py.File(stead[0], "a") as file:
+        x = file["data/A.XX_1_NO"][()].astype("f8") * factor
+        del file["data/A.XX_1_NO"]
+        file["data/A.XX_1_NO"] = x
+        file["data/A.XX_1_NO"].attrs["unit"] = "m/s"
+    record = read_record(stead[0])
+    hello = record.hello("a", "b", 1)
+    assert hello.unit == "M/S"
+    back = record.counts * float(hello.units_per_count)
+    assert np.abs(back - x).max() <= 1e-6 * np.abs(x).max()
+
+
+def test_a_record_too_small_to_be_scaled_is_named(stead):
+    """Its scale would be nothing in the Hello's 32 bits."""
+    with h5py.File(stead[0], "a") as file:
+        file["data/A.XX_1_NO"].attrs["sampling_rate_hz"] = 100.0
+        x = file["data/A.XX_1_NO"][()].astype("f8") * 1e-40
+        del file["data/A.XX_1_NO"]
+        file["data/A.XX_1_NO"] = x
+    with pytest.raises(TraceError, match="too small to be sent as counts; multiply it"):
         read_record(stead[0])
 
 

@@ -114,7 +114,7 @@ def test_hdf5_is_steads_layout(tmp_path, waves):
         assert dataset.attrs["channels"] == "HNE,HNN,HNZ" and dataset.attrs["unit"] == "M/S**2"
     with SteadFile(path) as stead:
         trace = stead.read(name)
-    assert trace.rate_hz == 100.0 and (trace.waveform == counts[:, ::-1].astype(np.float32)).all()
+    assert trace.rate_hz == 100.0 and (trace.waveform == counts[:, ::-1]).all()
 
 
 class Kept:
