@@ -14,13 +14,13 @@ from ... import EqedgeError, reason_of
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Hello, Samples
 from ...firmware_bridge.port import Port, PortError
-from ...models.registry import Model, ModelError, open_model
+from ...models.registry import Model, ModelError
 from ...models.spec import SpecError
 from ..assemble import layout_for
 from ..dating.arrivals import host_synchronised
 from ..delivery.link import BrokerLink, LinkLost
 from ..delivery.login import read_credentials, tls_context
-from ..detector import Detector
+from ..fallback import runnable
 from ..resample import same_rate
 from ..settings.delivery import MqttSettings
 from ..settings.node import Settings, StationSettings
@@ -45,9 +45,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _clock()
     model: Model | None = None
     try:
-        model = open_model(settings.model)
+        model = runnable(settings.model)
         thresholds_of(settings.trigger, model.spec)
-        Detector(model)
     except (ModelError, SpecError) as error:
         check = failed("model", error)
         if settings.model_fallback:
