@@ -100,3 +100,18 @@ def test_a_full_disk_ends_nothing(monkeypatch):
     logger.warning("lost as well: %s", "port")
     with pytest.raises(OSError, match="No space"):
         full.close()
+
+
+def test_a_subject_that_changes_often_is_logged_a_few_times_an_hour(caplog):
+    """Each change once; the last line says that more are left out; an hour later it goes on."""
+    now = [0.0]
+    changes = logs.Changes(logger, monotonic=lambda: now[0])
+    caplog.set_level(logging.INFO, logger="eqedge")
+    for number in range(50):
+        changes.note(logging.WARNING, f"state {number // 2}")
+    assert len(caplog.messages) == logs.MOST_CHANGES
+    assert caplog.messages[:2] == ["state 0", "state 1"]
+    assert caplog.messages[-1].endswith("further changes within the hour are not logged)")
+    now[0] += logs.CHANGES_SECONDS + 1
+    changes.note(logging.INFO, "well again")
+    assert caplog.messages[-1] == "well again"
