@@ -466,6 +466,21 @@ def test_a_live_node_appends(background, tmp_path):
     assert output.read_text() == '{"event_id":"earlier"}\n'
 
 
+def test_a_second_node_on_one_output_is_refused(eqedge, background, tmp_path):
+    """Exit 2 and one line that names the file; the first one goes on, and so does its file."""
+    output = tmp_path / "o.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
+        process = background("run", "--serial", port, "--output", output)
+        connection, _ = listener.accept()
+        line = refusal(eqedge("run", "--serial", port, "--output", output))
+        assert f"output {output} is used by another process; stop it" in line
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        connection.close()
+    assert process.returncode == 0, err
+
+
 def test_a_sensor_of_another_rate(background):
     """One that leads nowhere is refused by name when it introduces itself."""
     sensor = VirtualSensor(Hello("slow-7", "test", 5.0, ENZ))

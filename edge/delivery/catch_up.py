@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..message import Node
 from ..types import Message
+from .file import to_line
 from .history import all_lines, is_live, message_of
 from .spool import Spool
 from .spool_row import line_hash
@@ -49,7 +50,8 @@ def unknown_lines(path: Path, spool: Spool, node: Node) -> Iterator[Line]:
             continue
         known.add(number)
         message = message_of(line)
-        if message is not None and is_live(message) and node.sent(message) and _has_picks(message):
+        is_own = message is not None and is_live(message) and node.sent(message)
+        if message is not None and is_own and _is_publishable(message):
             yield Line(message, number)
 
 
@@ -58,9 +60,13 @@ def key_of(message: Message) -> str:
     return f"{message.get('event_id')} {message.get('sequence')}"
 
 
-def _has_picks(message: Message) -> bool:
-    """Whether its picks can be published: a line may be damaged and JSON all the same."""
+def _is_publishable(message: Message) -> bool:
+    """Whether it can be published: a line may be damaged and JSON all the same."""
     picks = message.get("picks", ())
+    try:
+        to_line(message)
+    except (ValueError, RecursionError):  # NaN, half a surrogate pair
+        return False
     return isinstance(picks, list | tuple) and all(isinstance(pick, dict) for pick in picks)
 
 

@@ -159,9 +159,15 @@ class Spool:
             self._sync(durable=False)
 
     def set_aside(self, identifier: int, reason: str) -> None:
-        """Keep a message that cannot be sent in the table `damaged`, where a person can find it."""
+        """Keep a message that cannot be sent in the table `damaged`, where a person can find it.
+
+        It is as it was stored, so that its line in the output is not stored again.
+        """
         with self._lock:
+            before = self.is_incomplete
+            self._changes.final.add(identifier)
             self._set_aside({identifier: reason})
+            self.is_incomplete = before
 
     def retry(self) -> None:
         """Write again what the disk rejected, and what was deleted meanwhile.

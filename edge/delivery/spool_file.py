@@ -36,12 +36,14 @@ class Changes:
         coming: Messages to store, by id.
         leaving: Ids of messages to remove.
         aside: Why a message is damaged, by id: it is moved to the table `damaged`.
+        final: Ids of those whose line in the output would be no better.
         lines: Hashes of lines that are stored, or were delivered.
     """
 
     coming: dict[int, SpoolRow] = field(default_factory=dict)
     leaving: set[int] = field(default_factory=set)
     aside: dict[int, str] = field(default_factory=dict)
+    final: set[int] = field(default_factory=set)
     lines: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -50,7 +52,7 @@ class Changes:
 
     def clear(self) -> None:
         """Forget them: they are written."""
-        for one in (self.coming, self.leaving, self.aside, self.lines):
+        for one in (self.coming, self.leaving, self.aside, self.final, self.lines):
             one.clear()
 
 
@@ -151,7 +153,7 @@ class SpoolFile:
         run(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         with self._transaction():
             for identifier, reason in changes.aside.items():
-                self._move_aside(identifier, reason)
+                self._move_aside(identifier, reason, is_final=identifier in changes.final)
             many("DELETE FROM message WHERE id = ?", [(one,) for one in changes.leaving])
             many(
                 "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?)",
@@ -222,16 +224,16 @@ class SpoolFile:
         own = key is None or (crc is not None and crc[0] == crc32(key.encode()))
         return None if own else key
 
-    def _move_aside(self, identifier: int, reason: str) -> None:
-        """Keep a damaged message for a person; its line in the output is no longer known."""
+    def _move_aside(self, identifier: int, reason: str, *, is_final: bool) -> None:
+        """Keep a damaged message for a person; its line is then unknown unless `is_final`."""
         run = self._database.execute
         run(
             f"INSERT INTO damaged SELECT NULL, {COLUMNS}, ?, ? FROM message WHERE id = ?",
             (reason, time.time(), identifier),
         )
-        run(
-            "DELETE FROM known WHERE line = (SELECT line FROM checksum WHERE id = ?)", (identifier,)
-        )
+        if not is_final:
+            line = "SELECT line FROM checksum WHERE id = ?"
+            run(f"DELETE FROM known WHERE line = ({line})", (identifier,))
         run("DELETE FROM message WHERE id = ?", (identifier,))
         run("DELETE FROM damaged WHERE id <= (SELECT MAX(id) FROM damaged) - ?", (KEPT_DAMAGED,))
 

@@ -234,6 +234,8 @@ ODD = [
     {"picks": [None]},
     {"clock": 3},
     {"event_id": None},
+    {"peak_value": float("nan")},
+    {"trace_id": "\ud800"},
 ]
 
 

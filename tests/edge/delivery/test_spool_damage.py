@@ -81,8 +81,8 @@ def test_a_message_that_cannot_be_prepared_is_set_aside(tmp_path):
     path = tmp_path / "spool.db"
     spool = Spool(path, NEVER)
     deep = b"[" * 30_000
-    for payload in (b"no JSON", b"5", deep, b"\xff", to_line(event(7))):
-        spool.put([("event", payload)], age_known=False)
+    for line, payload in enumerate((b"no JSON", b"5", deep, b"\xff", to_line(event(7)))):
+        spool.put([("event", payload)], line=line + 1, age_known=False)
     spool.close()
     with (
         Broker(tmp_path) as broker,
@@ -92,6 +92,7 @@ def test_a_message_that_cannot_be_prepared_is_set_aside(tmp_path):
         received.wait_for(lambda got: ids(got.json("event")) == [7])
         wait_until(lambda: len(node.spool) == 0)
         assert node.spool.counts.set_aside == 4 and node.sink.counts.failures == 0
+        assert {1, 2, 3, 4, 5} <= node.spool.known_lines()
 
 
 ODD = [
