@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 import numpy as np
 from eqedge.convert.console import run_with_one_line_errors
-from eqedge.convert.data.records import DataError, index_continuous
+from eqedge.convert.data.indexing import index_continuous
+from eqedge.convert.data.records import DataError
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.edge.detector import Detector
 from eqedge.edge.picks import find_peaks

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.indexing import index_stead
 from eqedge.edge.replay.stead import SteadFile
 
 from .conftest import ROOT

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.spec import WINDOW_SAMPLES
+from ..data.indexing import index_continuous
 from ..data.picker import Picker
-from ..data.records import DataError, index_continuous, merge
+from ..data.records import DataError, merge
 from ..data.waveforms import WaveformCache
 from ..data.windows import TRIAL_SEED, WindowSet
 from ..progress import OnProgress

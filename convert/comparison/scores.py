@@ -9,9 +9,10 @@ from pathlib import Path
 from ...edge.picks import find_peaks
 from ...edge.replay.selection import EVERYTHING, TraceSelection
 from ...models.spec import HEADS, RATE_HZ, WINDOW_SAMPLES
+from ..data.indexing import index_stead
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
-from ..data.records import DataError, Record, index_stead, merge
+from ..data.records import DataError, Record, merge
 from ..data.unseen import Selection
 from ..data.waveforms import WaveformCache
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, cuts

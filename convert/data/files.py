@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ...edge.replay.selection import EVERYTHING, TraceSelection
 from .index_cache import kept_index
+from .indexing import index_continuous, index_stead
 from .picker import open_picker
-from .records import Index, Split, index_continuous, index_stead, merge, split_by_event
+from .records import Index, Split, merge, split_by_event
 from .teacher_labels import (
     TeacherLabels,
     TeacherLabelStore,

@@ -10,8 +10,9 @@ from typing import Any
 
 from ...models.spec import RATE_HZ
 from ..data.files import DataFiles, index_files, teacher_labels
+from ..data.indexing import index_continuous
 from ..data.picker import Picker
-from ..data.records import DataError, Index, Record, index_continuous
+from ..data.records import DataError, Index, Record
 from ..data.unseen import Selection
 from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, Cut, cuts

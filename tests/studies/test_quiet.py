@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from eqedge import EqedgeError
-from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.indexing import index_stead
 from eqedge.models.registry import DEFAULT_MODEL, open_model
 
 from tests.conftest import ROOT

@@ -5,7 +5,8 @@ import os
 import h5py
 import pytest
 from eqedge.convert.data.index_cache import kept_index
-from eqedge.convert.data.records import DataError, index_stead
+from eqedge.convert.data.indexing import index_stead
+from eqedge.convert.data.records import DataError
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.data.files import DataFiles, index_files, teacher_labels
+from eqedge.convert.data.indexing import index_stead
 from eqedge.convert.data.label_track import label_track
 from eqedge.convert.data.picker import Picker
-from eqedge.convert.data.records import index_stead
 from eqedge.convert.data.teacher_labels import (
     LabelCacheError,
     TeacherLabelStore,

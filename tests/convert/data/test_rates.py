@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.data.records import index_continuous, index_stead
+from eqedge.convert.data.indexing import index_continuous, index_stead
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.edge.replay.sample import DEMO_FILE
 

@@ -3,14 +3,13 @@ import struct
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.indexing import index_continuous, index_stead
 from eqedge.convert.data.records import (
     CONTINUOUS_SAMPLES,
     DataError,
     Index,
     Record,
     held_out,
-    index_continuous,
-    index_stead,
     split_by_event,
     station_of,
 )

@@ -1,7 +1,8 @@
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.data.records import CONTINUOUS_SAMPLES, index_continuous, index_stead
+from eqedge.convert.data.indexing import index_continuous, index_stead
+from eqedge.convert.data.records import CONTINUOUS_SAMPLES
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.data.windows import cuts
 

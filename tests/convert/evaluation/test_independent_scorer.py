@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 from eqedge.convert.comparison.scores import choose, score_all
 from eqedge.convert.data.files import DataFiles
+from eqedge.convert.data.indexing import index_stead
 from eqedge.convert.data.picker import Picker
-from eqedge.convert.data.records import Record, index_stead
+from eqedge.convert.data.records import Record
 from eqedge.convert.data.unseen import Selection
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.data.windows import TRIAL_DRAWS, TRIAL_SEED, cuts

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
-from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.indexing import index_stead
 from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.evaluation.score_table import Ledger

@@ -1,8 +1,8 @@
 import h5py
 import numpy as np
 import pytest
+from eqedge.convert.data.indexing import index_continuous
 from eqedge.convert.data.picker import Picker, open_picker
-from eqedge.convert.data.records import index_continuous
 from eqedge.convert.data.waveforms import WaveformCache
 from eqedge.convert.evaluation.stream import announced_picks, run_hop_by_hop
 from eqedge.edge.replay.synthetic import earthquake, noise

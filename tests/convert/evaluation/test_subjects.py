@@ -1,7 +1,8 @@
 import h5py
 import numpy as np
 import pytest
-from eqedge.convert.data.records import DataError, index_stead
+from eqedge.convert.data.indexing import index_stead
+from eqedge.convert.data.records import DataError
 from eqedge.convert.evaluation.subjects import Catalogue, facts_of
 from eqedge.edge.replay.labels import Labelled
 

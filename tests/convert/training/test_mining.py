@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from eqedge.convert.data.example import Example, onsets
-from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.indexing import index_stead
 from eqedge.convert.training import mining
 from eqedge.convert.training.library import Library
 from eqedge.convert.training.sampling import Mixture, Sampler

@@ -4,7 +4,8 @@ import h5py
 import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
-from eqedge.convert.data.records import DataError, index_continuous, index_stead
+from eqedge.convert.data.indexing import index_continuous, index_stead
+from eqedge.convert.data.records import DataError
 from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.data.waveforms import Unusable
 from eqedge.convert.training.library import Library

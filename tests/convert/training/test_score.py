@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from eqedge.convert.data.example import onsets
-from eqedge.convert.data.records import Index, Record, index_stead
+from eqedge.convert.data.indexing import index_stead
+from eqedge.convert.data.records import Index, Record
 from eqedge.convert.data.teacher_labels import TeacherLabels
 from eqedge.convert.training.score import EventWindow, Trial, make_trial, score
 from eqedge.convert.training.session import SCORED_RECORDS, scored_on

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 import pytest
-from eqedge.convert.data.records import index_stead
+from eqedge.convert.data.indexing import index_stead
 from eqedge.edge.replay.fields import labels_of
 from eqedge.edge.replay.labels import Labelled, matches
 from eqedge.edge.replay.stead import SteadFile
