@@ -81,6 +81,8 @@ class Ending:
         self.haste: list[Callable[[], None]] = []
         self.number: int | None = None
         """Of the first signal."""
+        self.is_over = False
+        """The program's last line is near: nothing is acknowledged after it."""
         self._handled: int | None = None
         """Of the first signal, in the main thread, which may be earlier than the other thread."""
         self._first_time = 0.0
@@ -199,7 +201,8 @@ class Ending:
             if part is not None and part.stop is not None:
                 part.stop()
             lines = [one.line for one in self.parts if one.line]
-            self._report(f"{name}: {lines[-1] if lines else 'stopping'}")
+            if not self.is_over:
+                self._report(f"{name}: {lines[-1] if lines else 'stopping'}")
         elif now - self._first_time >= SAME_WISH_SECONDS and self._limit is None:
             self._limit = threading.Timer(HASTE_SECONDS, self._end_now)
             self._limit.daemon = True

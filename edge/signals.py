@@ -92,6 +92,8 @@ def stopped_by_signals(line: str = "stopping") -> Iterator[None]:
             yield
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        if _current is not None:
+            _current.is_over = True
         remove_unfinished()  # of a block that was interrupted twice
         raise Stopped(number) from None
 
