@@ -38,8 +38,7 @@ class ModelUse:
     Attributes:
         name: Of the model that picks.
         refused: Name or file of the settings' model where another one picks in its place.
-        reason: Why it could not be used.
-        trouble: Names both, for the state of the node; empty where the settings' model picks.
+        reason: Names both, and why the settings' model cannot be used; else empty.
     """
 
     name: str = field(metadata=published("model", "label", "Model that picks."))
@@ -51,8 +50,7 @@ class ModelUse:
             "Model of the settings that cannot be used; a packaged one picks in its place.",
         ),
     )
-    reason: str | None = None
-    trouble: str = state_reason()
+    reason: str = state_reason()
 
     @property
     def fallback(self) -> Message | None:
@@ -174,8 +172,8 @@ def choose_model(settings: Settings, *, attended: bool) -> Choice:
                     settings.model,
                 )
                 suited = _suited(replace(settings, model=packaged.name), packaged.spec)
-                trouble = f"{packaged.name} picks in place of {settings.model}"
-                use = ModelUse(packaged.name, settings.model, reason, trouble)
+                names = f"{packaged.name} picks in place of {settings.model}"
+                use = ModelUse(packaged.name, settings.model, f"{names}: {reason}")
                 return Choice(packaged, suited, use)
         raise
     return Choice(model, settings, ModelUse(model.name))

@@ -117,7 +117,8 @@ def test_a_node_picks_with_a_packaged_model(node, tmp_path, damaged, damage, rea
     record = health(tmp_path)
     assert (record["model"], record["model_refused"]) == (DEFAULT_MODEL, str(path))
     assert record["state"] == "degraded"
-    assert f"{DEFAULT_MODEL} picks in place of {path}" in record["reasons"]
+    names = f"{DEFAULT_MODEL} picks in place of {path}: "
+    assert any(one.startswith(names) and reason in one for one in record["reasons"])
     (line,) = [one for one in log_of(tmp_path).splitlines() if "packaged model" in one]
     assert line.startswith("eqedge: error: ") and reason in line
     assert str(path) in line and DEFAULT_MODEL in line
@@ -224,7 +225,7 @@ def test_a_model_that_would_end_the_node_is_refused(monkeypatch, damaged, load, 
     monkeypatch.setattr(fallback, "Detector", Faulty)
     choice = choose_model(Settings(model=str(path)), attended=False)
     assert choice.model.name == DEFAULT_MODEL
-    assert choice.use.reason is not None and reason in choice.use.reason
+    assert reason in choice.use.reason
 
 
 def test_a_damaged_default_leads_to_another_packaged_one(monkeypatch, tmp_path, caplog):
