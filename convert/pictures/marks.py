@@ -65,16 +65,16 @@ def judged(trace: Trace, picks: Iterable[tuple[str, float]]) -> list[Mark]:
 
 
 def verdict_line(trace: Trace, marks: Sequence[Mark]) -> str:
-    """`P +0.02 s, S missed, 2P 1S false`: what became of each label, and the other picks."""
+    """`P +0.02 s, S missed, false: 2 P, 1 S`: what became of each label, and the other picks."""
     parts = ["noise"] if trace.is_noise else []
     for phase in arrivals(trace):
         residuals = [m.residual for m in marks if m.phase == phase and m.residual is not None]
         parts.append(f"{phase} {signed(residuals[0])} s" if residuals else f"{phase} missed")
     for verdict, words in (("false", "false"), ("unlabelled", "without label")):
         picks = [mark.phase for mark in marks if mark.verdict == verdict]
-        counts = [f"{picks.count(phase)}{phase}" for phase in "PS" if phase in picks]
+        counts = [f"{picks.count(phase)} {phase}" for phase in "PS" if phase in picks]
         if counts:
-            parts.append(f"{' '.join(counts)} {words}")
+            parts.append(f"{words}: {', '.join(counts)}")
     return ", ".join(parts or ["no label"])
 
 

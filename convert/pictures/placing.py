@@ -117,6 +117,7 @@ def write_beside(
         axis.annotate(
             text, (float(marker[0]), float(marker[1])), xytext=best[1],
             textcoords="offset points", ha="center", va="center", fontsize=SMALL, color=colour,
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": "none", "edgecolor": "none"},
             arrowprops={
                 "arrowstyle": "-", "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2, "color": colour,
             },

@@ -140,7 +140,9 @@ def test_a_grid_tells_right_from_false(triggers):
     draw_grid(figure, panels)
     assert figure.get_suptitle() == "Picked within 0.5 s of the label: P 9 of 10, S 0 of 10"
     titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert sum("P missed, S missed, 1P false" in title.replace("\n", " ") for title in titles) == 1
+    assert (
+        sum("P missed, S missed, false: 1 P" in title.replace("\n", " ") for title in titles) == 1
+    )
     assert sum("P +0.10 s, S missed" in title for title in titles) == 9
     assert sum("noise" in title for title in titles) == 2
 

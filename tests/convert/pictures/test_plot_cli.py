@@ -106,7 +106,9 @@ def test_labels_of_other_traces_are_refused(tmp_path, triggers):
     csv = data.with_suffix(".csv")
     csv.write_text("trace_name,p_arrival_sample\nother_EV,700\n")
     for arguments in (("trace", data), ("grid", triggers_of_bare, "--data", data)):
-        with pytest.raises(EqedgeError, match=r"bare\.csv: no row for .* put the CSV of this file"):
+        with pytest.raises(
+            EqedgeError, match=r"bare\.csv: no row for .* name the CSV of this file"
+        ):
             run(*arguments, "--output", tmp_path / "a.png")
     csv.unlink()
     run("grid", triggers_of_bare, "--data", data, "--output", tmp_path / "a.png")
