@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ def tensorflow_silenced(gpus: bool = False) -> Iterator[None]:
     try:
         with stderr_silenced():
             yield
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # nor warnings about retracing
     except ImportError as error:
         if "annot allocate memory" in str(error) or "failed to map segment" in str(error):
             raise OutOfMemory("out of memory while TensorFlow is loaded; close programs") from error
