@@ -29,7 +29,7 @@ from .score import Trial, make_trial, score
 from .sides import more_sides
 from .stream import Batch, StreamSettings, batches
 from .student import Student
-from .validation import Validator, make_validation
+from .validation import AverageNetwork, losses, make_validation
 
 MINED_SCENES = 12_000
 CENTRED_ON = 400
@@ -94,7 +94,8 @@ class Training:
             # notes of a run that ended before its first checkpoint
             (request.output / HISTORY).write_text("")
         trial = self._trial(scored_on(self.index), TRIAL_DRAWS)
-        validate = self._validator() if trial.events else None
+        network = AverageNetwork()
+        validate = self._validator(network) if trial.events else None
         if validate is None:
             hint = more_sides(self.index)
             if request.loop.patience is not None:
@@ -104,7 +105,7 @@ class Training:
             report(f"no earthquake is held out, so there will be no scores; {hint}")
 
         def judge(learner: Student) -> dict[str, Any] | None:
-            return score(by_keras(learner.averaged()), trial) if trial.events else None
+            return score(network.of(learner), trial) if trial.events else None
 
         finished = loop.train(
             student,
@@ -119,7 +120,7 @@ class Training:
         )
         if validate is not None:
             choose(student, best, validate)
-        self._centre(student)
+        self._centre(student, network)
         last = judge(student)
         if last is None:
             return finished, None, None
@@ -129,10 +130,10 @@ class Training:
     def _trial(self, records: Sequence[Record], draws: int = 1) -> Trial:
         return make_trial(records, self.labels, self.spec, TRIAL_SEED, draws, self.unusable)
 
-    def _validator(self) -> Validator:
+    def _validator(self, network: AverageNetwork) -> Callable[[Student], dict[str, float]]:
         records, request = scored_on(self.index), self.request
         data = make_validation(records, self.labels, self.spec, request.labels, self.unusable)
-        return Validator(data, request.student)
+        return lambda student: losses(network.of(student), data, request.student)
 
     def _stream(self, hard: tuple[int, ...]) -> Callable[[int], Iterator[Batch]]:
         request, training = self.request, self.index.training()
@@ -148,11 +149,11 @@ class Training:
             training, self.labels, settings, first, request.workers, self.unusable
         )
 
-    def _centre(self, student: Student) -> None:
+    def _centre(self, student: Student, network: AverageNetwork) -> None:
         """Move the pickers' answers so that the best threshold is the usual one."""
         seen = self._trial(_by_hand(self.index.training()))
         for head, name in ((1, "picker_P"), (2, "picker_S")):
-            best = best_threshold(by_keras(student.averaged()), seen, head)
+            best = best_threshold(network.of(student), seen, head)
             student.lift(name, shift_to_centre(best))
             report(f"{name}: best threshold {best:g}, moved to {CENTRE:g}")
 

@@ -92,22 +92,15 @@ def losses(predict: Predict, data: ValidationSet, settings: StudentSettings) -> 
     return {name: round(value, 6) for name, value in ({"loss": total} | named).items()}
 
 
-class Validator:
-    """Measures a student's average on one set of windows; its network is built once.
+class AverageNetwork:
+    """Runs a student's average in one network: each new one would be traced again."""
 
-    Args:
-        data: The windows.
-        settings: How the student learns.
-    """
-
-    def __init__(self, data: ValidationSet, settings: StudentSettings) -> None:
-        self._data = data
-        self._settings = settings
+    def __init__(self) -> None:
         self._network: Any = None
 
-    def __call__(self, student: Student) -> dict[str, float]:
-        """Return the losses, see `losses`."""
+    def of(self, student: Student) -> Predict:
+        """Return what runs the student's average as it is now."""
         if self._network is None:
             self._network = student.averaged()
         self._network.set_weights(student.average)
-        return losses(by_keras(self._network), self._data, self._settings)
+        return by_keras(self._network)
