@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ... import first_line
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5, check_chunks
+from ...edge.replay.stead import LARGEST
 from ...edge.resample import resampled
 from ...models.spec import RATE_HZ
 from .records import Record
@@ -110,6 +111,8 @@ class WaveformCache:
             waveform = np.asarray(dataset[record.first : record.first + length], np.float64)
         except UNREADABLE as error:
             return None, f"unreadable ({first_line(error)})"
+        if np.isfinite(waveform).all() and np.abs(waveform).max() > LARGEST:
+            return None, "samples beyond float32"
         if not np.isfinite(waveform).all():
             return None, "NaN or infinite samples"
         waveform -= waveform.mean(axis=0)

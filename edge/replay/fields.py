@@ -19,7 +19,15 @@ from .labels import Labelled
 STEAD_RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 HIGHEST_RATE_HZ = 10_000
-RATE_FIELDS = ("sampling_rate_hz", "trace_sampling_rate_hz", "sampling_rate", "sample_rate")
+RATE_FIELDS = (
+    "sampling_rate_hz",
+    "trace_sampling_rate_hz",
+    "sampling_rate",
+    "sample_rate",
+    "trace_sampling_rate",
+    "sample_rate_hz",
+    "fs",
+)
 INTERVAL_FIELDS = ("trace_dt_s", "delta", "dt")
 """Seconds from one sample to the next, the other way to state a rate."""
 LABEL_FIELDS = ("p_arrival_sample", "s_arrival_sample", "coda_end_sample")
@@ -182,6 +190,9 @@ def differ(field: str, one: Any, other: Any) -> bool:
 
 
 def _rate(value: Any) -> float | None:
+    """Return one number; None also for a truth value and for several numbers that differ."""
+    if isinstance(value, bool) or (isinstance(value, list) and len(np.unique(value)) > 1):
+        return None
     found = _RATE.fullmatch(value.strip(" []")) if isinstance(value, str) else None
     return float(found[1]) if found else number(value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,8 @@ _OTHER_FILES = (
     (b"\x1f\x8b", "compressed by gzip; unpack it"),
     (b"\x89HDF", "HDF5, not a CSV; name the CSV"),
 )
+_SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""The line before the names of the columns by which a spreadsheet states its separator."""
 _SHOWN_COLUMNS = 4
 _ASCII_IS_ONE_BYTE = ("utf-8", "latin-1")
 
@@ -143,11 +146,18 @@ class LabelTable:
 
     def _index(self, lines: _Lines) -> None:
         header = next(lines, "")
+        while header and (not header.strip() or _SEPARATOR_LINE.fullmatch(header.strip())):
+            header = next(lines, "")
         separator = self._separator(header)
         self._separated_by = separator
         cells = next(csv.reader([header], delimiter=separator), [])
         self.columns = tuple(cell.strip() for cell in cells)
         column = self.columns.index(NAME_COLUMN)
+        if twice := sorted({c for c in self.columns if c and self.columns.count(c) > 1}):
+            self.remarks.append(
+                f"{self.path.name} has more than one column {', '.join(twice)}; "
+                "the first one counts"
+            )
         starts, hashes = array("q"), array("q")
         uneven = 0
         rows = csv.reader(lines, delimiter=separator)
@@ -209,7 +219,8 @@ class LabelTable:
                 "start again"
             ) from error
         cells = [cell.strip() for cell in cells]
-        return dict(zip(self.columns, cells, strict=False))
+        # in reverse, the first of columns of one name counts
+        return dict(reversed(list(zip(self.columns, cells, strict=False))))
 
 
 class _Lines:

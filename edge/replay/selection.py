@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .fields import TraceError
+from .label_table import NAME_COLUMN
 from .stead import SteadError, SteadFile
 from .where import Where
 
@@ -65,7 +66,7 @@ def choose(names: Sequence[str], count: int | None, seed: int) -> list[str]:
 def _accepted(file: SteadFile, names: Sequence[str], where: Where) -> list[str]:
     """Return the names that an expression accepts, and those that the reader will reject."""
     kept: list[str] = []
-    known: set[str] = set()
+    known = {NAME_COLUMN, *(file.table.columns if file.table else ())}
     accepted = 0
     for name in names:
         try:
@@ -74,11 +75,13 @@ def _accepted(file: SteadFile, names: Sequence[str], where: Where) -> list[str]:
             kept.append(name)  # named where it is read
             continue
         known.update(fields)
+        fields.setdefault(NAME_COLUMN, name)
         if where.accepts(fields):
             kept.append(name)
             accepted += 1
-    if not accepted:
-        unknown = [field for field in where.fields if field not in known]
+    # without this a misspelt name in `not snr > 10` or `snr != 10` would select every trace
+    unknown = [field for field in where.fields if field not in known]
+    if unknown or not accepted:
         reason = f"no trace has the field {', '.join(unknown)}" if unknown else "none fulfils it"
         raise SteadError(f"{file.path}: --where {where.text!r} selects no trace: {reason}")
     return kept

@@ -34,6 +34,8 @@ from .labels import Labelled
 
 LONGEST_SAMPLES = 10_000_000
 """More than a day: a damaged header, or a record that would fill the memory."""
+LARGEST = float(np.finfo(np.float32).max)
+"""The networks compute in float32."""
 COMPARED = (*LABEL_FIELDS, START_FIELD, "trace_category", *RATE_FIELDS, *INTERVAL_FIELDS)
 """Fields in which a difference between HDF5 and CSV is counted."""
 
@@ -155,11 +157,23 @@ class SteadFile:
             raise _unusable(name, error) from error
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
+        if np.abs(waveform).max() > LARGEST:
+            raise TraceError(
+                f"trace {name}: its largest sample is {np.abs(waveform).max():.3g}, beyond float32;"
+                " divide it"
+            )
         still = [c for c, x in zip("ENZ", waveform.T, strict=True) if x.min() == x.max()]
         if len(still) == 3 and not motionless:
             raise TraceError(f"trace {name}: all three components are constant")
         remarks = [f"constant component {', '.join(still)}"] if still else []
-        labels = labels_of(name, attributes).inside(0, len(waveform))
+        stated_labels = labels_of(name, attributes)
+        labels = stated_labels.inside(0, len(waveform))
+        remarks += [
+            f"{field_} {at:g} lies outside its {len(waveform)} samples and is not used"
+            for field_ in ("p_arrival_sample", "s_arrival_sample")
+            if (at := getattr(stated_labels, field_)) is not None
+            and getattr(labels, field_) is None
+        ]
         return Trace(
             name=name,
             waveform=waveform,

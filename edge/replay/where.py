@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_AS_PANDAS_HAS_IT = re.compile(r"""('[^']*'|"[^"]*")|`(\w+)`|(&&?)|(\|\|?)|(\s+)""")
+"""Texts, a quoted name, signs for and and or, space: what differs from Python's grammar."""
 MEANS = ("snr_db",)
 """Fields of three numbers, of which the mean is compared."""
 
@@ -55,7 +58,7 @@ class Where:
         if len(text) > LONGEST:
             raise WhereError(f"--where: {len(text)} characters; use {LONGEST} at most")
         try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
+            self._tree = ast.parse(_python(text), mode="eval").body
             _check(self._tree, truth=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = error.args[0] if error.args else "too deep"
@@ -74,6 +77,16 @@ class Where:
         return _truth(self._tree, attributes)
 
 
+def _python(text: str) -> str:
+    """Write `&`, `|` and a name in backticks as Python has them; pandas binds them so too."""
+
+    def written(found: re.Match[str]) -> str:
+        literal, name, both, either, _ = found.groups()
+        return literal or name or (both and " and ") or (either and " or ") or " "
+
+    return _AS_PANDAS_HAS_IT.sub(written, text).strip()
+
+
 def _check(node: ast.expr, *, truth: bool) -> None:
     """Reject what is not of this language.
 
@@ -86,15 +99,15 @@ def _check(node: ast.expr, *, truth: bool) -> None:
                 _check(value, truth=True)
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand) if truth:
             _check(operand, truth=True)
-        case ast.BinOp(op=ast.BitAnd() | ast.BitOr(), left=left, right=right) if truth:
-            _check(left, truth=True)
-            _check(right, truth=True)
         case ast.Compare(left=left, ops=ops, comparators=comparators) if truth:
             for operand in (left, *comparators):
                 _check(operand, truth=False)
             for op, right in zip(ops, comparators, strict=True):
-                if isinstance(op, ast.In | ast.NotIn) != isinstance(right, ast.List | ast.Tuple):
-                    raise ValueError("`in` takes a list such as ['CI', 'NC'], and only `in` does")
+                of_a_list = isinstance(right, ast.List | ast.Tuple)
+                if isinstance(op, ast.In | ast.NotIn) and not of_a_list:
+                    raise ValueError("`in` takes a list such as ['CI', 'NC']")
+                if of_a_list and not isinstance(op, ast.In | ast.NotIn | ast.Eq | ast.NotEq):
+                    raise ValueError("a list is compared by `in` or `not in`")
                 if isinstance(op, ast.Is | ast.IsNot):
                     raise ValueError("use == or != in place of `is`")
         case ast.List(elts=items) | ast.Tuple(elts=items) if not truth:
@@ -125,10 +138,6 @@ def _truth(node: ast.expr, attributes: Mapping[str, Any]) -> bool:
             return any(_truth(value, attributes) for value in values)
         case ast.UnaryOp(operand=operand):
             return not _truth(operand, attributes)
-        case ast.BinOp(op=ast.BitAnd(), left=left, right=right):
-            return _truth(left, attributes) and _truth(right, attributes)
-        case ast.BinOp(left=left, right=right):
-            return _truth(left, attributes) or _truth(right, attributes)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             operands = [left, *comparators]
             pairs = zip(operands, ops, comparators, strict=False)
@@ -138,10 +147,9 @@ def _truth(node: ast.expr, attributes: Mapping[str, Any]) -> bool:
 
 def _compare(one: ast.expr, op: ast.cmpop, other: ast.expr, attributes: Mapping[str, Any]) -> bool:
     left = _value(one, attributes)
-    if isinstance(op, ast.In | ast.NotIn):
-        assert isinstance(other, ast.List | ast.Tuple)
+    if isinstance(other, ast.List | ast.Tuple):  # == is `in` there, as pandas has it
         found = any(_equal(left, _value(item, attributes)) for item in other.elts)
-        return found is isinstance(op, ast.In)
+        return found is isinstance(op, ast.In | ast.Eq)
     right = _value(other, attributes)
     if isinstance(op, ast.Eq | ast.NotEq):
         return _equal(left, right) is isinstance(op, ast.Eq)

@@ -17,6 +17,8 @@ SCALED_PEAK = 2**30
 """Counts of the largest sample of a record that is not in counts; float32 has no finer steps."""
 LEAST_DEVIATION = 30.0
 """Median deviation from which on a rounding to whole numbers, half at most, is less than 2 %."""
+LEAST_MOTION = 4.0
+"""Standard deviation in counts from which on rounding is less than a tenth of the motion."""
 LEAST_PEAK = 1e-30
 """Below it a record's scale would not fit the Hello."""
 KIND = "HN"
@@ -93,7 +95,7 @@ def _counts(trace: Trace) -> tuple[NDArray[np.int32], float]:
     """Return a trace's samples as counts, and what one count is in the file's unit.
 
     Raises:
-        TraceError: They are too small to be scaled.
+        TraceError: They are too small to be scaled, or a component would be rounded away.
     """
     waveform = trace.waveform
     peak = float(np.abs(waveform).max())
@@ -107,7 +109,19 @@ def _counts(trace: Trace) -> tuple[NDArray[np.int32], float]:
             " multiply it"
         )
     units_per_count = float(np.float32(peak / SCALED_PEAK))
-    return np.rint(waveform / units_per_count).astype(np.int32), units_per_count
+    counts = np.rint(waveform / units_per_count).astype(np.int32)
+    lost = [
+        component
+        for component, x, y in zip("ENZ", waveform.T, counts.T, strict=True)
+        if x.min() != x.max() and np.std(y) < LEAST_MOTION
+    ]
+    if lost:
+        raise TraceError(
+            f"trace {trace.name}: component {', '.join(lost)} would be lost in the rounding to "
+            f"counts beside the largest sample, {peak:.3g}; remove the offset, or write all "
+            "components in one unit"
+        )
+    return counts, units_per_count
 
 
 def _in_counts(trace: Trace) -> bool:

@@ -104,7 +104,7 @@ def test_times_of_less_detail_and_leap_seconds():
 @pytest.mark.parametrize(
     "value", [50, "50", "50.0 Hz", "50 sps", "50,0", "[50.]", b"50", np.array([50.0]), [50.0]]
 )
-@pytest.mark.parametrize("field", ["sampling_rate_hz", "trace_sampling_rate_hz", "sampling_rate"])
+@pytest.mark.parametrize("field", ["sampling_rate_hz", "trace_sampling_rate", "fs", "sample_rate"])
 def test_forms_of_one_rate(field, value):
     """Whatever the name and the form, one reading."""
     assert rate_of("a", {field: value}) == 50.0
@@ -123,7 +123,9 @@ def test_an_interval_states_a_rate():
     assert rate_of("a", {"delta": "0.005"}) == 200.0
 
 
-@pytest.mark.parametrize("value", ["fast", "0.1 kHz", "50 or 100", 0, -100.0, 1e9, "50Hz?"])
+@pytest.mark.parametrize(
+    "value", ["fast", "0.1 kHz", "50 or 100", 0, -100.0, 1e9, "50Hz?", True, [50, 50, 40]]
+)
 def test_what_is_no_rate_is_named(value):
     """Field and value; a number of another unit is not taken for hertz."""
     with pytest.raises(TraceError, match=r"trace a: sampling_rate_hz .* is not a sampling rate"):

@@ -126,3 +126,13 @@ def test_a_csv_that_changes_while_it_is_read_is_named(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(LabelTableError, match="it has changed"):
         table.row("A.XX_1_EV")
+
+
+def test_lines_before_the_columns_and_columns_of_one_name(tmp_path):
+    """A spreadsheet's line of its separator and empty lines; the first column of a name counts."""
+    path = tmp_path / "labels.csv"
+    path.write_text("sep=;\n\ntrace_name;p;p\na;1;2\nb;3;4\n")
+    table = LabelTable(path)
+    assert table.row("a") == {"trace_name": "a", "p": "1"}
+    assert table.row("b") == {"trace_name": "b", "p": "3"}
+    assert table.remarks == ["labels.csv has more than one column p; the first one counts"]

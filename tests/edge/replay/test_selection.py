@@ -145,3 +145,11 @@ def test_groups_between_are_named(tmp_path):
     named = "trace XX: a group of 1 objects, expected a dataset"
     with TraceSelection().open(path) as file, pytest.raises(TraceError, match=named):
         file.read("XX")
+
+
+@pytest.mark.parametrize("text", ["not snr > 10", "snr != 10", "snr_db > 1 and not snr_dp > 99"])
+def test_a_misspelt_field_selects_nothing(five, text):
+    """Also where the expression would be true for every trace."""
+    with pytest.raises(SteadError, match="selects no trace: no trace has the field snr"):
+        names_of(five, where=text)
+    assert names_of(five, where="trace_name == 'B.XX_1_EV'") == ("B", [])

@@ -43,6 +43,12 @@ FIELDS = {
         ("gone != 1", True),
         ("source_id == 'None'", False),
         ("network_code > 3", False),
+        ("snr_db > 10 & source_magnitude < 3", True),
+        ("snr_db > 99 | source_magnitude < 3", True),
+        ("snr_db > 99 && source_magnitude < 3", False),
+        ("network_code == ['NC', 'CI']", True),
+        ("network_code != ['NC', 'CI']", False),
+        ("`snr_db` > 10\n and `network_code` != 'A & `B` | C'", True),
     ],
 )
 def test_an_expression_accepts_as_pandas_does(text, accepted):
