@@ -259,7 +259,7 @@ def test_waveform_writes_what_the_firmware_plays(stead, tmp_path):
 
 @pytest.mark.parametrize(
     "stated, rate_hz",
-    [(50.0, 50.0), (np.int64(200), 200.0), (None, 100.0), (np.nan, 100.0), ([50.0, 2.0], 50.0)],
+    [(50.0, 50.0), (np.int64(200), 200.0), (None, 100.0), (np.nan, 100.0), ([50.0, 50.0], 50.0)],
 )
 def test_a_record_plays_at_the_rate_it_states(stead, stated, rate_hz):
     """STEAD's 100 Hz, unless the record has another `sampling_rate_hz`; as STEAD's reader reads."""
@@ -269,7 +269,7 @@ def test_a_record_plays_at_the_rate_it_states(stead, stated, rate_hz):
     assert read_record(stead[0]).rate_hz == rate_hz
 
 
-@pytest.mark.parametrize("stated", [0.0, -1.0, 1e9, "quick"])
+@pytest.mark.parametrize("stated", [0.0, -1.0, 1e9, "quick", [50.0, 2.0]])
 def test_a_rate_that_no_sensor_has_is_an_error(stead, stated):
     """The record and its field are named."""
     with h5py.File(stead[0], "a") as file:
