@@ -118,13 +118,13 @@ def test_weights_that_cannot_be_used(
     [
         (3, 1, None, "4 usable traces, at least 10 are needed"),
         (0, 12, None, "0 of 12 traces hold an earthquake, at least 5 are needed; add a file"),
-        (12, 0, 50.0, "50 samples a second, the network takes 100; resample it"),
+        (12, 0, 3.0, "3 Hz cannot be turned into the model's 100 Hz"),
     ],
 )
 def test_records_that_calibrate_nothing(
     weights, tmp_path, command, events, quiet, rate_hz, message
 ):
-    """Too few, only noise, another rate."""
+    """Too few, only noise, a rate that cannot be resampled."""
     path = write_records(tmp_path / "records.hdf5", events, quiet, rate_hz)
     output = tmp_path / "out"
     result = command(
