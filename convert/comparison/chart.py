@@ -26,7 +26,7 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     "P": {"facecolor": "#0b3c8c", "edgecolor": "#0b3c8c"},
     "S": {"facecolor": "#e0701a", "edgecolor": "#5f2f0a", "hatch": "////"},
 }
-"""Of each head's bars, told apart in grey too."""
+"""Of each head's bars; they differ in grey too."""
 
 
 def draw_chart(comparison: Comparison, output: Path) -> None:

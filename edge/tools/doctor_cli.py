@@ -34,8 +34,8 @@ def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None
     Options override the settings, as for eqedge run. The broker is checked in stages: name, TCP,
     TLS, login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge.
 
-    A spool is looked into without being changed. Where a line says `warn`, the node works, and
-    yet something should be seen to. Exits with 0 if no check fails, with 1 otherwise.
+    The spool is read without a change to it. `warn` before a line means that the node works, but
+    something should be corrected. Exits with 0 if no check fails, with 1 otherwise.
     """
     from ..settings.flags import settings_of, warnings
     from .doctor import examine

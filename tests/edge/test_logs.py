@@ -103,7 +103,7 @@ def test_a_full_disk_ends_nothing(monkeypatch):
 
 
 def test_a_subject_that_changes_often_is_logged_a_few_times_an_hour(caplog):
-    """Each change once; the last line says that more are left out; an hour later it goes on."""
+    """Each change once; the last line states that more are left out; an hour later it goes on."""
     now = [0.0]
     changes = logs.Changes(logger, monotonic=lambda: now[0])
     caplog.set_level(logging.INFO, logger="eqedge")

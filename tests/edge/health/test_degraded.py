@@ -75,7 +75,7 @@ def test_growth_before_the_first_record_and_between_far_records_is_seen():
 
 
 def test_a_gauge_degrades_while_it_is_beyond_its_limit():
-    """At once, or after a minute where the limit says so; an unknown value does not."""
+    """At once, or after a minute where the limit states it; an unknown value does not."""
     node = Node()
     assert node.record(waiting=0) == node.record(waiting=None) == []
     assert node.record(waiting=48) == ["fake_waiting is 48"]

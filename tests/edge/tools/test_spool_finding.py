@@ -71,7 +71,7 @@ def test_what_a_kill_left_in_the_log_is_seen(output):
 
 
 def test_a_spool_in_use_is_not_opened(output, tmp_path):
-    """The running node keeps it; what its health says of it is quoted, if there is any."""
+    """The running node keeps it; what its health has on it is quoted, if there is any."""
     _, spool = spool_of(output, 3)
     pid = os.fork()  # locks are those of a process
     if pid == 0:
