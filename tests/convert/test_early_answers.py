@@ -51,7 +51,7 @@ def outcome(folder, *arguments):
         ("compare WEIGHTS nope.h5 --data DATA", "nope.h5: no such file"),
         ("compare WEIGHTS --data nope.hdf5", "data nope.hdf5: no such file"),
         ("compare WEIGHTS --data DATA --continuous nope.hdf5", "data nope.hdf5: no such file"),
-        ("compare WEIGHTS --data DATA --csv no/x.csv", "table no/x.csv: no such folder"),
+        ("compare WEIGHTS --data DATA --table no/x.csv", "table no/x.csv: no such folder"),
         ("compare WEIGHTS --data DATA --chart x.bmp", "name it .png"),
         ("compare WEIGHTS --data DATA --split event", "states that it was trained with"),
         ("train --data DATA --output DATA/out --steps 1", "cannot be written"),
