@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -265,7 +266,8 @@ class JsonLines:
 
     def _close_file(self, file: BinaryIO) -> None:
         if self._reserve is not None:
-            file.truncate(file.seek(0, os.SEEK_END))
+            with suppress(OSError):  # read-only by now: only reserved space would be given back
+                file.truncate(file.seek(0, os.SEEK_END))
         file.close()
         self._file = self._reserve = None
 

@@ -50,11 +50,13 @@ def require_ours(file: BinaryIO, path: Path) -> None:
         NotOurs: It holds something else.
     """
     lines = _last_lines(file)
+    tail, is_whole = tail_of(file)
     decided = next((ours for ours in map(_is_event, lines) if ours is not None), None)
     if decided is None:
-        decided = not any(lines) or _is_begun(path, lines)
+        # No line of ours is as long as the bytes that are read.
+        decided = is_whole and (not any(lines) or _is_begun(path, lines))
     if not decided:
-        shown = next((line for line in lines if line.strip()), b"")[:SHOWN_BYTES]
+        shown = next((line for line in lines if line.strip()), tail)[:SHOWN_BYTES]
         raise NotOurs(
             f"output {path}: its last line is not an event ({shown.decode(errors='replace')!r}); "
             "it was left as it is; give another --output, or move that file away"

@@ -24,10 +24,10 @@ class PickLog:
         """Return a message for each pick that is new or has moved; its id survives a restart."""
         event_id = str(message.get("event_id"))
         known = self._times.pop(event_id, {})
-        numbers: dict[Any, int] = {}
+        numbers: dict[str, int] = {}
         news = []
         for pick in message.get("picks", ()):
-            phase = pick.get("phase")
+            phase = str(pick.get("phase"))  # a damaged line may have anything
             numbers[phase] = numbers.get(phase, 0) + 1
             pick_id = f"{event_id}-{phase}{numbers[phase]}"
             if known.get(pick_id) != pick.get("time"):

@@ -1,5 +1,6 @@
 """Lines in a file stay whole: full disks, power cuts, rotation, unwritable places."""
 
+import errno
 import io
 import json
 import os
@@ -239,6 +240,9 @@ OTHERS = {
     "indented JSON": b'{\n  "event_id": "e1"\n}',
     "bytes": random.Random(7).randbytes(5000),
     "zeros": bytes(3000),
+    "one line longer than is read": b'{"values":[' + b"1234567," * 300_000 + b"0]}",
+    "such a line with its end": b'{"values":[' + b"1234567," * 300_000 + b"0]}\n",
+    "more zeros than are read": b'{"event_id":"e0"}\n' + bytes(2 << 20),
     "events, then a note": b'{"event_id":"e0"}\nseen by the operator, no end of line',
 }
 
@@ -285,6 +289,22 @@ def test_damage_is_all_there_is_of_a_file_that_was_begun(tmp_path):
     path.write_bytes(bytes(500))
     JsonLines(path, append=True).close()
     assert path.read_bytes() == b""
+
+
+def test_a_disk_that_is_read_only_at_the_end_raises_nothing(tmp_path):
+    """The reserved space cannot be given back; the lines are in the file all the same."""
+
+    class ReadOnly(io.FileIO):
+        def truncate(self, size=None):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    path = tmp_path / "triggers.jsonl"
+    sink = JsonLines(path, append=True)
+    sink.write(message(0))
+    sink._file.close()
+    sink._file = file = ReadOnly(path, "r+")
+    sink.close()
+    assert file.closed and numbers(path) == [0]
 
 
 def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path):
