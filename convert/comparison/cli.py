@@ -10,7 +10,7 @@ import click
 
 from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
-from ...edge.replay.options import trace_selection
+from ...edge.replay.options import require_one_file, trace_selection
 from ..console import memory_errors, tensorflow_silenced
 from ..pictures.canvas import SUFFIXES
 from ..progress import ProgressLines
@@ -112,8 +112,7 @@ def compare(
             f"--csv {labels_csv}: no such file; name the labels of --data, or write the table with "
             "--table"
         )
-    if labels_csv is not None and len(data) != 1:
-        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
+    require_one_file(labels_csv, data)
     for table in (csv_file, markdown, chart):
         if table is not None and not table.parent.is_dir():
             raise TableError(f"table {table}: no such folder; make it or name another")

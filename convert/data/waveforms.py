@@ -111,10 +111,10 @@ class WaveformCache:
             waveform = np.asarray(dataset[record.first : record.first + length], np.float64)
         except UNREADABLE as error:
             return None, f"unreadable ({first_line(error)})"
-        if np.isfinite(waveform).all() and np.abs(waveform).max() > LARGEST:
-            return None, "samples beyond float32"
         if not np.isfinite(waveform).all():
             return None, "NaN or infinite samples"
+        if np.abs(waveform).max() > LARGEST:
+            return None, "samples beyond float32"
         waveform -= waveform.mean(axis=0)
         if not np.abs(waveform).max() > 0:
             return None, "no motion on any component"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ... import EqedgeError, reason_of
-from ...edge.replay.options import trace_selection
+from ...edge.replay.options import require_one_file, trace_selection
 from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -119,8 +119,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
         raise click.UsageError("give --weights, --triggers or both")
     if options["triggers"] and len(options["labelled"]) != 1:
         raise click.UsageError("with --triggers give one --data: the file that was replayed")
-    if options["labels_csv"] is not None and len(options["labelled"]) != 1:
-        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
+    require_one_file(options["labels_csv"], options["labelled"])
     if document is not None and not document.parent.is_dir():
         raise EqedgeError(
             f"{document}: cannot be written, there is no such folder; make it or name another"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...edge.detector import Detector
 from ...edge.picks import find_peaks
 from ...edge.prepare import prepare
+from ...edge.replay.fields import text_of
 from ...edge.replay.stead import Trace
 from ...models.registry import Model
 from ..evaluation.subjects import facts_of
@@ -81,14 +82,14 @@ def facts_line(trace: Trace) -> str:
 
 def channel(trace: Trace, component: str) -> str:
     """SEED code where the file has band and instrument, else the component."""
-    band = attribute(trace.attributes, "receiver_type")
+    band = text_of(trace.attributes, "receiver_type")
     return f"{band}{component}" if len(band) == 2 else component
 
 
 def unit_of(trace: Trace) -> str:
     """Unit of the samples, if the file states it, else empty."""
     for key in UNIT_FIELDS:
-        if unit := attribute(trace.attributes, key):
+        if unit := text_of(trace.attributes, key):
             return unit
     return ""
 
@@ -120,12 +121,6 @@ def views_of(
     detectors = [Detector(model) for model in models]
     names = _distinct([model.name for model in models])
     return [_view(trace, detectors, names, from_seconds) for trace in traces]
-
-
-def attribute(values: Mapping[str, Any], key: str) -> str:
-    """A text attribute, empty where the file has none."""
-    value = str(values.get(key) or "").strip()
-    return "" if value in ("None", "nan") else value
 
 
 def _view(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...edge.ending import Stopped
-from ...edge.replay.options import trace_selection
+from ...edge.replay.options import require_one_file, trace_selection
 from ...edge.signals import stopped_by_signals
 from ...models.architectures import ARCHITECTURES
 from ..console import tensorflow_silenced
@@ -214,8 +214,7 @@ def train(
     weights of the lowest one are kept. Ctrl-C ends after the step: what was
     learned is scored and saved; --resume continues. A second Ctrl-C leaves out scores and weights.
     """
-    if labels_csv is not None and len(labelled) != 1:
-        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
+    require_one_file(labels_csv, labelled)
     if [steps, minutes, epochs].count(None) != 2:
         raise click.UsageError("give one of --steps, --epochs and --minutes")
     if deterministic and minutes is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,16 @@ def where(context: click.Context, parameter: click.Parameter, value: str | None)
 
         Where(value)
     return value
+
+
+def require_one_file(labels_csv: Path | None, data: Sequence[Path]) -> None:
+    """Reject `--csv` beside several `--data`.
+
+    Raises:
+        click.UsageError: It cannot be the CSV of all of them.
+    """
+    if labels_csv is not None and len(data) != 1:
+        raise click.UsageError("with --csv give one --data: the file that it is the CSV of")
 
 
 def trace_selection(of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
