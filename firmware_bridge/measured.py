@@ -100,6 +100,11 @@ def reasons(counts: Any) -> Iterator[str]:
             yield from reasons(value)
 
 
+def label(metric: str, help: str) -> Any:
+    """Make a field for a text; None while there is none."""
+    return field(default=None, metadata=published(metric, "label", help))
+
+
 def descriptions(counts: type) -> Iterator[Measured]:
     """Yield what a dataclass publishes, and what those that its fields hold by default do."""
     for one in fields(counts):

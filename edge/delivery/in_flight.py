@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from .spool import Spool
 from .spool_entry import Entry
 
+LONGEST_ASIDE_SECONDS = 3600.0
+"""A message that was set aside is tried again within one connection after this long at most."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -16,10 +19,12 @@ class Sent:
     Attributes:
         topic: Its topic.
         entry: Its place in the spool; None for the node's status and info, which are not kept.
+        retained: Sent as a retained message.
     """
 
     topic: str
     entry: Entry | None = None
+    retained: bool = False
 
 
 @dataclass
@@ -59,6 +64,7 @@ class InFlight:
         self._waiting_since = 0.0
         self._newest = 0
         self._pauses: dict[str, Pause] = {}
+        self._aside: Pause | None = None
 
     def add(self, number: int, sent: Sent) -> None:
         """Note a message that was sent under this packet number."""
@@ -77,6 +83,19 @@ class InFlight:
         """How long the next answer has been due: brokers answer in order; 0 while none is due."""
         return time.monotonic() - self._waiting_since if self._sent else 0.0
 
+    @property
+    def unanswered(self) -> list[Sent]:
+        """The messages in flight, the oldest first."""
+        return list(self._sent.values())
+
+    @property
+    def has_due(self) -> bool:
+        """Whether a message of the spool is in flight, or could be sent if there was room."""
+        if any(sent.entry is not None for sent in self._sent.values()):
+            return True
+        held = {kind for kind, pause in self._pauses.items() if pause.holds}
+        return bool(self._spool.pending(self._newest, 1, without=held))
+
     def due(self, room: int, stored_time: float) -> list[Entry]:
         """Return the messages to be sent now, in order.
 
@@ -87,7 +106,11 @@ class InFlight:
         for pause in self._pauses.values():
             if pause.holds and self._is_over(pause, stored_time):
                 pause.holds = False
-                self._newest = min(self._newest, pause.first_id - 1)
+                self.rewind(pause.first_id)
+        aside = self._aside
+        if aside is not None and aside.holds and time.monotonic() - aside.since >= aside.seconds:
+            aside.holds = False
+            self.rewind(aside.first_id)
         held = {kind for kind, pause in self._pauses.items() if pause.holds}
         flying = {sent.entry.id for sent in self._sent.values() if sent.entry is not None}
         found = self._spool.pending(self._newest, room + len(flying), without=held) if room else []
@@ -95,6 +118,19 @@ class InFlight:
         if due:
             self._newest = due[-1].id
         return due
+
+    def rewind(self, identifier: int) -> None:
+        """Return this message, and those after it that wait, by `due` again."""
+        self._newest = min(self._newest, identifier - 1)
+
+    def set_aside(self, entry: Entry) -> None:
+        """Leave this message in the spool and go on with others; it is tried again much later."""
+        aside = self._aside
+        if aside is not None and aside.holds:
+            aside.first_id = min(aside.first_id, entry.id)
+            return
+        seconds = min(LONGEST_ASIDE_SECONDS, 2 * aside.seconds) if aside else self._retry_max
+        self._aside = Pause(entry.id, time.monotonic(), seconds)
 
     def postpone(self, entry: Entry) -> None:
         """Note that the broker rejects it for now: its kind waits."""
@@ -109,7 +145,7 @@ class InFlight:
         """Note that the broker accepted it; return whether it had rejected this kind before."""
         pause = self._pauses.pop(entry.kind, None)
         if pause is not None and pause.holds:
-            self._newest = min(self._newest, pause.first_id - 1)
+            self.rewind(pause.first_id)
         return pause is not None
 
     def _is_over(self, pause: Pause, stored_time: float) -> bool:

@@ -6,26 +6,48 @@ import select
 import socket
 import ssl
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ..settings.delivery import MqttSettings
-from .login import Credentials
+from .abilities import Abilities
+from .login import Credentials, short_reason
+from .reasons import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR
 
-WINDOW_MESSAGES = 16
-"""Messages in flight at a time; brokers accept 20 unless they announce another number."""
 MAX_INCOMING_BYTES = 65_536
-"""The node expects acknowledgements only; a broker that sends a longer packet is left."""
+"""The node expects acknowledgements only: a longer message is read and dropped, and a broker that
+sends any other longer packet is left."""
+PUBLISH, PINGRESP = 0x30, 0xD0
+"""First byte of two packets of MQTT, without flags."""
 RECEIVE_BUFFER_BYTES = 16_384
 """Receive buffer of the kernel for the connection; it bounds what is read at a time."""
 
 
 class LinkLost(Exception):
-    """A connection ended or could not be made; the text is the reason."""
+    """A connection ended or could not be made; the text is the reason.
+
+    Args:
+        text: The reason, for the log.
+
+    Attributes:
+        code: Reason code of MQTT 5 with which the broker ended it; None where it gave none.
+        by_broker: The broker ended it, with or without a reason code.
+        server: The broker that it named instead of itself.
+    """
+
+    def __init__(
+        self, text: str, *, code: int | None = None, by_broker: bool = False, server: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.by_broker = by_broker
+        self.server = server
 
 
 class BrokerLink:
@@ -38,25 +60,42 @@ class BrokerLink:
         client_id: The node's.
         status_topic: Of the will, which is `offline`.
         wake: A socket; `turn` returns early when it becomes readable.
+        abilities: What is known of the broker; updated here.
+
+    Attributes:
+        accepted: The broker accepted the connection.
+        home_assistant_started: Home Assistant published that it started.
+        dropped: Messages from the broker that were too long and were dropped.
+        rejected_topic: The topic to which the broker rejected the subscription; empty otherwise.
     """
 
     def __init__(
-        self, settings: MqttSettings, client_id: str, status_topic: str, wake: socket.socket
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        status_topic: str,
+        wake: socket.socket,
+        abilities: Abilities | None = None,
     ) -> None:
-        self.max_packet_bytes = 268_435_455
+        self.abilities = abilities or Abilities(settings.protocol)
+        self.abilities.connecting()
+        self.accepted = False
         self.home_assistant_started = False
+        self.dropped = 0
+        self.rejected_topic = ""
         self._settings = settings
         self._wake = wake
         self._acknowledged: list[tuple[int, ReasonCode]] = []
         self._unacknowledged: set[int] = set()
-        self._window = WINDOW_MESSAGES
-        self._accepted = False
-        self._reason = ""
+        self._unproved: set[int] = set()
+        self._pinged: set[int] = set()
+        self._dropping: dict[str, Any] | None = None
+        self._lost: LinkLost | None = None
         self._listen_topic = ""
-        five = settings.protocol == "5"
+        five = self.abilities.five
         self._client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
+            client_id=self.abilities.client_id(client_id),
             clean_session=None if five else True,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
         )
@@ -66,7 +105,9 @@ class BrokerLink:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._client.on_socket_open = self._on_socket_open
-        self._client.will_set(status_topic, b"offline", qos=1, retain=True)
+        self._client.on_subscribe = self._on_subscribe
+        able = self.abilities
+        self._client.will_set(status_topic, b"offline", qos=able.qos, retain=able.retain)
 
     def open(
         self, tls: ssl.SSLContext | None, credentials: Credentials | None, listen_topic: str
@@ -88,36 +129,59 @@ class BrokerLink:
             self._client.tls_set_context(tls)
         deadline = time.monotonic() + self._settings.connect_timeout_seconds
         self._client.connect(
-            self._settings.host, self._settings.port, keepalive=self._settings.keepalive_seconds
+            self._settings.host,
+            self._settings.port,
+            keepalive=self._settings.keepalive_seconds,
+            properties=_limits() if self.abilities.five else None,
         )
-        while not self._accepted:
+        while not self.accepted:
             if time.monotonic() > deadline:
                 raise LinkLost("no answer to CONNECT; is it an MQTT broker?")
             self.turn(0.2)
-        if listen_topic:
+        if listen_topic and self.abilities.subscribes:
             self._listen_topic = listen_topic
             self._client.subscribe(listen_topic, qos=0)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> int:
         """Send a message and return its packet number.
 
+        A broker that cannot retain gets it not retained, one without QoS 1 at QoS 0.
+
         Raises:
             LinkLost: The connection is gone.
         """
+        qos = min(qos, self.abilities.qos)
+        retain = retain and self.abilities.retain
         sent = self._client.publish(topic, payload, qos=qos, retain=retain)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise LinkLost(self._reason or "connection lost")
-        if qos:
-            self._unacknowledged.add(sent.mid)
+            raise self._ended()
+        (self._unacknowledged if qos else self._unproved).add(sent.mid)
         return sent.mid
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Return whether a message is as short as the broker demands, at any QoS."""
+        # Type, two lengths, packet number, and the length of the properties of MQTT 5.
+        content = 2 + len(topic.encode()) + 2 + int(self.abilities.five) + len(payload)
+        digits = 1 + sum(content >= 128**power for power in (1, 2, 3))
+        return 1 + digits + content <= self.abilities.max_packet_bytes
 
     @property
     def room(self) -> int:
         """How many more messages may be in flight."""
-        return max(0, self._window - len(self._unacknowledged))
+        flying = len(self._unacknowledged) + len(self._unproved) + len(self._pinged)
+        return max(0, self.abilities.window - flying)
+
+    @property
+    def is_dropping(self) -> bool:
+        """Whether a message that is too long has begun to arrive and has not ended."""
+        return self._dropping is not None
 
     def take_acknowledgements(self) -> list[tuple[int, ReasonCode]]:
-        """Return the packet numbers acknowledged since the last call, with the broker's reason."""
+        """Return the packet numbers answered since the last call, with the broker's reason.
+
+        A message at QoS 0 counts as answered when the broker has answered a ping that was sent
+        after it: MQTT has no other sign that it was read.
+        """
         taken, self._acknowledged = self._acknowledged, []
         return taken
 
@@ -127,9 +191,10 @@ class BrokerLink:
         Raises:
             LinkLost: The connection ended.
         """
+        self._prove()
         connection = self._client.socket()
         if connection is None:
-            raise LinkLost(self._reason or "connection lost")
+            raise self._ended()
         decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
         writers = [connection] if self._client.want_write() else []
         readable, writable, _ = select.select(
@@ -138,19 +203,19 @@ class BrokerLink:
         if self._wake in readable:
             self._wake.recv(4096)
         if connection in readable or decrypted:
-            self._client.loop_read()
-            self._check_incoming()
+            self._read()
         if writable:
             self._client.loop_write()
         self._client.loop_misc()
+        self._prove()
         if self._client.socket() is None:
-            raise LinkLost(self._reason or "connection lost")
+            raise self._ended()
 
     def close(self) -> None:
         """Wait shortly until all is acknowledged, then disconnect: the will is not published."""
         deadline = time.monotonic() + 1.0
         try:
-            while self._unacknowledged and time.monotonic() < deadline:
+            while self._waits and time.monotonic() < deadline:
                 self.turn(0.05)
             self._client.disconnect()
             while self._client.socket() is not None and time.monotonic() < deadline + 0.5:
@@ -165,6 +230,37 @@ class BrokerLink:
         connection = self._client.socket()
         if connection is not None:
             connection.close()
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._unacknowledged or self._unproved or self._pinged)
+
+    def _ended(self) -> LinkLost:
+        return self._lost or LinkLost("connection lost", by_broker=True)
+
+    def _read(self) -> None:
+        """Read what has arrived; a broker that sends no MQTT is left, whatever the library does."""
+        try:
+            self._client.loop_read()
+            self._check_incoming()
+        except (OSError, LinkLost):
+            raise
+        except Exception as error:
+            text = f"the broker sends what is not MQTT ({short_reason(error)})"
+            raise LinkLost(text) from error
+
+    def _prove(self) -> None:
+        """Ping after messages at QoS 0; note those that the broker had read when it answered."""
+        # The time since which the library waits for an answer to a ping, 0 while it waits for none,
+        # is private, as is the ping; a test checks that both still are what they are taken for.
+        if getattr(self._client, "_ping_t", 0) or self._client.socket() is None:
+            return
+        for number in sorted(self._pinged):
+            self._acknowledged.append((number, ReasonCode(PacketTypes.PUBACK)))
+        self._pinged = set()
+        if self._unproved and not self.is_dropping:
+            self._pinged, self._unproved = self._unproved, set()
+            self._client._send_pingreq()
 
     def _on_socket_open(self, client: Client, userdata: Any, connection: Any) -> None:
         # The library reads up to a hundred times what the kernel has before `_check_incoming`
@@ -181,11 +277,14 @@ class BrokerLink:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._reason = f"the broker refuses the connection: {reason}"
+            text = f"the broker refuses the connection: {reason}"
+            self._end_by(text, reason, properties)
             return
-        self._accepted = True
-        self.max_packet_bytes = getattr(properties, "MaximumPacketSize", self.max_packet_bytes)
-        self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
+        self.accepted = True
+        self.abilities.accepted(properties)
+        # A server may ask for more frequent pings. Rarer ones, or none, would hide a dead line.
+        asked = getattr(properties, "ServerKeepAlive", 0) or self._settings.keepalive_seconds
+        setattr(client, "_keepalive", min(asked, self._settings.keepalive_seconds))  # noqa: B010
 
     def _on_disconnect(
         self,
@@ -195,8 +294,29 @@ class BrokerLink:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        if flags.is_disconnect_packet_from_server and not self._reason:
-            self._reason = f"the broker ended the connection: {reason}"
+        if self._lost is not None:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self._end_by(f"the broker ended the connection: {reason}", reason, properties)
+        elif reason.value == KEEP_ALIVE_TIMEOUT:
+            self._lost = LinkLost("the broker answers no ping")
+        elif reason.value == PROTOCOL_ERROR:
+            self._lost = LinkLost("the broker sends what is not MQTT")
+
+    def _end_by(self, text: str, reason: ReasonCode, properties: Properties | None) -> None:
+        server = str(getattr(properties, "ServerReference", ""))[:200]
+        self._lost = LinkLost(text, code=reason.value, by_broker=True, server=server)
+
+    def _on_subscribe(
+        self,
+        client: Client,
+        userdata: Any,
+        number: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.rejected_topic = self._listen_topic
 
     def _on_publish(
         self,
@@ -211,15 +331,40 @@ class BrokerLink:
             self._acknowledged.append((number, reason))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        self.dropped += len(message.payload) > MAX_INCOMING_BYTES
         # No other topic was subscribed to, whatever the broker sends.
         if message.topic == self._listen_topic and message.payload == b"online":
             self.home_assistant_started = True
 
     def _check_incoming(self) -> None:
-        """Leave a broker that announces a packet longer than any acknowledgement."""
-        # The library collects up to 256 MiB and offers no limit. This attribute is private; a test
-        # checks that it still holds the announced length.
+        """Drop what has arrived of a message that is too long; leave a broker that sends other."""
+        # The library collects up to 256 MiB and offers no limit. Its buffer is private; a test
+        # checks that it still is what it is taken for.
         packet = getattr(self._client, "_in_packet", None)
-        length = packet.get("remaining_length", 0) if isinstance(packet, dict) else 0
+        if not isinstance(packet, dict):
+            return
+        if self._dropping is not None:
+            # It proves the broker alive, but not that it has read what was sent before the ping.
+            setattr(self._client, "_ping_t", 0.0)  # noqa: B010
+            self._unproved, self._pinged = self._unproved | self._pinged, set()
+            if packet is not self._dropping:
+                self._dropping = None
+        length = packet.get("remaining_length", 0)
         if length > MAX_INCOMING_BYTES:
-            raise LinkLost(f"the broker sends a packet of {length} bytes")
+            if packet["command"] & 0xF0 != PUBLISH:
+                raise LinkLost(f"the broker sends a packet of {length} bytes")
+            # From here on it is an answer to a ping, which has no content: the library reads to its
+            # end, hands nothing on, and knows that the broker is alive.
+            packet["command"], packet["remaining_length"] = PINGRESP, 0
+            self._dropping = packet
+            self.dropped += 1
+        if self._dropping is not None:
+            packet["packet"].clear()
+
+
+def _limits() -> Properties:
+    """Return the properties of CONNECT that bound what the broker may send."""
+    make: Callable[[int], Any] = Properties  # which has no annotations
+    properties = make(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = MAX_INCOMING_BYTES
+    return cast(Properties, properties)

@@ -244,7 +244,7 @@ class Listener:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._lines:
             assert time.monotonic() < deadline, "mosquitto_sub does not receive"
-            self._broker.publish(self._ready_topic, b"ready", retain=True)
+            self._broker.publish(self._ready_topic, b"ready")
             time.sleep(0.02)
         return self
 

@@ -7,7 +7,7 @@ import threading
 from contextlib import closing, suppress
 
 import pytest
-from eqedge.edge.delivery.link import BrokerLink, LinkLost
+from eqedge.edge.delivery.link import BrokerLink
 
 from tests.support.broker import Broker, wait_until
 from tests.support.delivery import CONNACK, event, running, settings_for
@@ -78,27 +78,42 @@ def test_retained_commands_do_not_arrive(tmp_path):
             assert node.sink.counts.failures == 0
 
 
-def test_the_client_still_holds_the_announced_length_where_the_link_reads_it():
-    """The limit on incoming packets reads paho's private `_in_packet`: there, and of this form."""
+def test_the_client_still_holds_what_the_link_reads_and_sets():
+    """Paho's private buffer, ping and its time: there, and what a long message is dropped by."""
     ours, theirs = socket.socketpair()
     with ours, theirs, closing(socket.create_server(("127.0.0.1", 0))) as server:
         settings = settings_for(server.getsockname()[1])
         link = BrokerLink(settings, "test", "a/status", ours)
+        go_on = threading.Event()
 
         def answer():
             connection, _ = server.accept()
             with connection:
                 connection.recv(1000)
                 connection.sendall(CONNACK + b"\x30\x80\x80\x40" + b"\x00\x01a")
+                go_on.wait(60)
+                connection.sendall(b"x" * ((0x40 << 14) - 3))
+                while b"\xc0\x00" not in connection.recv(1000):
+                    pass
+                connection.sendall(b"\xd0\x00")
                 connection.recv(1000)
 
         broker = threading.Thread(target=answer, daemon=True)
         broker.start()
-        announced = 0x40 << 14
-        with pytest.raises(LinkLost, match=f"a packet of {announced} bytes"):
-            link.open(None, None, "")
-            for _ in range(50):
-                link.turn(0.2)
-        assert link._client._in_packet["remaining_length"] == announced
+        link.open(None, None, "")
+        while not link.is_dropping:
+            link.turn(0.2)
+        assert link._client._in_packet["to_process"] > 0
+        go_on.set()
+        while link.is_dropping:
+            link.turn(0.2)
+            assert len(link._client._in_packet["packet"]) < 2_000_000
+        assert link.dropped == 1
+        link.publish("a/b", b"x", qos=0)
+        answers = []
+        while not answers:
+            link.turn(0.2)
+            answers = link.take_acknowledgements()
+        assert not answers[0][1].is_failure
         link.drop()
         broker.join(10)

@@ -68,6 +68,7 @@ def filled():
     """Return every metric, each with a value."""
     states = {"mqtt_connected": True, "clock_synced": False, "clock_source": "ticks"}
     states |= {"model": "own", "model_refused": "other"}
+    states |= {"mqtt_limits": "few", "mqtt_trouble": "none"}
     return [
         Metric(one.description, states.get(one.name, number + 0.5))
         for number, one in enumerate(metrics_of(()))
@@ -104,7 +105,8 @@ def test_metrics_have_the_form_prometheus_reads():
         assert kind == ("counter" if one.endswith("_total") else "gauge")
     form = re.compile(
         r'[a-z_]+\{network="X\\"\\\\\\n",station="EDGE"'
-        r'(,(stage|clock_source|model|model_refused)="[a-z]+")?\} [0-9.e+-]+'
+        r'(,(stage|clock_source|model|model_refused|mqtt_limits|mqtt_trouble)="[a-z]+")?'
+        r"\} [0-9.e+-]+"
     )
     samples = [line for line in lines if not line.startswith("#")]
     assert all(form.fullmatch(line) for line in samples), samples[0]

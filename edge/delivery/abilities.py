@@ -1,0 +1,163 @@
+"""Know what the broker can do: what it states when it accepts a connection, or refuses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .reasons import (
+    CLIENT_ID_INVALID,
+    QOS_NOT_SUPPORTED,
+    RETAIN_NOT_SUPPORTED,
+    UNSUPPORTED_VERSION,
+)
+
+WINDOW_MESSAGES = 16
+"""Messages in flight at a time; brokers accept 20 unless they announce another number."""
+NO_LIMIT_BYTES = 268_435_460
+"""Length of the longest packet that MQTT has."""
+REMEMBERED_SECONDS = 3600.0
+"""A feature that the broker refused is tried again with the first connection after this long."""
+RETAIN, QOS, VERSION, CLIENT_ID = "retain", "qos", "version", "client id"
+BY_CODE = {
+    RETAIN_NOT_SUPPORTED: RETAIN,
+    QOS_NOT_SUPPORTED: QOS,
+    UNSUPPORTED_VERSION: VERSION,
+    CLIENT_ID_INVALID: CLIENT_ID,
+}
+"""Feature without which a connection may be accepted, by the reason code that refuses it."""
+STEPS = ((), (RETAIN,), (QOS,), (RETAIN, QOS))
+"""Features that are left out in turn where a broker refuses connections without a reason."""
+
+
+class Abilities:
+    """What the broker can do, as far as it is known; it outlives connections.
+
+    Args:
+        protocol: The version that the settings name, `5` or `3.1.1`.
+
+    Attributes:
+        max_packet_bytes: Longest packet that the broker accepts.
+        window: Messages that may be in flight.
+        subscribes: Whether to subscribe, where the settings demand it.
+    """
+
+    def __init__(self, protocol: str = "5") -> None:
+        self.max_packet_bytes = NO_LIMIT_BYTES
+        self.window = WINDOW_MESSAGES
+        self.subscribes = True
+        self._protocol = protocol
+        self._refused: dict[str, float] = {}
+        self._stated: set[str] = set()
+        self._step = 0
+        self._doubted: tuple[str, ...] = ()
+        self._proved = False
+
+    @property
+    def retain(self) -> bool:
+        """Whether it accepts retained messages."""
+        return self._has(RETAIN)
+
+    @property
+    def qos(self) -> int:
+        """The highest quality of service that the node may use, 0 or 1."""
+        return int(self._has(QOS))
+
+    @property
+    def five(self) -> bool:
+        """Whether to use MQTT 5."""
+        return self._protocol == "5" and self._has(VERSION)
+
+    def client_id(self, wanted: str) -> str:
+        """Return the client id to use: short and without hyphens where the broker refuses others.
+
+        Args:
+            wanted: The usual one.
+        """
+        return wanted if self._has(CLIENT_ID) else wanted.replace("-", "")
+
+    def connecting(self) -> None:
+        """Forget what an earlier connection stated, and what was refused long ago."""
+        now = time.monotonic()
+        self._stated.clear()
+        had = len(self._refused)
+        self.max_packet_bytes, self.window = NO_LIMIT_BYTES, WINDOW_MESSAGES
+        self._refused = {
+            name: when for name, when in self._refused.items() if now - when < REMEMBERED_SECONDS
+        }
+        if len(self._refused) < had:
+            self._step, self._proved = 0, False
+
+    def accepted(self, properties: Any) -> None:
+        """Read the properties of CONNACK; a value that MQTT does not allow is ignored.
+
+        Args:
+            properties: Paho's, with an attribute for each that the broker stated; None without.
+        """
+        if not getattr(properties, "RetainAvailable", 1):
+            self._stated.add(RETAIN)
+        if not getattr(properties, "MaximumQoS", 1):
+            self._stated.add(QOS)
+        self.max_packet_bytes = getattr(properties, "MaximumPacketSize", 0) or NO_LIMIT_BYTES
+        announced = getattr(properties, "ReceiveMaximum", 0) or WINDOW_MESSAGES
+        self.window = min(WINDOW_MESSAGES, announced)
+
+    def refused(self, code: int | None) -> bool:
+        """Note a refusal; return whether a connection without the feature can be tried."""
+        feature = BY_CODE.get(code or 0)
+        if feature is None or feature in self._refused or (feature == VERSION and not self.five):
+            return False
+        self._refused[feature] = time.monotonic()
+        return True
+
+    def closed_unanswered(self) -> None:
+        """Note that the broker closed a connection instead of accepting it, without a reason.
+
+        MQTT 3.1.1 has no reason for a will that is retained, or not at QoS 0. Both are left out
+        one after the other, and used again where that does not help either.
+        """
+        if self.five or self._proved:
+            return
+        if self._doubted:
+            self._proved = True
+            self._leave_out(self._doubted)
+        else:
+            self._step = (self._step + 1) % len(STEPS)
+            self._leave_out(STEPS[self._step])
+
+    def is_in_doubt(self) -> bool:
+        """Note that a connection was accepted; return whether to try first one with all features.
+
+        A broker that was away for a moment closes connections too, and would then be served
+        without acknowledgements. Therefore the first connection that is accepted with less is not
+        used: only if one with all features is closed again, the broker cannot do them.
+        """
+        doubted, self._doubted = self._doubted, ()
+        if doubted:
+            self._step = 0
+        if self._step == 0 or self._proved:
+            return False
+        self._doubted = STEPS[self._step]
+        self._leave_out(())
+        return True
+
+    def describe(self) -> str:
+        """Return what the broker cannot do; empty where it can do all that the node needs."""
+        found = []
+        if not self.retain:
+            found.append("it takes no retained messages, so later subscribers miss status and info")
+        if not self.qos:
+            found.append("it takes QoS 0 only: delivery is not confirmed")
+        if self.max_packet_bytes < NO_LIMIT_BYTES:
+            found.append(f"it takes packets of {self.max_packet_bytes} bytes at most")
+        if not self._has(VERSION):
+            found.append("it has MQTT 3.1.1 only: it does not report that it rejects a message")
+        return "; ".join(found)
+
+    def _has(self, feature: str) -> bool:
+        return feature not in self._refused and feature not in self._stated
+
+    def _leave_out(self, features: tuple[str, ...]) -> None:
+        for one in (RETAIN, QOS):
+            self._refused.pop(one, None)
+        self._refused.update(dict.fromkeys(features, time.monotonic()))

@@ -1,0 +1,329 @@
+"""Brokers that can do less: what they cannot do is left out and named, and all else arrives."""
+
+import pytest
+from eqedge.edge.delivery.mqtt import Mqtt
+
+from tests.support.broker import Broker, wait_until
+from tests.support.delivery import event, ids, running, settings_for
+from tests.support.scripted_broker import (
+    CONNECT,
+    DISCONNECT,
+    KEEP_ALIVE,
+    MAXIMUM_PACKET,
+    PINGREQ,
+    PUBLISH,
+    RECEIVE_MAXIMUM,
+    SERVER_REFERENCE,
+    ScriptedBroker,
+    frame,
+    honest,
+    text,
+)
+
+PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+HEALTH = {"type": "health", "text": "x" * 1300}
+
+
+def deliver(node, received, numbers):
+    """Write events and wait until they arrive."""
+    for number in numbers:
+        node.sink.write(event(number))
+    received.wait_for(lambda got: set(numbers) <= set(ids(got.json("event"))))
+
+
+@PROTOCOLS
+@pytest.mark.parametrize(
+    ("config", "says", "tries"),
+    [
+        ("retain_available false", "it takes no retained messages", 3),
+        ("max_qos 0", "it takes QoS 0 only: delivery is not confirmed", 4),
+        ("max_qos 0\nretain_available false", "it takes QoS 0 only", 5),
+    ],
+)
+def test_without_retain_or_qos_all_events_arrive(tmp_path, logged, config, says, tries, protocol):
+    """Connected after a few attempts, and not again; named once in the log, and in the health."""
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker, protocol=protocol)) as node:
+            deliver(node, received, range(40))
+            wait_until(lambda: len(node.spool) == 0)
+            assert says in node.sink.counts.limits and len(logged(says)) == 1
+            assert node.sink.counts.connects == 1 and node.sink.counts.failures <= tries
+            wait_until(lambda: node.sink.counts.delivered == 40)
+            wait_until(lambda: node.sink.counts.unconfirmed == (40 if "qos" in config else 0))
+            assert node.sink.counts.trouble is None
+        received.wait_for(lambda got: got.texts("status") == ["online", "stopped"])
+    assert ids(received.json("event")) == list(range(40))
+
+
+@PROTOCOLS
+def test_a_broker_that_was_away_for_a_moment_gets_all_features(protocol):
+    """Connections closed at first prove nothing: messages are acknowledged, and status retained."""
+
+    def script(peer, packet):
+        if packet.kind == CONNECT and peer.number < 2:
+            peer.close()
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker, protocol=protocol)) as node:
+        node.sink.write(event(1))
+        wait_until(lambda: broker.events() and len(node.spool) == 0)
+        published = [packet for packet in broker.packets if packet.kind == PUBLISH]
+        assert {packet.qos for packet in published} == {1}
+        assert published[0].retain and node.sink.counts.limits is None
+
+
+def test_a_message_at_qos_0_leaves_the_spool_when_a_later_ping_is_answered(tmp_path):
+    """Without an acknowledgement, the answer to a ping shows that the broker has read it."""
+    answering = []
+
+    def script(peer, packet):
+        if packet.kind == PINGREQ and not answering:
+            return
+        if packet.kind == CONNECT:
+            peer.welcome(bytes([0x24, 0]))
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        node.sink.write(event(1))
+        wait_until(broker.events)
+        wait_until(lambda: any(packet.kind == PINGREQ for packet in broker.packets))
+        assert len(node.spool) == 1
+        answering.append(True)
+        broker.peers[-1].send(b"\xd0\x00")
+        wait_until(lambda: len(node.spool) == 0)
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("longest", [300, 1200])
+def test_a_broker_with_small_packets_gets_what_fits(tmp_path, logged, longest, protocol):
+    """Nothing longer is sent, or after a few tries no longer; events come, connections stay."""
+    config = f"max_packet_size {longest}"
+    settings = {"home_assistant_prefix": "homeassistant", "protocol": protocol}
+    left_out = "eqedge/XX/EDGE/health is left out"
+    with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
+        with running(settings_for(broker, retry_max_seconds=20.0, **settings)) as node:
+
+            def publish_health_in_vain():
+                failures = node.sink.counts.failures
+                node.sink.publish_health(HEALTH)
+                wait_until(
+                    lambda: logged(left_out) or node.sink.counts.failures > failures,
+                    "left out, or the connection ended at it",
+                )
+                return bool(logged(left_out))
+
+            deliver(node, received, [0])
+            wait_until(publish_health_in_vain)
+            assert protocol != "5" or node.sink.counts.failures == 0
+            assert node.sink.counts.failures < 15
+            deliver(node, received, range(100, 140))
+            wait_until(lambda: len(node.spool) == 0)
+            before = node.sink.counts.left_out
+            node.sink.publish_health(HEALTH)
+            wait_until(lambda: node.sink.counts.left_out > before)
+            assert len(logged(left_out)) == 1 and node.sink.counts.connected
+        assert "online" in received.texts("status") and not received.json("health")
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_a_long_message_on_the_one_topic_that_is_subscribed_to_costs_nothing(
+    tmp_path, logged, size, protocol
+):
+    """Retained where Home Assistant's status is: not asked for, or read and dropped."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        broker.publish("homeassistant/status", b"x" * size, retain=True)
+        settings = settings_for(broker, home_assistant_prefix="homeassistant", protocol=protocol)
+        with running(settings) as node:
+            deliver(node, received, range(20))
+            if protocol != "5":
+                wait_until(lambda: node.sink.counts.dropped == 1)
+                assert logged("it sends a message of more than 65536 bytes, which is dropped")
+            broker.publish("homeassistant/status", b"y" * size)
+            deliver(node, received, range(20, 40))
+            wait_until(lambda: len(node.spool) == 0)
+            assert node.sink.counts.failures == 0 and node.sink.counts.connects == 1
+
+
+def test_a_long_message_that_never_ends_ends_the_subscription():
+    """Where the line breaks in the middle of it, the node no longer subscribes."""
+
+    def script(peer, packet):
+        if packet.kind == 8:
+            peer.send(b"\x30\xff\xff\xff\x7f\x00\x01a" + b"x" * 200_000)
+            peer.close()
+        else:
+            honest(peer, packet)
+
+    with (
+        ScriptedBroker(script) as broker,
+        running(settings_for(broker, home_assistant_prefix="homeassistant")) as node,
+    ):
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        wait_until(lambda: not any(packet.kind == 8 for packet in broker.peers[-1].taken))
+        wait_until(lambda: node.sink.counts.connected)
+        assert broker.connections < 6
+
+
+def test_one_message_at_a_time_where_the_broker_demands_it():
+    """Receive Maximum 1: each message, of the node's own too, waits for the one before."""
+    pending, most = [], []
+
+    def script(peer, packet):
+        if packet.kind == CONNECT:
+            peer.welcome(bytes([RECEIVE_MAXIMUM, 0, 1, KEEP_ALIVE, 0, 0]))
+        elif packet.kind == PUBLISH and packet.qos:
+            pending.append(packet)
+            most.append(len(pending))
+        elif packet.kind == PINGREQ:
+            honest(peer, packet)
+        if pending:
+            # Whatever else was sent meanwhile is read before the answer goes out.
+            peer.connection.settimeout(0.05)
+            peer.acknowledge(pending.pop(0))
+
+    settings = {"home_assistant_prefix": "homeassistant"}
+    with ScriptedBroker(script) as broker, running(settings_for(broker, **settings)) as node:
+        for number in range(10):
+            node.sink.write(event(number))
+        wait_until(lambda: ids(broker.events()) == list(range(10)))
+        assert set(most) == {1}
+
+
+@PROTOCOLS
+def test_two_nodes_with_one_identity_are_named_by_both(tmp_path, logged, protocol):
+    """Taken over again and again: each names it in log and health, ever more rarely."""
+    with Broker(tmp_path) as broker, broker.listen("eqedge/#") as received:
+        settings = settings_for(broker, retry_max_seconds=3.0, protocol=protocol)
+        with running(settings) as one, running(settings) as other:
+            nodes = (one, other)
+            for number, node in enumerate(nodes):
+                node.sink.write(event(number))
+            wait_until(lambda: all(node.sink.counts.takeovers >= 2 for node in nodes))
+            for node in nodes:
+                assert "two nodes with this network and station code" in node.sink.counts.trouble
+            assert sum(node.sink.counts.connects for node in nodes) < 40
+            received.wait_for(lambda got: {0, 1} <= set(ids(got.json("event"))))
+        named = logged("probably another client has the client id eqedge-XX-EDGE")
+        assert 2 <= len(named) <= 4
+
+
+def test_a_takeover_with_a_reason_is_named_at_once(logged):
+    """DISCONNECT with "session taken over": the first one counts, and the wait is long."""
+
+    def script(peer, packet):
+        honest(peer, packet)
+        if packet.topic.endswith("/info") and peer.number < 2:
+            peer.send(frame(DISCONNECT << 4, bytes([0x8E, 0])))
+            peer.close()
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        wait_until(lambda: broker.connections == 3)
+        assert node.sink.counts.takeovers == 2
+        assert "another client has the client id eqedge-XX-EDGE" in node.sink.counts.trouble
+        assert len(logged("another client has the client id eqedge-XX-EDGE")) == 1
+        wait_until(lambda: node.sink.counts.connected)
+        assert node.sink.counts.trouble
+
+
+REFUSALS = {
+    0x86: "Bad user name or password; check credentials_file",
+    0x87: "Not authorized; allow the node's user",
+    0x88: "Server unavailable",
+    0x89: "Server busy; the broker has too many clients",
+    0x8A: "Banned; the broker's operator",
+    0x95: "Packet too large; raise the broker's maximum packet size",
+    0x97: "Quota exceeded; raise the broker's quota",
+    0x9C: "Use another server; set the address to elsewhere:1883",
+    0x9F: "Connection rate exceeded; raise",
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refusal_is_named_with_its_remedy(logged, code):
+    """CONNACK's reason code, in words, with what an operator can do; then it is tried again."""
+
+    def script(peer, packet):
+        if packet.kind == CONNECT and peer.number < 3:
+            elsewhere = bytes([SERVER_REFERENCE]) + text("elsewhere:1883")
+            peer.welcome(elsewhere if code == 0x9C else b"", reason=code)
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        wait_until(lambda: node.sink.counts.failures)
+        assert REFUSALS[code] in node.sink.counts.trouble
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        assert len(logged(REFUSALS[code])) == 1
+        assert node.sink.counts.trouble is None
+
+
+@pytest.mark.parametrize("code", [0x81, 0x82, 0x87, 0x8D, 0x8E, 0x93, 0x95, 0x97, 0x98, 0x9A, 0x9B])
+def test_a_disconnect_with_a_reason_is_named_and_nothing_is_lost(logged, code):
+    """DISCONNECT after the first messages, three times; then all arrives."""
+
+    def script(peer, packet):
+        if packet.kind == PUBLISH and peer.number < 3:
+            peer.send(frame(DISCONNECT << 4, bytes([code, 0])))
+            peer.close()
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        for number in range(5):
+            node.sink.write(event(number))
+        wait_until(lambda: len(node.spool) == 0)
+        assert logged("the broker ended the connection")
+        assert set(ids(broker.events())) == set(range(5))
+
+
+def test_another_version_or_client_id_is_tried_where_the_broker_refuses_the_usual(logged):
+    """A broker with MQTT 3.1.1 only, and letters and digits only in client ids, is served."""
+
+    def script(peer, packet):
+        if packet.kind != CONNECT:
+            honest(peer, packet)
+        elif peer.five:
+            peer.send(b"\x20\x02\x00\x01")
+        elif b"eqedge-XX" in packet.body:
+            peer.welcome(reason=2)
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        assert broker.connections == 3
+        assert logged("it has MQTT 3.1.1 only")
+
+
+def test_a_message_that_ends_the_connection_does_not_hold_up_the_others():
+    """MQTT 3.1.1, and one event at which the broker closes: it waits, all others arrive."""
+
+    def script(peer, packet):
+        if packet.kind == PUBLISH and b"-000003" in packet.payload:
+            peer.close()
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker:
+        settings = settings_for(broker, protocol="3.1.1", drain_seconds=0)
+        with running(settings) as node:
+            for number in range(20):
+                node.sink.write(event(number))
+            wait_until(lambda: len(node.spool) == 1)
+            assert set(ids(broker.events())) == set(range(20)) - {3}
+            broker.script = honest
+            wait_until(lambda: len(node.spool) == 0)
+
+
+def test_connect_announces_the_longest_packet_that_the_node_takes():
+    """MQTT 5's Maximum Packet Size, so that a broker need not send what is dropped anyway."""
+    with ScriptedBroker() as broker, running(settings_for(broker)) as node:
+        wait_until(lambda: node.sink.counts.connected)
+        assert bytes([MAXIMUM_PACKET]) + (65_536).to_bytes(4, "big") in broker.packets[0].body
+    assert isinstance(node.sink, Mqtt)
