@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ..settings.delivery import MqttSettings
 from .reasons import (
     CLIENT_ID_INVALID,
     QOS_NOT_SUPPORTED,
@@ -34,7 +35,7 @@ class Abilities:
     """What the broker can do, as far as it is known; it outlives connections.
 
     Args:
-        protocol: The version that the settings name, `5` or `3.1.1`.
+        settings: Of the broker.
 
     Attributes:
         max_packet_bytes: Longest packet that the broker accepts.
@@ -42,11 +43,11 @@ class Abilities:
         subscribes: Whether to subscribe, where the settings demand it.
     """
 
-    def __init__(self, protocol: str = "5") -> None:
+    def __init__(self, settings: MqttSettings) -> None:
         self.max_packet_bytes = NO_LIMIT_BYTES
         self.window = WINDOW_MESSAGES
         self.subscribes = True
-        self._protocol = protocol
+        self._settings = settings
         self._refused: dict[str, float] = {}
         self._stated: set[str] = set()
         self._step = 0
@@ -66,7 +67,7 @@ class Abilities:
     @property
     def five(self) -> bool:
         """Whether to use MQTT 5."""
-        return self._protocol == "5" and self._has(VERSION)
+        return self._settings.protocol == "5" and self._has(VERSION)
 
     def client_id(self, wanted: str) -> str:
         """Return the client id to use: short and without hyphens where the broker refuses others.
@@ -110,20 +111,23 @@ class Abilities:
         self._refused[feature] = time.monotonic()
         return True
 
-    def closed_unanswered(self) -> None:
+    def closed_unanswered(self) -> bool:
         """Note that the broker closed a connection instead of accepting it, without a reason.
+
+        Return whether the next connection is tried with other features.
 
         MQTT 3.1.1 has no reason for a will that is retained, or not at QoS 0. Both are left out
         one after the other, and used again where that does not help either.
         """
         if self.five or self._proved:
-            return
+            return False
         if self._doubted:
             self._proved = True
             self._leave_out(self._doubted)
         else:
             self._step = (self._step + 1) % len(STEPS)
             self._leave_out(STEPS[self._step])
+        return True
 
     def is_in_doubt(self) -> bool:
         """Note that a connection was accepted; return whether to try first one with all features.
@@ -145,11 +149,17 @@ class Abilities:
         """Return what the broker cannot do; empty where it can do all that the node needs."""
         found = []
         if not self.retain:
-            found.append("it takes no retained messages, so later subscribers miss status and info")
+            found.append(
+                "it takes no retained messages: who subscribes later misses status and info until "
+                "its operator allows them"
+            )
         if not self.qos:
             found.append("it takes QoS 0 only: delivery is not confirmed")
-        if self.max_packet_bytes < NO_LIMIT_BYTES:
-            found.append(f"it takes packets of {self.max_packet_bytes} bytes at most")
+        if self.max_packet_bytes < self._settings.max_payload_bytes:
+            found.append(
+                f"it takes packets of {self.max_packet_bytes} bytes at most: longer messages about "
+                "the node are left out, longer events wait until its operator allows more"
+            )
         if not self._has(VERSION):
             found.append("it has MQTT 3.1.1 only: it does not report that it rejects a message")
         return "; ".join(found)

@@ -10,22 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from ..settings.delivery import MqttSettings
 from .abilities import Abilities
-from .link import MAX_INCOMING_BYTES, BrokerLink, LinkLost
+from .counts import MqttCounts
+from .endings import CALM_SECONDS, Ending, Endings
+from .incoming import MAX_INCOMING_BYTES
+from .link import BrokerLink
 from .login import Credentials, short_reason
 from .notices import Notices
-from .reasons import (
-    AT_A_MESSAGE,
-    IDLE_ENDED,
-    REFUSED_UNEXPLAINED,
-    TAKEN_OVER,
-    Identity,
-    remedy,
-    unexplained,
-)
-from .session import MqttCounts, NodeTopics, Session
+from .reasons import Identity, LinkLost
+from .session import NodeTopics, Session
 from .spool import Spool
 from .suspects import Suspects
 
@@ -37,19 +33,6 @@ IDLE_SECONDS = 5.0
 """Longest sleep while not connected, so that `progress_time` proves the thread alive."""
 ANSWER_SECONDS = 5.0
 """A broker has at least this long to acknowledge a message, however short the keepalive."""
-STABLE_SECONDS = 10.0
-"""A connection that lasted this long starts the back-off anew; a shorter one prolongs it."""
-TAKEOVER_SECONDS = 3600.0
-"""Another client with our client id is reported this long after it last took a connection over."""
-CALM_SECONDS = 600.0
-"""A connection that lasted this long shows that the trouble with earlier ones is over."""
-TAKEOVER_STEPS = 4
-"""Steps of the back-off that a takeover begins with: two nodes must not disconnect each other at
-full speed, whose connections both count as stable."""
-UNEXPLAINED_TIMES = 2
-"""So many connections in a row, closed without a reason, are worth a guess at the cause."""
-PROGRESS_STEPS = 2
-"""Longest back-off, in steps, after a connection that delivered something."""
 
 
 class Unanswered(LinkLost):
@@ -85,13 +68,10 @@ class ConnectionLoop:
         self.counts = MqttCounts()
         self._settings = settings
         self._client_id = client_id
-        self._who = Identity(client_id, topics.base)
-        self._abilities = Abilities(settings.protocol)
+        self._abilities = Abilities(settings)
         self._suspects = Suspects(settings.retry_max_seconds)
+        self._endings = Endings(Identity(client_id, topics.base), self._abilities, self._suspects)
         self._session: Session | None = None
-        self._taken_over = float("-inf")
-        self._unexplained = 0
-        self._useless = 0
         self._dropped = 0
         self._topics = topics
         self._spool = spool
@@ -159,10 +139,10 @@ class ConnectionLoop:
             self._wake_write.send(b"!")
 
     def _run(self) -> None:
-        failures = 0
         while True:
             began = time.monotonic()
             self._session = None
+            self._dropped = 0
             link = BrokerLink(
                 self._settings,
                 self._client_id,
@@ -184,91 +164,50 @@ class ConnectionLoop:
             self.counts.connected = False
             self.counts.failures += 1
             self._count_dropped(link)
-            lasted = time.monotonic() - began
-            self._learn(link, lost, lasted)
-            text = f"{self._explain(link, lost)}; events are kept and the connection is tried again"
+            text = self._learn(link, lost, time.monotonic() - began)
             if self._stop.is_set() and self._is_over():
                 return
             self.counts.trouble = text
-            self._notices.change("connection", f"broker {self._settings.address}: {text}")
-            failures = self._steps(failures, lost, lasted)
-            if not self._wait(self._backoff(failures)):
+            self._notices.change("connection", self._about(text))
+            if not self._wait(self._backoff(self._endings.steps)):
                 return
 
-    def _learn(self, link: BrokerLink, lost: LinkLost, lasted: float) -> None:
-        """Find out what the broker does not take, from how it ended the connection."""
-        if self._abilities.refused(lost.code):
-            return
-        silent = lost.by_broker and lost.code is None
-        if silent and not link.accepted:
-            self._abilities.closed_unanswered()
-        if not (silent and link.accepted):
-            self._unexplained = 0
-        else:
-            self._unexplained = self._unexplained + 1 if lasted < CALM_SECONDS else 1
-        if lost.code == TAKEN_OVER or self._is_probably_taken_over():
-            self._taken_over = time.monotonic()
-            self.counts.takeovers += 1
-        if link.is_dropping and self._abilities.subscribes:
+    def _learn(self, link: BrokerLink, lost: LinkLost, lasted: float) -> str:
+        """Find out what the broker does not take; return why it ended the connection."""
+        ending = Ending(lost, lasted, link.accepted)
+        if self._session is not None:
+            ending = replace(
+                ending,
+                served=True,
+                delivered=self._session.delivered,
+                unanswered=tuple(self._session.unanswered),
+            )
+        held = self._endings.note(ending)
+        self.counts.takeovers += self._endings.is_takeover(ending)
+        if held is not None:
+            text = f"it ends the connection at {held.topic}, which is left out for a while"
+            self._notices.change(held.topic, self._about(text))
+        if link.incoming.is_dropping and self._abilities.subscribes:
             self._abilities.subscribes = False
             text = f"a message on {self._listen_topic} is too long; the node subscribes no longer"
-            self._notices.change("incoming", f"broker {self._settings.address}: {text}")
-        session = self._session
-        if session is None:
-            return
-        if lost.by_broker and lost.code in AT_A_MESSAGE:
-            held = self._suspects.connection_ended(session.unanswered)
-            if held is not None:
-                text = f"it ends the connection at {held.topic}, which is left out for a while"
-                self._notices.change(held.topic, f"broker {self._settings.address}: {text}")
-        useless = lost.by_broker and not session.delivered and lasted <= STABLE_SECONDS
-        self._useless = self._useless + 1 if useless else 0
-
-    def _is_probably_taken_over(self) -> bool:
-        """Return whether connections end without a reason while all is answered.
-
-        Many brokers give no reason when another client connects with the same client id.
-        """
-        session = self._session
-        if session is None or session.delivered or self._unexplained < UNEXPLAINED_TIMES:
-            return False
-        return not session.unanswered
-
-    def _explain(self, link: BrokerLink, lost: LinkLost) -> str:
-        """Return why a connection ended, and the remedy or likely cause where one is known."""
-        if lost.by_broker and lost.code is None:
-            if not link.accepted:
-                return REFUSED_UNEXPLAINED
-            if self._is_probably_taken_over():
-                return f"{IDLE_ENDED}; probably {remedy(TAKEN_OVER, self._who)}"
-            if self._unexplained >= UNEXPLAINED_TIMES:
-                return unexplained(self._who)
-        advice = remedy(lost.code, self._who, lost.server)
-        return f"{lost}; {advice}" if advice else str(lost)
-
-    def _steps(self, failures: int, lost: LinkLost, lasted: float) -> int:
-        """Return how many steps the back-off has taken, after one more connection was lost."""
-        if lost.code == TAKEN_OVER or self._is_probably_taken_over():
-            return max(failures + 1, TAKEOVER_STEPS)
-        if lasted > STABLE_SECONDS and self._unexplained < UNEXPLAINED_TIMES:
-            return 0
-        delivered = self._session is not None and self._session.delivered > 0
-        return min(failures + 1, PROGRESS_STEPS) if delivered else failures + 1
+            self._notices.change("incoming", self._about(text))
+        reason = self._endings.explain(ending)
+        return f"{reason}; events are kept and the connection is tried again"
 
     def _count_dropped(self, link: BrokerLink) -> None:
-        self.counts.dropped += link.dropped - self._dropped
-        self._dropped = link.dropped
+        self.counts.dropped += link.incoming.dropped - self._dropped
+        self._dropped = link.incoming.dropped
 
     def _report(self, link: BrokerLink) -> None:
         """Log, once, what the broker cannot do and what it sends that is not wanted."""
         before = self._dropped
         self._count_dropped(link)
-        if link.dropped > before:
+        if link.incoming.dropped > before:
             text = f"it sends a message of more than {MAX_INCOMING_BYTES} bytes, which is dropped"
-            self._notices.begin("incoming", f"broker {self._settings.address}: {text}")
+            self._notices.begin("incoming", self._about(text))
         if link.rejected_topic:
             text = f"it rejects the subscription to {link.rejected_topic}; the node goes on without"
-            self._notices.begin("subscription", f"broker {self._settings.address}: {text}")
+            self._notices.begin("subscription", self._about(text))
 
     def _backoff(self, failures: int) -> float:
         """Return seconds to the next attempt, scattered so that not all nodes come at once."""
@@ -296,14 +235,13 @@ class ConnectionLoop:
         Returns:
             Whether the node stops; otherwise the next connection shows what the broker can do.
         """
-        self._dropped = 0
         link.open(self._tls, self._credentials, self._listen_topic)
         if self._abilities.is_in_doubt():
             link.close()
             return False
         self.counts.connected = True
         self.counts.connects += 1
-        if self._unexplained < UNEXPLAINED_TIMES and not self._is_taken_over:
+        if not self._endings.are_unexplained and not self._endings.is_taken_over:
             self._notices.end("connection")
         logger.info("broker %s: connected", self._settings.address)
         self._report_limits()
@@ -316,7 +254,7 @@ class ConnectionLoop:
             notices=self._notices,
             synchronised=self._synchronised,
             suspects=self._suspects,
-            spool_first=self._useless >= UNEXPLAINED_TIMES,
+            spool_first=self._endings.are_useless,
         )
         session.greet()
         session.send_due(self._stored_time)
@@ -343,23 +281,18 @@ class ConnectionLoop:
         """Log once what the broker cannot do; forget the trouble with earlier connections."""
         limits = self._abilities.describe()
         self.counts.limits = limits or None
-        text = f"broker {self._settings.address}: {limits}"
+        text = self._about(limits)
         if limits:
             self._notices.change("limits", text)
         else:
             self._notices.end("limits")
-        if self._unexplained < UNEXPLAINED_TIMES:
+        if not self._endings.are_unexplained:
             self._forget_trouble()
 
     def _forget_trouble(self) -> None:
         """Report no trouble any more, unless another client has our client id."""
-        if not self._is_taken_over:
+        if not self._endings.is_taken_over:
             self.counts.trouble = None
-
-    @property
-    def _is_taken_over(self) -> bool:
-        """Whether another client has, or had a short time ago, our client id."""
-        return time.monotonic() - self._taken_over < TAKEOVER_SECONDS
 
     def _expect_answers(self, session: Session) -> None:
         """Leave a broker that keeps the connection alive and acknowledges nothing."""
@@ -370,3 +303,6 @@ class ConnectionLoop:
         longest = max(ANSWER_SECONDS, 2.0 * self._settings.keepalive_seconds)
         if session.waiting_seconds > longest:
             raise Unanswered(f"it acknowledges nothing within {longest:g} s")
+
+    def _about(self, text: str) -> str:
+        return f"broker {self._settings.address}: {text}"

@@ -6,8 +6,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -17,37 +16,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ..settings.delivery import MqttSettings
 from .abilities import Abilities
+from .incoming import MAX_INCOMING_BYTES, Incoming, limits
 from .login import Credentials, short_reason
-from .reasons import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR
-
-MAX_INCOMING_BYTES = 65_536
-"""The node expects acknowledgements only: a longer message is read and dropped, and a broker that
-sends any other longer packet is left."""
-PUBLISH, PINGRESP = 0x30, 0xD0
-"""First byte of two packets of MQTT, without flags."""
-RECEIVE_BUFFER_BYTES = 16_384
-"""Receive buffer of the kernel for the connection; it bounds what is read at a time."""
-
-
-class LinkLost(Exception):
-    """A connection ended or could not be made; the text is the reason.
-
-    Args:
-        text: The reason, for the log.
-
-    Attributes:
-        code: Reason code of MQTT 5 with which the broker ended it; None where it gave none.
-        by_broker: The broker ended it, with or without a reason code.
-        server: The broker that it named instead of itself.
-    """
-
-    def __init__(
-        self, text: str, *, code: int | None = None, by_broker: bool = False, server: str = ""
-    ) -> None:
-        super().__init__(text)
-        self.code = code
-        self.by_broker = by_broker
-        self.server = server
+from .reasons import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR, LinkLost
+from .unconfirmed import Unconfirmed
 
 
 class BrokerLink:
@@ -65,7 +37,7 @@ class BrokerLink:
     Attributes:
         accepted: The broker accepted the connection.
         home_assistant_started: Home Assistant published that it started.
-        dropped: Messages from the broker that were too long and were dropped.
+        incoming: What arrives, bounded.
         rejected_topic: The topic to which the broker rejected the subscription; empty otherwise.
     """
 
@@ -77,19 +49,15 @@ class BrokerLink:
         wake: socket.socket,
         abilities: Abilities | None = None,
     ) -> None:
-        self.abilities = abilities or Abilities(settings.protocol)
+        self.abilities = abilities or Abilities(settings)
         self.abilities.connecting()
         self.accepted = False
         self.home_assistant_started = False
-        self.dropped = 0
         self.rejected_topic = ""
         self._settings = settings
         self._wake = wake
         self._acknowledged: list[tuple[int, ReasonCode]] = []
         self._unacknowledged: set[int] = set()
-        self._unproved: set[int] = set()
-        self._pinged: set[int] = set()
-        self._dropping: dict[str, Any] | None = None
         self._lost: LinkLost | None = None
         self._listen_topic = ""
         five = self.abilities.five
@@ -104,10 +72,11 @@ class BrokerLink:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
-        self._client.on_socket_open = self._on_socket_open
         self._client.on_subscribe = self._on_subscribe
         able = self.abilities
         self._client.will_set(status_topic, b"offline", qos=able.qos, retain=able.retain)
+        self.incoming = Incoming(self._client)
+        self._unconfirmed = Unconfirmed(self._client)
 
     def open(
         self, tls: ssl.SSLContext | None, credentials: Credentials | None, listen_topic: str
@@ -132,7 +101,7 @@ class BrokerLink:
             self._settings.host,
             self._settings.port,
             keepalive=self._settings.keepalive_seconds,
-            properties=_limits() if self.abilities.five else None,
+            properties=limits() if self.abilities.five else None,
         )
         while not self.accepted:
             if time.monotonic() > deadline:
@@ -155,7 +124,7 @@ class BrokerLink:
         sent = self._client.publish(topic, payload, qos=qos, retain=retain)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise self._ended()
-        (self._unacknowledged if qos else self._unproved).add(sent.mid)
+        (self._unacknowledged if qos else self._unconfirmed).add(sent.mid)
         return sent.mid
 
     def fits(self, topic: str, payload: bytes) -> bool:
@@ -168,13 +137,7 @@ class BrokerLink:
     @property
     def room(self) -> int:
         """How many more messages may be in flight."""
-        flying = len(self._unacknowledged) + len(self._unproved) + len(self._pinged)
-        return max(0, self.abilities.window - flying)
-
-    @property
-    def is_dropping(self) -> bool:
-        """Whether a message that is too long has begun to arrive and has not ended."""
-        return self._dropping is not None
+        return max(0, self.abilities.window - self._waiting)
 
     def take_acknowledgements(self) -> list[tuple[int, ReasonCode]]:
         """Return the packet numbers answered since the last call, with the broker's reason.
@@ -215,7 +178,7 @@ class BrokerLink:
         """Wait shortly until all is acknowledged, then disconnect: the will is not published."""
         deadline = time.monotonic() + 1.0
         try:
-            while self._waits and time.monotonic() < deadline:
+            while self._waiting and time.monotonic() < deadline:
                 self.turn(0.05)
             self._client.disconnect()
             while self._client.socket() is not None and time.monotonic() < deadline + 0.5:
@@ -232,8 +195,8 @@ class BrokerLink:
             connection.close()
 
     @property
-    def _waits(self) -> bool:
-        return bool(self._unacknowledged or self._unproved or self._pinged)
+    def _waiting(self) -> int:
+        return len(self._unacknowledged) + len(self._unconfirmed)
 
     def _ended(self) -> LinkLost:
         return self._lost or LinkLost("connection lost", by_broker=True)
@@ -242,7 +205,8 @@ class BrokerLink:
         """Read what has arrived; a broker that sends no MQTT is left, whatever the library does."""
         try:
             self._client.loop_read()
-            self._check_incoming()
+            if self.incoming.check():
+                self._unconfirmed.keep_waiting(ended=not self.incoming.is_dropping)
         except (OSError, LinkLost):
             raise
         except Exception as error:
@@ -250,23 +214,9 @@ class BrokerLink:
             raise LinkLost(text) from error
 
     def _prove(self) -> None:
-        """Ping after messages at QoS 0; note those that the broker had read when it answered."""
-        # The time since which the library waits for an answer to a ping, 0 while it waits for none,
-        # is private, as is the ping; a test checks that both still are what they are taken for.
-        if getattr(self._client, "_ping_t", 0) or self._client.socket() is None:
-            return
-        for number in sorted(self._pinged):
-            self._acknowledged.append((number, ReasonCode(PacketTypes.PUBACK)))
-        self._pinged = set()
-        if self._unproved and not self.is_dropping:
-            self._pinged, self._unproved = self._unproved, set()
-            self._client._send_pingreq()
-
-    def _on_socket_open(self, client: Client, userdata: Any, connection: Any) -> None:
-        # The library reads up to a hundred times what the kernel has before `_check_incoming`
-        # sees it; acknowledgements need no more.
-        if isinstance(connection, socket.socket):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if not self.incoming.is_dropping:
+            success = ReasonCode(PacketTypes.PUBACK)
+            self._acknowledged += [(number, success) for number in self._unconfirmed.prove()]
 
     def _on_connect(
         self,
@@ -331,40 +281,7 @@ class BrokerLink:
             self._acknowledged.append((number, reason))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        self.dropped += len(message.payload) > MAX_INCOMING_BYTES
+        self.incoming.dropped += len(message.payload) > MAX_INCOMING_BYTES
         # No other topic was subscribed to, whatever the broker sends.
         if message.topic == self._listen_topic and message.payload == b"online":
             self.home_assistant_started = True
-
-    def _check_incoming(self) -> None:
-        """Drop what has arrived of a message that is too long; leave a broker that sends other."""
-        # The library collects up to 256 MiB and offers no limit. Its buffer is private; a test
-        # checks that it still is what it is taken for.
-        packet = getattr(self._client, "_in_packet", None)
-        if not isinstance(packet, dict):
-            return
-        if self._dropping is not None:
-            # It proves the broker alive, but not that it has read what was sent before the ping.
-            setattr(self._client, "_ping_t", 0.0)  # noqa: B010
-            self._unproved, self._pinged = self._unproved | self._pinged, set()
-            if packet is not self._dropping:
-                self._dropping = None
-        length = packet.get("remaining_length", 0)
-        if length > MAX_INCOMING_BYTES:
-            if packet["command"] & 0xF0 != PUBLISH:
-                raise LinkLost(f"the broker sends a packet of {length} bytes")
-            # From here on it is an answer to a ping, which has no content: the library reads to its
-            # end, hands nothing on, and knows that the broker is alive.
-            packet["command"], packet["remaining_length"] = PINGRESP, 0
-            self._dropping = packet
-            self.dropped += 1
-        if self._dropping is not None:
-            packet["packet"].clear()
-
-
-def _limits() -> Properties:
-    """Return the properties of CONNECT that bound what the broker may send."""
-    make: Callable[[int], Any] = Properties  # which has no annotations
-    properties = make(PacketTypes.CONNECT)
-    properties.MaximumPacketSize = MAX_INCOMING_BYTES
-    return cast(Properties, properties)

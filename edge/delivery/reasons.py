@@ -20,6 +20,32 @@ AT_A_MESSAGE = {None, 0x80, 0x81, 0x82, 0x83, 0x87, 0x90, 0x93, 0x95, 0x97, 0x99
 """Reason codes with which a broker may answer a message by ending the connection; None: none."""
 
 
+class LinkLost(Exception):
+    """A connection ended or could not be made; the text is the reason.
+
+    Args:
+        text: The reason, for the log.
+
+    Attributes:
+        code: Reason code of MQTT 5 with which the broker ended it; None where it gave none.
+        by_broker: The broker ended it, with or without a reason code.
+        server: The broker that it named instead of itself.
+    """
+
+    def __init__(
+        self, text: str, *, code: int | None = None, by_broker: bool = False, server: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.by_broker = by_broker
+        self.server = server
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the broker ended the connection without a reason."""
+        return self.by_broker and self.code is None
+
+
 @dataclass(frozen=True)
 class Identity:
     """What a remedy names.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...firmware_bridge.measured import Measured, counter, descriptions, gauge, values
+from ..delivery.counts import MqttCounts
 from ..delivery.file import FileCounts
 from ..delivery.outputs import DiskState
-from ..delivery.session import MqttCounts
 from ..delivery.spool_counts import SpoolCounts, SpoolState
 from ..delivery.waveforms import WaveformCounts
 from ..fallback import ModelUse

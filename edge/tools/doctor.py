@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from ... import EqedgeError, reason_of
+from ... import EqedgeError
 from ...firmware_bridge.diagnosis import diagnose
 from ...firmware_bridge.packets import Hello, Samples
 from ...firmware_bridge.port import Port, PortError
@@ -18,13 +15,11 @@ from ...models.registry import Model, ModelError
 from ...models.spec import SpecError
 from ..assemble import layout_for
 from ..dating.arrivals import host_synchronised
-from ..delivery.link import BrokerLink, LinkLost
-from ..delivery.login import read_credentials, tls_context
 from ..fallback import runnable
 from ..resample import same_rate
-from ..settings.delivery import MqttSettings
-from ..settings.node import Settings, StationSettings
+from ..settings.node import Settings
 from ..trigger import thresholds_of
+from .broker_check import check_broker
 from .finding import Check, failed
 from .places import places
 from .sensor.listener import Listener
@@ -33,7 +28,6 @@ SENSOR_SECONDS = 12.0
 """Longest wait for a sensor's Hello, which it sends at least every ten seconds."""
 LISTEN_SECONDS = 3.0
 """How long its samples are counted."""
-CONNECT_SECONDS = 5.0
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -60,7 +54,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     if settings.sensor.port is not None:
         yield from _sensor(settings.sensor.port, settings.sensor.baud, model)
     if settings.mqtt is not None:
-        yield from _broker(settings.mqtt, settings.station)
+        yield from check_broker(settings.mqtt, settings.station)
 
 
 def _clock() -> Check:
@@ -72,9 +66,6 @@ def _clock() -> Check:
         "the kernel's clock is not synchronised",
         "enable systemd-timesyncd or chrony, or connect a GPS; until then events are not synced",
     )
-
-
-# -- the sensor --------------------------------------------------------------------------------
 
 
 def _sensor(url: str, baud: int, model: Model | None) -> Iterator[Check]:
@@ -148,81 +139,3 @@ def _count_samples(listener: Listener) -> tuple[Hello | None, int]:
         if time.monotonic() >= deadline:
             break
     return hello, received
-
-
-# -- the broker --------------------------------------------------------------------------------
-
-
-def _broker(settings: MqttSettings, station: StationSettings) -> Iterator[Check]:
-    """Check name, TCP, TLS, login and a publication; stop at the first failure."""
-    base = f"{settings.topic_prefix}/{station.network}/{station.station}"
-    topic = f"{base}/doctor"
-    ours, theirs = socket.socketpair()
-    link = BrokerLink(settings, f"eqedge-doctor-{secrets.token_hex(4)}", topic, ours)
-
-    def resolve() -> str:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        return f"{settings.host} is {found[0][4][0]}"
-
-    def connect() -> str:
-        with socket.create_connection((settings.host, settings.port), CONNECT_SECONDS):
-            return f"port {settings.port} answers"
-
-    def encrypt() -> str:
-        context = tls_context(settings)
-        assert context is not None
-        with (
-            socket.create_connection((settings.host, settings.port), CONNECT_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=settings.host) as safe,
-        ):
-            return f"{safe.version()}, certificate accepted"
-
-    def log_in() -> str:
-        credentials = read_credentials(settings, os.environ)
-        link.open(tls_context(settings), credentials, "")
-        who = "with user name and password" if credentials else "without a user name"
-        warning = f"; {credentials.warning}" if credentials and credentials.warning else ""
-        return f"accepts the node {who}{warning}"
-
-    stages: list[tuple[str, Callable[[], str], str]] = [
-        ("broker: DNS", resolve, "check the spelling of the host, and the node's DNS"),
-        (
-            "broker: TCP",
-            connect,
-            "check that the broker is running and that no firewall blocks the node",
-        ),
-        ("broker: TLS", encrypt, "check ca_file, the certificate's name and the node's clock"),
-        ("broker: MQTT", log_in, "check user name and password; the broker's log has details"),
-        (
-            "broker: publish",
-            lambda: _publish(link, topic),
-            f"allow the node to write to {base}/# in the broker's access list",
-        ),
-    ]
-    with ours, theirs:
-        try:
-            for name, stage, remedy in stages:
-                if stage is encrypt and not settings.tls:
-                    continue
-                try:
-                    yield Check(name, True, stage())
-                except (OSError, EqedgeError, LinkLost) as error:
-                    finding = reason_of(error)
-                    yield Check(name, False, " ".join(finding.split()), remedy)
-                    return
-        finally:
-            link.close()
-
-
-def _publish(link: BrokerLink, topic: str) -> str:
-    """Publish a message that is not retained; wait until the broker acknowledges it."""
-    number = link.publish(topic, b"eqedge doctor")
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while time.monotonic() < deadline:
-        for acknowledged, reason in link.take_acknowledgements():
-            if acknowledged == number and reason.is_failure:
-                raise LinkLost(f"the broker rejects {topic}: {reason}")
-            if acknowledged == number:
-                return f"acknowledges {topic}"
-        link.turn(0.1)
-    raise LinkLost("the broker did not acknowledge a message")

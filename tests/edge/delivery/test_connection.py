@@ -227,8 +227,9 @@ def test_a_broker_that_acknowledges_nothing_is_left(tmp_path, monkeypatch, logge
         node.sink.write(event(1))
         wait_until(lambda: node.sink.counts.connects >= 2)
         assert logged("acknowledges nothing within 2 s; events are kept")
-        assert node.sink.counts.failures == 1 and len(node.spool) == 1
-        assert owed_seconds(node) > 2 > time.monotonic() - node.sink.progress_time
+        assert node.sink.counts.failures >= 1 and len(node.spool) == 1
+        assert owed_seconds(node) > 2
+        wait_until(lambda: time.monotonic() - node.sink.progress_time < 2)
     wait_until(lambda: owed_seconds(node) < 1, "a broker that is away owes nothing")
     with Broker(tmp_path, port=node.port):
         wait_until(lambda: len(node.spool) == 0)

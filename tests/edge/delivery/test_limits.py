@@ -100,10 +100,12 @@ def test_a_message_at_qos_0_leaves_the_spool_when_a_later_ping_is_answered(tmp_p
 def test_a_broker_with_small_packets_gets_what_fits(tmp_path, logged, longest, protocol):
     """Nothing longer is sent, or after a few tries no longer; events come, connections stay."""
     config = f"max_packet_size {longest}"
-    settings = {"home_assistant_prefix": "homeassistant", "protocol": protocol}
+    settings = {"home_assistant_prefix": "homeassistant" if protocol == "5" else ""}
     left_out = "eqedge/XX/EDGE/health is left out"
     with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
-        with running(settings_for(broker, retry_max_seconds=20.0, **settings)) as node:
+        with running(
+            settings_for(broker, retry_max_seconds=20.0, protocol=protocol, **settings)
+        ) as node:
 
             def publish_health_in_vain():
                 failures = node.sink.counts.failures

@@ -101,14 +101,14 @@ def test_the_client_still_holds_what_the_link_reads_and_sets():
         broker = threading.Thread(target=answer, daemon=True)
         broker.start()
         link.open(None, None, "")
-        while not link.is_dropping:
+        while not link.incoming.is_dropping:
             link.turn(0.2)
         assert link._client._in_packet["to_process"] > 0
         go_on.set()
-        while link.is_dropping:
+        while link.incoming.is_dropping:
             link.turn(0.2)
             assert len(link._client._in_packet["packet"]) < 2_000_000
-        assert link.dropped == 1
+        assert link.incoming.dropped == 1
         link.publish("a/b", b"x", qos=0)
         answers = []
         while not answers:

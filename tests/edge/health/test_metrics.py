@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from eqedge import edge, firmware_bridge
-from eqedge.edge.delivery.session import MqttCounts
+from eqedge.edge.delivery.counts import MqttCounts
 from eqedge.edge.gaps import StreamCounts
 from eqedge.edge.health.liveness import Liveness, State
 from eqedge.edge.health.metrics import (

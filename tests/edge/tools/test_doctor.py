@@ -19,6 +19,7 @@ from eqedge.firmware_bridge.virtual import VirtualSensor
 from tests.support.broker import Broker, free_port
 from tests.support.certificates import encrypted
 from tests.support.disks import remount, small_disk
+from tests.support.scripted_broker import ScriptedBroker
 
 
 def findings(settings: Settings, port_url: str | None = None) -> dict[str, Check]:
@@ -212,6 +213,45 @@ credentials_file = "{credentials}"
         ).stdout
     assert "accepts the node with user name and password" in output
     assert "acknowledges eqedge/AM/R1234/doctor" in output
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize(
+    ("config", "limits"),
+    [
+        ("retain_available false", "no retained messages"),
+        ("max_qos 0", "QoS 0 only"),
+        ("max_qos 0\nretain_available false", "QoS 0 only"),
+    ],
+)
+def test_what_a_broker_cannot_do_is_a_warning(tmp_path, config, limits, protocol):
+    """Without retain or QoS 1 the node is accepted, its message read, and the limit is named."""
+    with Broker(tmp_path, config=config) as broker:
+        checks = findings(Settings(mqtt=MqttSettings("127.0.0.1", broker.port, protocol=protocol)))
+    assert checks["broker: MQTT"].good and checks["broker: publish"].good
+    assert checks["broker: limits"].good and checks["broker: limits"].warns
+    assert limits in checks["broker: limits"].finding and checks["broker: limits"].remedy
+
+
+def test_a_broker_with_small_packets_is_a_warning(tmp_path):
+    """MQTT 5 states the longest packet: what is longer than it is named with its consequence."""
+    with Broker(tmp_path, config="max_packet_size 300") as broker:
+        checks = findings(Settings(mqtt=MqttSettings("127.0.0.1", broker.port)))
+    assert "packets of 300 bytes at most" in checks["broker: limits"].finding
+    assert checks["broker: publish"].good
+
+
+def test_what_closes_every_connection_is_no_broker_for_a_node():
+    """Under MQTT 3.1.1 a few attempts with less are made, and the likely causes are named."""
+
+    def close(peer, packet):
+        peer.close()
+
+    with ScriptedBroker(close) as broker:
+        mqtt = MqttSettings("127.0.0.1", broker.port, protocol="3.1.1")
+        checks = findings(Settings(mqtt=mqtt))
+    assert not checks["broker: MQTT"].good and "likely" in checks["broker: MQTT"].finding
+    assert broker.connections < 10
 
 
 def test_the_broker_is_checked_up_to_the_first_failure(tmp_path):

@@ -1,0 +1,85 @@
+"""Bound what a broker may send: the client library collects up to 256 MiB and has no limit."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from paho.mqtt.client import Client
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from .reasons import LinkLost
+
+MAX_INCOMING_BYTES = 65_536
+"""The node expects acknowledgements only: a longer message is read and dropped, and a broker that
+sends any other longer packet is left."""
+RECEIVE_BUFFER_BYTES = 16_384
+"""Receive buffer of the kernel for the connection; it bounds what is read at a time."""
+PUBLISH, PINGRESP = 0x30, 0xD0
+"""First byte of two packets of MQTT, without flags."""
+
+
+class Incoming:
+    """What arrives at a client of one connection.
+
+    The library's buffer is private; a test checks that it still is what it is taken for.
+
+    Args:
+        client: Its packets are bounded from now on, where `check` is called after each reading.
+
+    Attributes:
+        dropped: Messages that were too long and were dropped.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.dropped = 0
+        self._client = client
+        self._dropping: dict[str, Any] | None = None
+        client.on_socket_open = _shrink_buffer
+
+    @property
+    def is_dropping(self) -> bool:
+        """Whether a message that is too long has begun to arrive and has not ended."""
+        return self._dropping is not None
+
+    def check(self) -> bool:
+        """Drop what has arrived of a message that is too long; return whether there was any.
+
+        Raises:
+            LinkLost: Another packet is too long.
+        """
+        packet = getattr(self._client, "_in_packet", None)
+        if not isinstance(packet, dict):
+            return False
+        was_dropping = self.is_dropping
+        if packet is not self._dropping:
+            self._dropping = None
+        length = packet.get("remaining_length", 0)
+        if length > MAX_INCOMING_BYTES:
+            if packet["command"] & 0xF0 != PUBLISH:
+                raise LinkLost(f"the broker sends a packet of {length} bytes")
+            # From here on it is an answer to a ping, which has no content: the library reads to its
+            # end, hands nothing on, and knows that the broker is alive.
+            packet["command"], packet["remaining_length"] = PINGRESP, 0
+            self._dropping = packet
+            self.dropped += 1
+        if self.is_dropping:
+            packet["packet"].clear()
+        return was_dropping or self.is_dropping
+
+
+def limits() -> Properties:
+    """Return the properties of CONNECT that bound what the broker may send."""
+    make: Callable[[int], Any] = Properties  # which has no annotations
+    properties = make(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = MAX_INCOMING_BYTES
+    return cast(Properties, properties)
+
+
+def _shrink_buffer(client: Client, userdata: Any, connection: Any) -> None:
+    # The library reads up to a hundred times what the kernel has before it returns;
+    # acknowledgements need no more.
+    if isinstance(connection, socket.socket):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
