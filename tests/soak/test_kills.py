@@ -1,7 +1,7 @@
 """A short run of kills: every fault once."""
 
 import pytest
-from eqedge.edge.delivery.link import WINDOW_MESSAGES
+from eqedge.edge.delivery.abilities import WINDOW_MESSAGES
 
 from tests.soak.kills import FAULTS, Kills
 
