@@ -12,7 +12,7 @@ import click
 
 from . import logs
 from .options import check_paths, given_options, speed, within
-from .replay.options import where
+from .replay.options import trace_selection
 from .settings.node import (
     SensorSettings,
     Settings,
@@ -58,7 +58,8 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     "--sim",
     type=click.Path(path_type=Path),
     metavar="FILE.hdf5",
-    help="Replay the traces of a STEAD-layout file as if they were live.",
+    help="Replay the traces of a STEAD-layout file as if they were live; of several rates only "
+    "those of the first trace's, and the others are named.",
 )
 @click.option(
     "--serial",
@@ -66,26 +67,7 @@ def _print_config(context: click.Context, parameter: click.Parameter, value: boo
     help="Read a sensor: /dev/ttyACM0, a pty, or a pyserial URL such as socket://host:port.",
 )
 @click.option("--baud", type=int, default=SensorSettings.baud, help="Speed of the serial port.")
-@click.option(
-    "--csv",
-    "labels",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Labels of --sim; only its traces are played.  [default: the CSV of the same name]",
-)
-@click.option(
-    "--where",
-    callback=where,
-    metavar="EXPRESSION",
-    help="Replay the traces whose fields fulfil it, such as "
-    "'snr_db > 10 and source_distance_km < 100'.",
-)
-@click.option(
-    "--traces",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Of these, replay N chosen at random.  [default: all, in the file's order]",
-)
+@trace_selection("--sim")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -235,7 +217,7 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
 
         replay = Replay(
             flags["sim"],
-            TraceSelection(flags["labels"], flags["where"], flags["traces"], flags["seed"]),
+            TraceSelection(flags["labels_csv"], flags["where"], flags["traces"], flags["seed"]),
             spacing_seconds=flags["spacing"],
             speed=flags["speed"],
         )
@@ -247,7 +229,7 @@ def _run(context: click.Context, flags: dict[str, Any], stop: Event) -> None:
 def _refuse_overwriting_inputs(settings: Settings, flags: dict[str, Any]) -> None:
     """Refuse an output that would overwrite what is read."""
     output = Path(settings.output) if settings.output else None
-    for name in (flags["sim"], flags["labels"], flags["config"], settings.model):
+    for name in (flags["sim"], flags["labels_csv"], flags["config"], settings.model):
         path = Path(name) if name else None
         if output and path and output.exists() and path.exists() and output.samefile(path):
             raise SettingsError(f"output {output} is an input of this run; name another file")

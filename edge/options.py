@@ -15,9 +15,8 @@ from click.core import ParameterSource
 from .. import EqedgeError, reason_of
 
 DATA = {
-    "calibration", "continuous", "data", "hard_negatives", "initial", "labelled", "labels",
-    "labels_csv", "noise",
-    "sim", "streams", "teachers", "traces_from", "weights",
+    "calibration", "continuous", "data", "hard_negatives", "initial", "labelled",
+    "labels_csv", "noise", "sim", "streams", "teachers", "traces_from", "weights",
 }  # fmt: skip
 """Options whose files are read at random places, so that they must be regular."""
 NETWORKS = {"networks"}

@@ -17,7 +17,7 @@ from ...edge.replay.selection import TraceSelection
 from .kept import file_state, kept_name
 from .records import Index, Record
 
-SCHEMA = 5
+SCHEMA = 6
 NUMBERS = ("first", "n_samples", "p_arrival_sample", "s_arrival_sample", "coda_end_sample")
 SHARED = ("path", "station", "source", "kind", "event")
 """Texts that many records have in common, kept once."""

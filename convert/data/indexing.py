@@ -11,10 +11,8 @@ from typing import Any
 import h5py
 
 from ... import first_line
+from ...edge.replay.field_names import INTERVAL_FIELDS, LABEL_FIELDS, RATE_FIELDS
 from ...edge.replay.fields import (
-    INTERVAL_FIELDS,
-    LABEL_FIELDS,
-    RATE_FIELDS,
     TraceError,
     labels_of,
     number,
@@ -181,7 +179,11 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Skipped) -> Iterato
     if problem := dataset_problem(dataset):
         skipped.add(problem)
         return
-    facts = read_attributes(dataset, (*STATION_FIELDS, *RATE_FIELDS, *INTERVAL_FIELDS))
+    try:
+        facts = read_attributes(name, dataset, (*STATION_FIELDS, *RATE_FIELDS, *INTERVAL_FIELDS))
+    except TraceError as error:
+        skipped.add(str(error).removeprefix(f"trace {name}: "))
+        return
     rate_hz, problem = _usable_rate(name, facts)
     if problem := problem or _too_short(len(dataset), rate_hz):
         skipped.add(problem)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.prepare import COMPONENTS
+from ...edge.replay.fields import unit_of
 from ...edge.replay.labels import TOLERANCE_SECONDS
 from ...edge.replay.selection import TraceSelection, choose
 from ...edge.replay.stead import Trace
@@ -31,7 +32,7 @@ from .marks import (
 )
 from .numbers import compact
 from .plot_style import PHASES, SMALL
-from .view import channel, unit_of
+from .view import channel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +123,7 @@ def draw_grid(figure: Figure, panels: Sequence[Panel]) -> None:
     for axis in axes[: len(panels)][-columns:]:
         axis.set_xlabel("time since the record's start (s)", fontsize=SMALL)
     figure.suptitle(count_line(panels), fontsize=8.5)
-    units = {unit_of(panel.trace) for panel in panels}
+    units = {unit_of(panel.trace.attributes) for panel in panels}
     unit = (
         f"in {fitted(units.pop(), 1.2, SMALL)}"
         if len(units) == 1 and "" not in units

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...edge.prepare import COMPONENTS
+from ...edge.replay.fields import unit_of
 from ...edge.utc import utc_text
 from . import plot_style
 from .canvas import Page
@@ -16,7 +17,7 @@ from .lettering import fitted, inches
 from .marks import arrivals, draw_pick, label_handles, pick_handles, verdict_line
 from .numbers import compact, nice_below
 from .plot_style import DETECTION, HEADS, PHASES, SMALL, WIDTH_INCHES
-from .view import Answer, View, channel, facts_line, silence_of, unit_of
+from .view import Answer, View, channel, facts_line, silence_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +77,7 @@ def _draw_record(figure: Figure | SubFigure, view: View, width: float, *, whole:
     models = len(view.answers)
     ratios = [1.0] * 3 + [1.35 if whole else 1.6] * models
     axes = figure.subplots(3 + models, 1, sharex=True, gridspec_kw={"height_ratios": ratios})
-    unit = unit_of(view.trace)
+    unit = unit_of(view.trace.attributes)
     for column, (axis, component) in enumerate(zip(axes[:3], COMPONENTS, strict=True)):
         _waveform(axis, view, column, whole=whole)
         code = channel(view.trace, component)
@@ -176,7 +177,7 @@ def _handles(views: Sequence[View]) -> list[Any]:
 
 
 def _note(views: Sequence[View]) -> str:
-    units = {unit_of(view.trace) for view in views}
+    units = {unit_of(view.trace.attributes) for view in views}
     unit = (
         f"in {fitted(units.pop(), 1.2, SMALL)}"
         if len(units) == 1 and "" not in units

@@ -21,8 +21,6 @@ from .marks import Mark, judged
 
 FRAMED_BEFORE = 0.25
 """Where a P lies in a window cut from a longer record, unless another place is given."""
-UNIT_FIELDS = ("unit", "units", "trace_unit", "waveform_unit")
-"""Attributes that may state the unit of the samples; STEAD has none of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +82,6 @@ def channel(trace: Trace, component: str) -> str:
     """SEED code where the file has band and instrument, else the component."""
     band = text_of(trace.attributes, "receiver_type")
     return f"{band}{component}" if len(band) == 2 else component
-
-
-def unit_of(trace: Trace) -> str:
-    """Unit of the samples, if the file states it, else empty."""
-    for key in UNIT_FIELDS:
-        if unit := text_of(trace.attributes, key):
-            return unit
-    return ""
 
 
 def silence_of(samples: NDArray[np.floating[Any]]) -> str:

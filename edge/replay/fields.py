@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -14,24 +14,12 @@ import numpy as np
 from ... import EqedgeError
 from ..types import NANOSECONDS
 from ..utc import utc_ns
+from .field_names import INTERVAL_FIELDS, LABEL_FIELDS, RATE_FIELDS, START_FIELD, UNIT_FIELDS
 from .labels import Labelled
 
 STEAD_RATE_HZ = 100.0
 """STEAD's sampling rate; its files do not state it."""
 HIGHEST_RATE_HZ = 10_000
-RATE_FIELDS = (
-    "sampling_rate_hz",
-    "trace_sampling_rate_hz",
-    "sampling_rate",
-    "sample_rate",
-    "trace_sampling_rate",
-    "sample_rate_hz",
-    "fs",
-)
-INTERVAL_FIELDS = ("trace_dt_s", "delta", "dt")
-"""Seconds from one sample to the next, the other way to state a rate."""
-LABEL_FIELDS = ("p_arrival_sample", "s_arrival_sample", "coda_end_sample")
-START_FIELD = "trace_start_time"
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _NUMBERS = re.compile(rf"[\s\[(]*({_NUMBER})(?:[\s,;]+{_NUMBER})*[\s\])]*")
@@ -70,6 +58,28 @@ def stated(value: Any) -> bool:
     if value is None or (isinstance(value, list) and not value):
         return False
     return str(value).strip().lower() not in _NOT_STATED
+
+
+def by_small_letters(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return fields by their names in small letters: programs write `Sampling_Rate_Hz` too.
+
+    Args:
+        pairs: Names and values; of one name the first that is stated counts.
+
+    Returns:
+        The fields, and for each that is stated twice with different values a text with both.
+    """
+    fields: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    twice: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        if key not in fields or (stated(value) and not stated(fields[key])):
+            fields[key], written[key] = value, name
+        elif stated(value) and differ(key, fields[key], value):
+            both = f"{written[key]} {_shown(fields[key])} and {name} {_shown(value)} differ"
+            twice.setdefault(key, both)
+    return fields, twice
 
 
 def number(value: Any) -> float | None:
@@ -177,6 +187,11 @@ def text_of(attributes: Mapping[str, Any], field: str) -> str:
     """Return a field as text without spaces around it, empty where it is not stated."""
     value = plain(attributes.get(field))
     return str(value).strip() if stated(value) else ""
+
+
+def unit_of(attributes: Mapping[str, Any]) -> str:
+    """Return the unit of the samples as it is written, empty where none is stated."""
+    return next((unit for field in UNIT_FIELDS if (unit := text_of(attributes, field))), "")
 
 
 def differ(field: str, one: Any, other: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
+from .fields import by_small_letters
 
 NAME_COLUMN = "trace_name"
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -49,10 +50,11 @@ class LabelTable:
     recognised. Of rows of one name the first counts.
 
     Args:
-        path: The CSV; the first line has the names of the columns, one of which is `trace_name`.
+        path: The CSV; the first line has the names of the columns, one of which is `trace_name`,
+            whatever its capitals.
 
     Attributes:
-        columns: Names of the columns.
+        columns: Names of the columns, in small letters.
         remarks: Lines for people: what is unusual about the file.
 
     Raises:
@@ -96,32 +98,47 @@ class LabelTable:
         return len(self._hashes)
 
     def __contains__(self, name: object) -> bool:
-        """Whether a trace has a row."""
-        return isinstance(name, str) and self.row(name) is not None
+        """Whether a trace has a row; by its hash, of 64 bits."""
+        return isinstance(name, str) and self._find(name) is not None
 
-    def row(self, name: str) -> Mapping[str, str] | None:
-        """Return a trace's row by column, or None if it has none.
+    def cells(self, name: str) -> list[tuple[str, str]] | None:
+        """Return a trace's row as pairs of a column, as the file calls it, and its text.
+
+        Returns:
+            None if the trace has no row.
 
         Raises:
             LabelTableError: The file has become unreadable.
         """
-        wanted = hash(name)
-        at = int(np.searchsorted(self._hashes, wanted))
-        while at < len(self._hashes) and self._hashes[at] == wanted:
-            row = self._read(int(self._order[at]))
-            if row.get(NAME_COLUMN, "") == name:
-                return row
-            at += 1
-        return None
+        index = self._find(name)
+        if index is None:
+            return None
+        cells = self._read(index)
+        if by_small_letters(cells)[0].get(NAME_COLUMN) != name:
+            raise LabelTableError(f"{self.path}: it has changed while it was read; start again")
+        return cells
+
+    def row(self, name: str) -> Mapping[str, str] | None:
+        """Return a trace's row by column, or None if it has none; errors as of `cells`."""
+        cells = self.cells(name)
+        return None if cells is None else by_small_letters(cells)[0]
 
     def names(self) -> Iterator[str]:
         """Yield the traces' names in the order of the rows."""
         for index in np.sort(self._order):
-            yield self._read(int(index))[NAME_COLUMN]
+            yield by_small_letters(self._read(int(index)))[0][NAME_COLUMN]
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _find(self, name: str) -> int | None:
+        """Return which row is a trace's."""
+        wanted = hash(name)
+        at = int(np.searchsorted(self._hashes, wanted))
+        if at == len(self._hashes) or self._hashes[at] != wanted:
+            return None
+        return int(self._order[at])
 
     def _recognised(self) -> tuple[int, str]:
         """Return where the text begins, and its encoding."""
@@ -151,7 +168,8 @@ class LabelTable:
         separator = self._separator(header)
         self._separated_by = separator
         cells = next(csv.reader([header], delimiter=separator), [])
-        self.columns = tuple(cell.strip() for cell in cells)
+        self._written = [cell.strip() for cell in cells]
+        self.columns = tuple(cell.lower() for cell in self._written)
         column = self.columns.index(NAME_COLUMN)
         if twice := sorted({c for c in self.columns if c and self.columns.count(c) > 1}):
             self.remarks.append(
@@ -196,7 +214,7 @@ class LabelTable:
         """
         for separator in SEPARATORS:
             cells = next(csv.reader([header], delimiter=separator), [])
-            if NAME_COLUMN in [cell.strip() for cell in cells]:
+            if NAME_COLUMN in [cell.strip().lower() for cell in cells]:
                 return separator
         separator = max(SEPARATORS, key=header.count)
         cells = [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
@@ -207,7 +225,7 @@ class LabelTable:
             "name the column of the traces trace_name, or remove the file"
         )
 
-    def _read(self, index: int) -> dict[str, str]:
+    def _read(self, index: int) -> list[tuple[str, str]]:
         begin, end = int(self._starts[index]), int(self._starts[index + 1])
         try:
             self._file.seek(begin)
@@ -218,9 +236,7 @@ class LabelTable:
                 f"{self.path}: it has changed or cannot be read any more ({first_line(error)}); "
                 "start again"
             ) from error
-        cells = [cell.strip() for cell in cells]
-        # in reverse, the first of columns of one name counts
-        return dict(reversed(list(zip(self.columns, cells, strict=False))))
+        return [(c, text.strip()) for c, text in zip(self._written, cells, strict=False)]
 
 
 class _Lines:

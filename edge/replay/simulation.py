@@ -9,7 +9,8 @@ from ... import EqedgeError
 from ..resample import same_rate
 from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
-from .fields import START_FIELD, TraceError, parse_time, text_of
+from .field_names import START_FIELD
+from .fields import TraceError, parse_time, text_of
 from .playlist import Playlist
 from .request import Replay
 from .scoreboard import Scoreboard, score

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
 from ..resample import RateError, resampled, same_rate
+from .field_names import COMPARED, START_FIELD
 from .fields import (
-    INTERVAL_FIELDS,
-    LABEL_FIELDS,
-    RATE_FIELDS,
-    START_FIELD,
     TraceError,
+    by_small_letters,
     differ,
     labels_of,
     parse_time,
@@ -36,9 +34,6 @@ LONGEST_SAMPLES = 10_000_000
 """More than a day: a damaged header, or a record that would fill the memory."""
 LARGEST = float(np.finfo(np.float32).max)
 """The networks compute in float32."""
-COMPARED = (*LABEL_FIELDS, START_FIELD, "trace_category", *RATE_FIELDS, *INTERVAL_FIELDS)
-"""Fields in which a difference between HDF5 and CSV is counted."""
-
 MOST_COMPARED = 10_000
 """Traces in which a difference is counted; the names of a million would fill the memory."""
 
@@ -152,9 +147,11 @@ class SteadFile:
             dataset = self._dataset(name)
             check_chunks(dataset)
             waveform = np.asarray(dataset[()], dtype=np.float64)
-            attributes = self._merged(name, {k: plain(v) for k, v in dataset.attrs.items()})
+            own, twice = by_small_letters((k, plain(v)) for k, v in dataset.attrs.items())
         except UNREADABLE as error:
             raise _unusable(name, error) from error
+        _reject_twice(name, twice, COMPARED)
+        attributes = self._merged(name, own)
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
         if np.abs(waveform).max() > LARGEST:
@@ -180,21 +177,21 @@ class SteadFile:
             rate_hz=rate_of(name, attributes),
             start_time_ns=parse_time(attributes.get(START_FIELD)),
             attributes=attributes,
-            remark="; ".join([*remarks, *unreadable_fields(attributes)]),
+            remark="; ".join([*remarks, *twice.values(), *unreadable_fields(attributes)]),
             **asdict(labels),
         )
 
     def fields(self, name: str, wanted: Collection[str]) -> tuple[int, dict[str, Any]]:
         """Return a trace's number of samples and those of some fields that it states.
 
-        Nothing of the waveform is read.
+        Nothing of the waveform is read. Names are in small letters.
 
         Raises:
             TraceError: It is missing, has another shape, or its header is damaged.
         """
         try:
             dataset = self._dataset(name)
-            attributes = read_attributes(dataset, wanted)
+            attributes = read_attributes(name, dataset, wanted)
         except UNREADABLE as error:
             raise _unusable(name, error) from error
         return dataset.shape[0], self._merged(name, attributes, wanted)
@@ -302,9 +299,11 @@ class SteadFile:
         self, name: str, attributes: dict[str, Any], wanted: Collection[str] | None = None
     ) -> dict[str, Any]:
         """Return a trace's fields: the HDF5's where it states them, else the CSV's."""
-        row = None if self.table is None else self.table.row(name)
-        if row is None:
+        cells = None if self.table is None else self.table.cells(name)
+        if cells is None:
             return attributes
+        row, twice = by_small_letters(cells)
+        _reject_twice(name, twice, COMPARED if wanted is None else wanted)
         for field_, value in row.items():
             if (wanted is not None and field_ not in wanted) or not stated(value):
                 continue
@@ -341,10 +340,24 @@ def dataset_problem(dataset: Any) -> str | None:
     return missing_filter(dataset)
 
 
-def read_attributes(dataset: Any, wanted: Collection[str]) -> dict[str, Any]:
-    """Read those of some attributes that a dataset has."""
-    attributes = dataset.attrs
-    return {name: plain(attributes[name]) for name in wanted if name in attributes}
+def read_attributes(name: str, dataset: Any, wanted: Collection[str]) -> dict[str, Any]:
+    """Read those of some attributes that a trace's dataset has, whatever their capitals.
+
+    Raises:
+        TraceError: One is there twice, with different values.
+    """
+    attributes, names = dataset.attrs, frozenset(wanted)
+    pairs = [(one, plain(attributes[one])) for one in attributes if one.lower() in names]
+    fields, twice = by_small_letters(pairs)
+    _reject_twice(name, twice, names)
+    return fields
+
+
+def _reject_twice(name: str, twice: Mapping[str, str], wanted: Collection[str]) -> None:
+    """Reject a trace that states two values of a field: which of them is right, nobody knows."""
+    for field_, both in twice.items():
+        if field_ in wanted:
+            raise TraceError(f"trace {name}: {both}; remove one of them")
 
 
 def _unusable(name: str, error: Exception) -> TraceError:

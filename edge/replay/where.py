@@ -28,6 +28,8 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 _AS_PANDAS_HAS_IT = re.compile(r"""('[^']*'|"[^"]*")|`(\w+)`|(&&?)|(\|\|?)|(\s+)""")
 """Texts, a quoted name, signs for and and or, space: what differs from Python's grammar."""
+STATED = {"notna": True, "notnull": True, "isna": False, "isnull": False}
+"""Methods of pandas: whether the field has to be stated."""
 MEANS = ("snr_db",)
 """Fields of three numbers, of which the mean is compared."""
 
@@ -40,14 +42,15 @@ class Where:
     """An expression that accepts some traces: comparisons of fields, joined by and, or, not.
 
     `<`, `<=`, `>`, `>=`, `==`, `!=`, `in`, `not in`; `+`, `-`, `*`, `/` of numbers; `&`, `|`, `~`
-    as pandas has them. As in pandas, each comparison with a field that is not stated is false, but
-    for `!=` and `not in`.
+    as pandas has them, and `.isna()` and `.notna()` of a field, but no other method. As in pandas,
+    each comparison with a field that is not stated is false, but for `!=` and `not in`. Capitals
+    in the name of a field do not matter.
 
     Args:
         text: Such as `snr_db > 10 and network_code in ["CI", "NC"]`.
 
     Attributes:
-        fields: Names of the fields in it.
+        fields: Names of the fields in it, in small letters.
 
     Raises:
         WhereError: It is none, or has something else in it.
@@ -65,7 +68,7 @@ class Where:
             raise WhereError(
                 f"--where {text!r}: {reason}; write it as: snr_db > 10 and receiver_type == 'HH'"
             ) from error
-        names = [node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
+        names = [node.id.lower() for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
         self.fields = tuple(dict.fromkeys(names))
 
     def __str__(self) -> str:
@@ -110,6 +113,14 @@ def _check(node: ast.expr, *, truth: bool) -> None:
                     raise ValueError("a list is compared by `in` or `not in`")
                 if isinstance(op, ast.Is | ast.IsNot):
                     raise ValueError("use == or != in place of `is`")
+        case ast.Call(func=ast.Attribute(value=ast.Name(), attr=method), args=[], keywords=[]) if (
+            truth and method in STATED
+        ):
+            pass
+        case ast.Call():
+            raise ValueError(
+                f"{ast.unparse(node)[:60]}: only .isna() and .notna() of a field can be called"
+            )
         case ast.List(elts=items) | ast.Tuple(elts=items) if not truth:
             for item in items:
                 if not isinstance(item, ast.Constant | ast.UnaryOp):
@@ -142,6 +153,8 @@ def _truth(node: ast.expr, attributes: Mapping[str, Any]) -> bool:
             operands = [left, *comparators]
             pairs = zip(operands, ops, comparators, strict=False)
             return all(_compare(one, op, other, attributes) for one, op, other in pairs)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=field), attr=method)):
+            return (_field(field, attributes) is not None) is STATED[method]
     raise AssertionError("checked before")
 
 
@@ -188,7 +201,7 @@ def _value(node: ast.expr, attributes: Mapping[str, Any]) -> Any:
 
 
 def _field(field: str, attributes: Mapping[str, Any]) -> Any:
-    value = plain(attributes.get(field))
+    value = plain(attributes.get(field.lower()))
     if not stated(value):
         return None
     if field in MEANS:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....firmware_bridge.packets import Hello
-from ...replay.fields import TraceError, number, text_of
+from ...replay.fields import TraceError, number, unit_of
 from ...replay.stead import SteadFile, Trace
 
 FULL_SCALE = 2**31 - 1
@@ -23,7 +23,6 @@ LEAST_PEAK = 1e-30
 """Below it a record's scale would not fit the Hello."""
 KIND = "HN"
 """Band and instrument of a trace that does not state them: an accelerometer."""
-UNIT_FIELDS = ("unit", "trace_unit", "units")
 UNITS = {"": "", "counts": "", "count": "", "m/s": "M/S", "mps": "M/S", "m/s**2": "M/S**2",
          "m/s2": "M/S**2", "m/s^2": "M/S**2", "m/s/s": "M/S**2", "mps2": "M/S**2"}  # fmt: skip
 """Units as files state them, and as a Hello has them."""
@@ -83,12 +82,8 @@ def read_record(path: Path, trace: str | None = None) -> PlayableRecord:
     kind = str(found.attributes.get("receiver_type", KIND))
     kind = kind if len(kind) == 2 and kind.isascii() and kind.isalnum() else KIND
     channels = tuple(kind.upper() + axis for axis in "ENZ")
-    unit = UNITS.get(_stated_unit(found), "")
+    unit = UNITS.get(unit_of(found.attributes).lower(), "")
     return PlayableRecord(found.name, channels, counts, found.rate_hz, unit, units_per_count)
-
-
-def _stated_unit(trace: Trace) -> str:
-    return next((text for f in UNIT_FIELDS if (text := text_of(trace.attributes, f))), "").lower()
 
 
 def _counts(trace: Trace) -> tuple[NDArray[np.int32], float]:
@@ -131,4 +126,4 @@ def _in_counts(trace: Trace) -> bool:
     deviation = np.median(np.abs(trace.waveform - np.median(trace.waveform, axis=0)), axis=0)
     moving = deviation[deviation > 0]
     loud = len(moving) > 0 and float(moving.min()) >= LEAST_DEVIATION
-    return loud and UNITS.get(_stated_unit(trace), "other") == ""
+    return loud and UNITS.get(unit_of(trace.attributes).lower(), "other") == ""

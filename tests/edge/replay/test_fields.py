@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from eqedge.edge.replay.fields import (
     TraceError,
+    by_small_letters,
     differ,
     number,
     parse_time,
@@ -160,3 +161,19 @@ def test_the_same_in_another_form_does_not_differ():
     assert not differ("trace_category", "noise", "Noise ")
     assert not differ("trace_start_time", "2020-01-07 08:24", "2020-01-07T08:24:00Z")
     assert differ("coda_end_sample", "[[2896.]]", "2897")
+
+
+def test_names_are_read_whatever_their_capitals():
+    """Of one name the first that is stated counts; equal values in another form do not differ."""
+    pairs = [("Fs", "NaN"), ("FS", 50.0), ("fs", "50"), ("P_Arrival_Sample", 700), ("other", 1)]
+    fields, twice = by_small_letters(pairs)
+    assert fields == {"fs": 50.0, "p_arrival_sample": 700, "other": 1}
+    assert twice == {}
+
+
+def test_two_values_under_one_name_are_named():
+    """With both names as they are written."""
+    _, twice = by_small_letters([("P_Arrival_Sample", 700.0), ("p_arrival_sample", "701")])
+    assert twice == {
+        "p_arrival_sample": "P_Arrival_Sample 700.0 and p_arrival_sample '701' differ",
+    }

@@ -136,3 +136,27 @@ def test_lines_before_the_columns_and_columns_of_one_name(tmp_path):
     assert table.row("a") == {"trace_name": "a", "p": "1"}
     assert table.row("b") == {"trace_name": "b", "p": "3"}
     assert table.remarks == ["labels.csv has more than one column p; the first one counts"]
+
+
+def test_each_row_is_read_once(tmp_path, monkeypatch):
+    """Whether a trace has a row is known without the row."""
+    path = tmp_path / "labels.csv"
+    path.write_text(text_of(ROWS))
+    table = LabelTable(path)
+    reads = []
+    read = LabelTable._read
+    monkeypatch.setattr(LabelTable, "_read", lambda self, k: reads.append(k) or read(self, k))
+    assert "A.XX_1_EV" in table and "nowhere" not in table
+    assert reads == []
+    assert table.row("A.XX_1_EV") and table.row("nowhere") is None
+    assert len(reads) == 1
+
+
+def test_a_csv_that_is_written_anew_while_it_is_read_is_named(tmp_path):
+    """Another trace's labels must not be taken for this one's."""
+    path = tmp_path / "labels.csv"
+    path.write_text(text_of(ROWS))
+    table = LabelTable(path)
+    path.write_text(text_of(ROWS).replace("A.XX_1_EV", "A.XX_9_EV"))
+    with pytest.raises(LabelTableError, match="it has changed while it was read"):
+        table.row("A.XX_1_EV")

@@ -173,6 +173,50 @@ def test_an_absurd_rate_is_refused(write_stead, wave, value):
         read_one(path)
 
 
+CAPITALS = {
+    "Trace_Category": "earthquake_local",
+    "TRACE_START_TIME": "2006-07-23 15:58:59.070000",
+    "P_Arrival_Sample": 700.0,
+    "S_ARRIVAL_SAMPLE": "947",
+    "Sampling_Rate_Hz": 50.0,
+}
+
+
+@pytest.mark.parametrize("place", ["attributes", "columns"])
+def test_names_in_other_capitals(write_stead, wave, place):
+    """Attributes and columns, as spreadsheets and other languages write them."""
+    path = write_stead({NAME: (wave, CAPITALS if place == "attributes" else {})})
+    if place == "columns":
+        write_csv(path.with_suffix(".csv"), [{"Trace_Name": NAME, **CAPITALS}])
+    trace = read_one(path)
+    assert (trace.rate_hz, trace.p_arrival_sample, trace.s_arrival_sample) == (50.0, 700.0, 947.0)
+    assert trace.start_time_ns == parse_time("2006-07-23T15:58:59.07Z")
+    with SteadFile(path) as file:
+        _, fields = file.fields(NAME, ("p_arrival_sample", "sampling_rate_hz"))
+    assert float(fields["sampling_rate_hz"]) == 50.0
+    assert set(fields) == {"p_arrival_sample", "sampling_rate_hz"}
+
+
+@pytest.mark.parametrize("place", ["attributes", "columns"])
+@pytest.mark.parametrize("name", ["P_arrival_sample", "SAMPLING_RATE_HZ", "Trace_Start_Time"])
+def test_two_values_under_one_name_refuse_the_trace(write_stead, wave, place, name):
+    """Which of them is right, nobody knows; a field that decides nothing is only remarked."""
+    small = {"p_arrival_sample": 700.0, "sampling_rate_hz": 100.0, "trace_start_time": "2020-01-01"}
+    other = {"P_arrival_sample": 70.0, "SAMPLING_RATE_HZ": 50.0, "Trace_Start_Time": "2021-01-01"}
+    both = {**small, name: other[name]}
+    path = write_stead({NAME: (wave, both if place == "attributes" else {})})
+    if place == "columns":
+        write_csv(path.with_suffix(".csv"), [{"trace_name": NAME, **both}])
+    named = rf"trace {NAME}: {name} .* and {name.lower()} .* differ; remove one of them"
+    with SteadFile(path) as file:
+        with pytest.raises(TraceError, match=named):
+            file.read(NAME)
+        with pytest.raises(TraceError, match=named):
+            file.fields(NAME, (name.lower(),))
+    odd = read_one(write_stead({NAME: (wave, {"Place": "a", "place": "b"})}, "odd.hdf5"))
+    assert odd.remark == "Place 'a' and place 'b' differ"
+
+
 def test_things_that_are_no_trace(tmp_path, wave):
     """Groups, texts and records under `data` are refused one by one; the trace between is read."""
     path = tmp_path / "odd.hdf5"

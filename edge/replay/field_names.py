@@ -1,0 +1,21 @@
+"""Name the fields of a trace that are read, as STEAD, SeisBench and ObsPy call them."""
+
+from __future__ import annotations
+
+START_FIELD = "trace_start_time"
+LABEL_FIELDS = ("p_arrival_sample", "s_arrival_sample", "coda_end_sample")
+RATE_FIELDS = (
+    "sampling_rate_hz",
+    "trace_sampling_rate_hz",
+    "sampling_rate",
+    "sample_rate",
+    "trace_sampling_rate",
+    "sample_rate_hz",
+    "fs",
+)
+INTERVAL_FIELDS = ("trace_dt_s", "delta", "dt")
+"""Seconds from one sample to the next, the other way to state a rate."""
+UNIT_FIELDS = ("unit", "units", "trace_unit", "waveform_unit")
+"""Fields that may state the unit of the samples; STEAD has none of them."""
+COMPARED = (*LABEL_FIELDS, START_FIELD, "trace_category", *RATE_FIELDS, *INTERVAL_FIELDS)
+"""Fields that decide what a trace is: it must not state two values of one of them."""
