@@ -120,7 +120,7 @@ def convert(
     lossless: bool,
     force: bool,
 ) -> None:
-    """Turn weights into a TensorFlow Lite model, its card and a report.
+    """Turn weights into a TFLite model, its card and a report.
 
     Float and converted model are compared with the node's own detector on records that calibration
     did not see. A model that loses too many picks is not written (exit 1).

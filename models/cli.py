@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def models() -> None:
-    """List the report's architectures and the models that ship with this package.
+    """List the report's architectures and the shipped models.
 
     Parameters include batch statistics; MMAC is million multiply-accumulates for one 60-s window.
     """

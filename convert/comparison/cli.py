@@ -96,11 +96,11 @@ def compare(
     markdown: Path | None,
     chart: Path | None,
 ) -> None:
-    """Set networks side by side: size, operations, latency, memory, precision, recall, residuals.
+    """Set networks side by side: costs and scores.
 
-    A network is a shipped model by name, a .tflite with its card, or weights (.h5, .weights.h5,
-    .keras), which are converted. All run in the node's runtime on the same windows of
-    stations held out of training.
+    The table has size, operations, latency, memory, precision, recall and residuals. A network is a
+    shipped model by name, a .tflite with its card, or weights (.h5, .weights.h5, .keras), which are
+    converted. All run in the node's runtime on the same windows of stations held out of training.
     """
     if chart is not None and chart.suffix not in SUFFIXES:
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")

@@ -109,11 +109,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Write the scores here as tables too.",
 )
 def evaluate(document: Path | None, **options: Any) -> None:
-    """Score networks, or the triggers of a run, strictly against labels; JSON on stdout.
+    """Score networks, or triggers of a run, against labels.
 
-    Networks are scored on what was held out of training, as the training card has it: P at
-    random in the window. A run is scored on every trace it played: give --csv, --where, --traces
-    and --seed as to that run.
+    Writes JSON to stdout. Networks are scored on what was held out of training, as the training
+    card has it: P at random in the window. A run is scored on every trace it played: give --csv,
+    --where, --traces and --seed as to that run.
     """
     if not options["networks"] and not options["triggers"]:
         raise click.UsageError("give --weights, --triggers or both")

@@ -207,12 +207,13 @@ def train(
     hard_negatives: Path | None,
     resume: bool,
 ) -> None:
-    """Train a network from STEAD-layout files, teachers, or both.
+    """Train a network from labelled files, teachers, or both.
 
-    Stations or events, never traces, are held out for scoring. 20 times in a training, after each
-    epoch or once a minute at most, the loss of each head is measured on held-out records; the
-    weights of the lowest one are kept. Ctrl-C ends after the step: what was
-    learned is scored and saved; --resume continues. A second Ctrl-C leaves out scores and weights.
+    Files are in STEAD's layout. Stations or events, never traces, are held out for scoring. 20
+    times in a training, after each epoch or once a minute at most, the loss of each head is
+    measured on held-out records; the weights of the lowest one are kept. Ctrl-C ends after the
+    step: what was learned is scored and saved; --resume continues. A second Ctrl-C leaves out
+    scores and weights.
     """
     require_one_file(labels_csv, labelled)
     if [steps, minutes, epochs].count(None) != 2:

@@ -13,10 +13,10 @@ import click
     "--seed", type=click.IntRange(min=0), default=22, help="The same seed makes the same traces."
 )
 def sample(file: Path, events: int, noise: int, seed: int) -> None:
-    """Write synthetic earthquakes and noise to FILE, in STEAD's HDF5 layout.
+    """Write synthetic earthquakes and noise to FILE.
 
-    They are computed, and are for trials: they do not show how well a model picks real
-    earthquakes.
+    In STEAD's HDF5 layout. They are computed, and are for trials: they do not show how well a model
+    picks real earthquakes.
     """
     from .sample import write_sample
 

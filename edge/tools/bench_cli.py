@@ -34,7 +34,7 @@ from ..options import within
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(name: str, against: tuple[str, ...], repeats: int, minutes: float, as_json: bool) -> None:
-    """Time every stage of the chain on this machine, then whole nodes.
+    """Time the stages of the chain and whole nodes here.
 
     First each stage is timed for one hop of one second, then a replay at --speed max, then
     `eqedge run` as a process that receives data over TCP: start, memory and CPU at a hop of 1 s,

@@ -16,10 +16,11 @@ def config() -> None:
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.toml")
 def check(file: Path) -> None:
-    """Check FILE, a config for `eqedge run`, without starting a node or opening a port.
+    """Check FILE, a config for `eqedge run`.
 
-    Prints every problem, not only the first, and warns of what a start would find on this machine
-    today: a model or port that is missing, a folder that cannot be written.
+    Starts no node and opens no port. Prints every problem, not only the first, and warns of what a
+    start would find on this machine today: a model or port that is missing, a folder that cannot be
+    written.
 
     Exits with 0 if a node can start with it, also with warnings, with 2 otherwise.
     """

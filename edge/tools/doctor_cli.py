@@ -29,10 +29,11 @@ from ..options import given_options
 @click.option("--station", help="Station code, for the topics.  [default: the settings']")
 @click.pass_context
 def doctor(context: click.Context, /, config: Path | None, **flags: Any) -> None:
-    """Check clock, model, disk, spool, sensor and broker; print a remedy for each failure.
+    """Check clock, model, disk, spool, sensor and broker.
 
-    Options override the settings, as for eqedge run. The broker is checked in stages: name, TCP,
-    TLS, login, and a message to <prefix>/<network>/<station>/doctor that it must acknowledge.
+    Each failure has its remedy. Options override the settings, as for eqedge run. The broker is
+    checked in stages: name, TCP, TLS, login, and a message to <prefix>/<network>/<station>/doctor
+    that it must acknowledge.
 
     The spool is read without a change to it. `warn` before a line means that the node works, but
     something should be corrected. Exits with 0 if no check fails, with 1 otherwise.

@@ -81,7 +81,7 @@ def _remark(name: str, unreadable: Sequence[int]) -> str:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def events(file: Path) -> None:
-    """List the events in FILE, a JSON-lines file written by `eqedge run`.
+    """List the events in FILE, an output of `eqedge run`.
 
     P and S are the probabilities of the picks; STATE is the type of the event's last message.
     Lines that are torn or damaged are counted and left out.

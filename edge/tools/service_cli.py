@@ -60,10 +60,11 @@ def install_service(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Write a hardened systemd unit and, where there is none, a config; start nothing.
+    """Write a hardened systemd unit, and a config.
 
-    An existing config is kept, an existing unit is replaced. Needs root, except with --dry-run or
-    --root. For several stations on one machine, run it once for each, with --name.
+    Nothing is started. An existing config is kept, an existing unit is replaced. Needs root, except
+    with --dry-run or --root. For several stations on one machine, run it once for each, with
+    --name.
     """
     from ..settings.flags import settings_of
     from .service import install, pieces, remove

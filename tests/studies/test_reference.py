@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 from eqedge.__main__ import cli
 from eqedge.edge.cli import run
 from eqedge.edge.settings.config import read_config
@@ -75,3 +77,13 @@ def test_the_settings_example_loads(tmp_path):
     assert settings.trigger.preset == "early-warning" and settings.window.hop_seconds == 0.25
     assert settings.mqtt.host == "broker.local"
     assert settings.health == Settings().health
+
+
+def test_a_list_of_commands_shows_each_first_sentence_whole():
+    """On a terminal of 80 columns `--help` of the program and of each group cuts none short."""
+    groups = {"eqedge": cli} | {" ".join(names): command for names, command in commands()}
+    groups = {name: one for name, one in groups.items() if isinstance(one, click.Group)}
+    assert len(groups) >= 4
+    for name, group in groups.items():
+        page = CliRunner().invoke(group, ["--help"], terminal_width=80).output
+        assert "..." not in page.split("Commands:")[1], name

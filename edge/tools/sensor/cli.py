@@ -79,10 +79,10 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
 @click.option("--network", default="XX", show_default=True, help="FDSN network code.")
 @click.option("--station", default="EDGE", show_default=True, help="Station code.")
 def record(port: str, file: Path, baud: int, seconds: float, network: str, station: str) -> None:
-    """Record the sensor on PORT to FILE: .hdf5 in STEAD's layout, or .mseed.
+    """Record the sensor on PORT to FILE, .hdf5 or .mseed.
 
-    A gap or a restart begins a new trace. Samples are dated as `eqedge run` dates them. An
-    existing file is not overwritten.
+    HDF5 is in STEAD's layout. A gap or a restart begins a new trace. Samples are dated as `eqedge
+    run` dates them. An existing file is not overwritten.
     """
     from .listener import Listener
     from .recording import Recorder
@@ -165,9 +165,10 @@ def check(port: str, baud: int | None, seconds: float) -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of the faults.")
 @click.option("--boot-id", type=int, help="Boot number in the Hello.  [default: random]")
 def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags: Any) -> None:
-    """Simulate a sensor that measures a trace of FILE (HDF5 in STEAD's layout).
+    """Simulate a sensor that measures a trace of FILE.
 
-    Waits for a reader, plays the trace once and ends. The faults are for testing the reader.
+    FILE is HDF5 in STEAD's layout. Waits for a reader, plays the trace once and ends. The faults
+    are for testing the reader.
     """
     import random
 
@@ -199,7 +200,10 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     help="Error of the board's crystal in ppm; positive is too fast.",
 )
 def waveform(file: Path, output: Path, trace: str | None, crystal_ppm: float) -> None:
-    """Write a trace of FILE to OUTPUT as a waveform file, for firmware without a converter."""
+    """Write a trace of FILE to OUTPUT as a waveform file.
+
+    For firmware without a converter.
+    """
     from .record import read_record
     from .recording_files import RecordingError
     from .waveform import waveform_bytes
