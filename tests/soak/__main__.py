@@ -17,15 +17,22 @@ from .run import Soak
 
 def main() -> None:
     """Run one soak."""
-    parser = argparse.ArgumentParser(description=str(about).splitlines()[0])
-    parser.add_argument("--hours", type=float, default=24.0, help="simulated (default 24)")
+    parser = argparse.ArgumentParser("python -m tests.soak", description=str(about).splitlines()[0])
+    parser.add_argument(
+        "--hours",
+        type=float,
+        default=24.0,
+        help="simulated (default 24); from 4 hours on, the last 40 %% are without kills",
+    )
     parser.add_argument("--speed", type=float, default=100.0, help="times real time (default 100)")
     parser.add_argument("--seed", type=int, default=1, help="of earthquakes and faults")
     parser.add_argument(
         "--every", type=float, default=600.0, help="seconds of data between faults (default 600)"
     )
     parser.add_argument(
-        "--keep", type=Path, help="a folder for logs, messages and what came of each earthquake"
+        "--keep",
+        type=Path,
+        help="a folder for logs, messages, breaks and what came of each earthquake",
     )
     parser.add_argument(
         "--only", action="append", choices=KINDS, metavar="FAULT", help=f"of {', '.join(KINDS)}"

@@ -9,12 +9,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from eqedge.edge.replay.labels import TOLERANCE_SECONDS
 
-from .sensor import RATE, Break
+from .sensor import KILL, LAG_SECONDS, RATE, Break
 
-WARM_SECONDS = 75
-"""Unbroken before P: a window of 60 s must fill, and a new node learn what the sensor is."""
-AFTER_SECONDS = 45
-"""Unbroken after S: a kill loses up to 16 s of data, and the event must still be reported."""
+BEFORE_SECONDS = 5
+"""Unbroken before P: after a break the chain alone picks an earthquake from here on."""
+REPORTED_SECONDS = 5
+"""Unbroken after S: by then the chain alone has both picks in a message; `quakes.py` checks it."""
+WINDOW_SECONDS = 60
+"""A node scores a new segment when it has filled a window."""
+LAG = round(LAG_SECONDS * RATE)
+"""Samples that a node may have received and not analysed."""
+EARLIEST_SECONDS = WINDOW_SECONDS + LAG_SECONDS
+"""A segment that begins longer before P has filled a window at P, whatever began it."""
 
 
 @dataclass
@@ -44,12 +50,30 @@ class Quake:
         arrival = self.p if pick["phase"] == "P" else self.s
         return abs(pick["sample"] - arrival) <= TOLERANCE_SECONDS * RATE
 
+    def due(self, begin: int) -> int:
+        """Return the sample by which it is reported, in a segment that begins at sample `begin`."""
+        return max(self.s, begin + WINDOW_SECONDS * RATE) + REPORTED_SECONDS * RATE
+
     def excuse(self, breaks: list[Break]) -> str | None:
-        """Return what broke the stream too near to it; None if the node must report it."""
-        first, last = self.p - WARM_SECONDS * RATE, self.s + AFTER_SECONDS * RATE
-        at = bisect_left(breaks, first, key=lambda b: b.sample)
-        near = at < len(breaks) and breaks[at].sample <= last
-        return breaks[at].reason if near else None
+        """Return what broke the stream so that no node can report it; None if it must be reported.
+
+        A node that is killed keeps every message that it has written (docs/delivery.md). It loses
+        the samples that it had not analysed, at most `LAG_SECONDS` of them, and those that come
+        before it knows the sensor again, at most as many.
+        """
+        at = bisect(breaks, self.p, key=lambda b: b.sample)
+        since = bisect_left(breaks, self.p - EARLIEST_SECONDS * RATE, key=lambda b: b.sample)
+        begin = self.p - EARLIEST_SECONDS * RATE
+        for broken in breaks[since:at]:
+            begin = max(begin, broken.sample + (LAG if broken.reason == KILL else 0))
+            if begin + BEFORE_SECONDS * RATE > self.p:
+                return broken.reason
+        for broken in breaks[at:]:
+            if broken.sample > self.due(begin) + LAG:
+                break
+            if broken.reason == KILL or broken.sample <= self.s + REPORTED_SECONDS * RATE:
+                return broken.reason
+        return None
 
     def dated_late_seconds(self, messages: list[dict], speed: float) -> float | None:
         """Seconds by which P is dated later than it was sent; None if that cannot be determined."""
@@ -97,7 +121,7 @@ class Account:
     lost: int = 0
     """Messages in the file that the broker never got."""
     only_at_broker: int = 0
-    """Told, and killed before the disk took them."""
+    """Published, and the node was killed before the disk accepted them."""
     never_ended: int = 0
     """Events without `end`; a kill may leave one."""
     left_in_spool: int = 0

@@ -179,7 +179,9 @@ def metrics(delivery: Delivery) -> dict[str, Any]:
 
 def main() -> None:
     """Run it and print the account."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = argparse.ArgumentParser(
+        "python -m tests.soak.kills", description=str(__doc__).splitlines()[0]
+    )
     parser.add_argument("--kills", type=int, default=100, help="how many (default 100)")
     parser.add_argument("--seed", type=int, default=1, help="of faults and moments")
     parser.add_argument("--plain", action="store_true", help="only kills, no other faults")

@@ -49,7 +49,8 @@ def plan(
     """
     at, kinds = 300.0, []
     calm_from = (CALM_SHARE if hours >= LONG_HOURS else 1.0) * hours * 3600
-    while at < hours * 3600 - 400:
+    some_never_kill = any("kill" not in kind for kind in only)
+    while at < hours * 3600 - 400 and (some_never_kill or at <= calm_from):
         kinds = kinds or rng.sample(only, len(only))
         kind = kinds.pop()
         if "kill" in kind and at > calm_from:

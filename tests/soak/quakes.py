@@ -1,7 +1,8 @@
 """Make earthquakes for a soak that a node picks clearly when nothing is wrong.
 
 An earthquake that the network misses would prove nothing about the node. Each is first played to a
-chain in this process, over a line without faults and over some with single frames lost and bridged.
+chain in this process: over a line without faults, over some with single frames lost and bridged,
+and over one that begins shortly before P.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from threading import Event
 
 import numpy as np
 from eqedge.edge.node import daemon_of
 from eqedge.edge.replay.source import SimSource
 from eqedge.edge.replay.synthetic import earthquake
-from eqedge.edge.settings.node import Settings
+from eqedge.edge.settings.node import Settings, WindowSettings
 from eqedge.edge.types import Message
 from eqedge.models.registry import open_model
 
-from .account import AFTER_SECONDS, Quake
+from .account import BEFORE_SECONDS, Quake
 from .sensor import PACKET, RATE
 
 CELL_SECONDS = 240
@@ -33,6 +33,8 @@ FRAMES_BRIDGED = 0.0175
 """Share of frames that the soak's line loses or damages."""
 FULL_SECONDS = 70
 """Before P, for the chain alone: a window and some."""
+HOP_SECONDS = WindowSettings().hop_seconds
+"""By which a message of the node may come later than that of the chain alone."""
 Cell = tuple[np.ndarray, Quake]
 """Counts (samples, 3), int32, and the earthquake in them, by the cell's own samples."""
 
@@ -65,13 +67,18 @@ class Cells:
     def _clear(self) -> Cell:
         while True:
             counts, quake = self._draw()
-            first = quake.p - FULL_SECONDS * RATE
-            part = counts[first : quake.s + AFTER_SECONDS * RATE]
-            here = Quake(quake.p - first, quake.s - first)
-            lines = chain([part], (bridged(part, self._line) for _ in range(BAD_LINES)))
-            if all(is_clear(here, self._chain.messages(line)) for line in lines):
+            lines = self._lines(counts, quake)
+            if all(is_clear(here, self._chain.messages(line)) for line, here in lines):
                 return counts, quake
             self.drawn_anew += 1
+
+    def _lines(self, counts: np.ndarray, quake: Quake) -> Iterator[Cell]:
+        whole, here = part(counts, quake, FULL_SECONDS)
+        yield whole, here
+        for _ in range(BAD_LINES):
+            yield bridged(whole, self._line), here
+        short, here = part(counts, quake, BEFORE_SECONDS)
+        yield bridged(short, self._line), here
 
     def _draw(self) -> Cell:
         record = earthquake(
@@ -84,6 +91,12 @@ class Cells:
         )
         quake = Quake(record.p_arrival_sample, record.s_arrival_sample)
         return np.rint(record.waveform).astype(np.int32), quake
+
+
+def part(counts: np.ndarray, quake: Quake, before_seconds: int) -> Cell:
+    """Cut a cell: from so long before P until the earthquake must have been reported."""
+    first = quake.p - before_seconds * RATE
+    return counts[first : quake.due(first)], Quake(quake.p - first, quake.s - first)
 
 
 def bridged(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -111,12 +124,20 @@ class Chain:
 
 
 def is_clear(quake: Quake, messages: list[Message]) -> bool:
-    """Whether one message has both picks, right and probable."""
+    """Whether one message has both picks, right and probable, in time."""
+    latest = quake.due(0) - HOP_SECONDS * RATE
     return any(
         len(message["picks"]) == 2
+        and window_end(message) <= latest
         and all(pick["probability"] >= CLEAR and quake.is_right(pick) for pick in message["picks"])
         for message in messages
     )
+
+
+def window_end(message: Message) -> float:
+    """Return the sample up to which there was signal when a message was made."""
+    data_seconds = message["latency_ms"]["data"] / 1000
+    return float(message["picks"][-1]["sample"] + data_seconds * RATE)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from .disk import Disk
 from .node import Node
 from .plan import KINDS, Fault, plan
 from .quakes import CELL_SECONDS, Cells
-from .sensor import PACKET, RATE, Break, Sensor
+from .sensor import KILL, PACKET, RATE, Break, Sensor
 
 STEP_SECONDS = 3600.0
 """By which the node's clock is set wrong, and half a cell of data: none then looks like another."""
@@ -181,7 +181,7 @@ class Soak:
         return ways[fault.kind]
 
     def _kill(self, at: int) -> None:
-        self._sensor.breaks.append(Break(at, "kill"))
+        self._sensor.breaks.append(Break(at, KILL))
         self._node.kill()
 
     def _set_clock(self, sign: int) -> Step:
@@ -203,7 +203,9 @@ class Soak:
         account, node, lines = self._account, self._node, self._node.messages()
         account.count_messages(lines, arrived)
         fates = account.count_quakes(self._quakes, self._sensor.breaks, lines, arrived)
-        for name, rows in (("file", lines), ("broker", arrived), ("earthquakes", fates)):
+        breaks = [vars(broken) for broken in self._sensor.breaks]
+        kept = {"file": lines, "broker": arrived, "earthquakes": fates, "breaks": breaks}
+        for name, rows in kept.items():
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (self._folder / f"{name}.jsonl").write_text(text)
         account.drawn_anew = self._cells.drawn_anew

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,17 @@ from tests.support.broker import PATIENCE_SECONDS, free_port
 
 RATE = 100
 PACKET = 25
-MOST_UNREAD_BYTES = 8192
-"""What the node's kernel may hold before the player waits: six seconds of data."""
+MOST_UNREAD_SECONDS = 6.0
+"""Of data that the node has not read: with more, the player waits."""
 PACKETS_A_LOOK = 8
+"""The player looks how much is unread when it has sent so many."""
+HELD_SECONDS = MOST_UNREAD_SECONDS + PACKETS_A_LOOK * PACKET / RATE
+"""Data sent and not read, at most, however busy the machine is."""
+LAG_SECONDS = 2 * HELD_SECONDS
+"""Data sent and not analysed, at most: held, and in the memory of a node that took all held."""
 BRIDGED_SECONDS = WindowSettings().fill_seconds
+KILL = "kill"
+"""Reason of a break by which the node's memory is lost too."""
 BYTES_WRONG, FRAMES_LOST, FRAMES_TWICE = 1e-4, 1e-3, 1e-3
 
 
@@ -46,7 +54,9 @@ class Sensor:
         self._connection: socket.socket | None = None
         self._missing = 0
         self._swallows = False
-        self._packets = 0
+        self._since_look = 0
+        self._sent_bytes = 0
+        self._packet_ends: deque[int] = deque()
 
     def plug_in(self) -> None:
         """Listen."""
@@ -76,6 +86,8 @@ class Sensor:
                     raise ConnectionResetError
                 self._put(self._sensor.receive(request))
             self._put(packet)
+            self._packet_ends.append(self._sent_bytes)
+            self._since_look += 1
         except OSError:
             # Whoever kills the node notes the break; one that hangs up by itself has no excuse.
             self._connection.close()
@@ -84,33 +96,52 @@ class Sensor:
     def is_read(self) -> bool:
         """Whether the next packet can be sent: the node keeps up, or nothing is plugged in.
 
-        On a busy machine, and while the node starts, the replay waits: its time can.
+        On a busy machine, and while the node starts, the replay waits: its time can. It waits until
+        the node has read, so that `LAG_SECONDS` is a bound, which `account.py` relies on.
         """
-        self._packets += 1
         if self._listener is None:
             return True
-        return self.is_called() and (
-            self._packets % PACKETS_A_LOOK > 0 or self.unread_bytes() < MOST_UNREAD_BYTES
-        )
+        if not self.is_called():
+            return False
+        if self._since_look >= PACKETS_A_LOOK:
+            if self.unread_seconds() > MOST_UNREAD_SECONDS:
+                return False
+            self._since_look = 0
+        return True
 
-    def unread_bytes(self) -> int:
-        """What has reached the node's side of the connection and was not read by it."""
+    def unread_seconds(self) -> float:
+        """Data that were sent over this connection and that the node has not read, in seconds."""
+        read_bytes = self._sent_bytes - self._unread_bytes()
+        while self._packet_ends and self._packet_ends[0] <= read_bytes:
+            self._packet_ends.popleft()
+        return len(self._packet_ends) * PACKET / RATE
+
+    def _unread_bytes(self) -> int:
+        """Bytes of this connection on their way or unread on the node's side, or a few more.
+
+        What has come and is not yet acknowledged counts twice.
+        """
         if self._connection is None:
             return 0
+        unread = 0
         with suppress(OSError):
             theirs = f"0100007F:{self._connection.getpeername()[1]:04X}"
             ours = f"0100007F:{self.port:04X}"
             for line in Path("/proc/net/tcp").read_text().splitlines():
-                fields = line.split()
-                if fields[1:3] == [theirs, ours]:
-                    return int(fields[4].split(":")[1], 16)
-        return 0
+                _, local, remote, _, queues, *_ = line.split()
+                sent, received = queues.split(":") if ":" in queues else ("0", "0")
+                if (local, remote) == (theirs, ours):
+                    unread += int(received, 16)
+                elif (local, remote) == (ours, theirs):
+                    unread += int(sent, 16)
+        return unread
 
     def _put(self, data: bytes) -> None:
         assert self._connection is not None
         self._connection.settimeout(PATIENCE_SECONDS)
         self._connection.sendall(data)
         self._connection.setblocking(False)
+        self._sent_bytes += len(data)
 
     def is_called(self) -> bool:
         """Whether the node is there."""
@@ -122,6 +153,7 @@ class Sensor:
             with suppress(BlockingIOError):
                 self._connection, _ = self._listener.accept()
                 self._connection.setblocking(False)
+                self._packet_ends.clear()
 
     def _spoil(self, data: bytes, at: int) -> bytes:
         """Lose, damage and repeat frames; the first is the samples' own."""

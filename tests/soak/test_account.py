@@ -4,6 +4,7 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.soak import sensor
-from tests.soak.account import AFTER_SECONDS, WARM_SECONDS, Account, Quake
-from tests.soak.sensor import PACKET, RATE, Break, Sensor
+from tests.soak.account import (
+    BEFORE_SECONDS,
+    LAG,
+    REPORTED_SECONDS,
+    WINDOW_SECONDS,
+    Account,
+    Quake,
+)
+from tests.soak.plan import plan
+from tests.soak.sensor import HELD_SECONDS, LAG_SECONDS, PACKET, RATE, Break, Sensor
+from tests.support.broker import wait_until
 
 QUAKE = Quake(p=100_000, s=100_500, sent_ns=7_000_000_000)
 LONG_AGO_NS = -(10**18)
@@ -50,19 +60,39 @@ def test_a_pick_of_the_other_phase_does_not_count():
 
 
 @pytest.mark.parametrize(
-    ("sample", "is_excused"),
+    ("reason", "sample", "is_excused"),
     [
-        (QUAKE.p - WARM_SECONDS * RATE - 1, False),
-        (QUAKE.p - WARM_SECONDS * RATE, True),
-        (QUAKE.s + AFTER_SECONDS * RATE, True),
-        (QUAKE.s + AFTER_SECONDS * RATE + 1, False),
+        ("kill", QUAKE.p - (BEFORE_SECONDS * RATE + LAG), False),
+        ("kill", QUAKE.p - (BEFORE_SECONDS * RATE + LAG) + 1, True),
+        ("kill", QUAKE.s + REPORTED_SECONDS * RATE + LAG, True),
+        ("kill", QUAKE.s + REPORTED_SECONDS * RATE + LAG + 1, False),
+        ("unplug", QUAKE.p - BEFORE_SECONDS * RATE, False),
+        ("unplug", QUAKE.p - BEFORE_SECONDS * RATE + 1, True),
+        ("unplug", QUAKE.s + REPORTED_SECONDS * RATE, True),
+        ("unplug", QUAKE.s + REPORTED_SECONDS * RATE + 1, False),
     ],
 )
-def test_only_a_break_near_by_excuses(sample, is_excused):
-    """An earthquake without a message is missed, unless the stream broke within these samples."""
-    account = account_of([], [], [Break(sample, "kill")])
+def test_only_a_break_near_by_excuses(reason, sample, is_excused):
+    """An earthquake without a message is missed, unless the stream broke within these samples.
+
+    With a kill the node loses besides what it had received and not analysed, and what comes before
+    it knows the sensor again.
+    """
+    account = account_of([], [], [Break(sample, reason)])
     assert account.missed == account.expected == (not is_excused)
-    assert account.excused == account.excused_unheard == ({"kill": 1} if is_excused else {})
+    assert account.excused == account.excused_unheard == ({reason: 1} if is_excused else {})
+
+
+@pytest.mark.parametrize("reason", ["kill", "unplug"])
+def test_a_kill_excuses_until_the_window_has_filled(reason):
+    """A new segment is scored when it fills a window; a node killed before that has not."""
+    begin = QUAKE.p - BEFORE_SECONDS * RATE
+    first = Break(begin - (LAG if reason == "kill" else 0), reason)
+    filled = begin + (WINDOW_SECONDS + REPORTED_SECONDS) * RATE + LAG
+    for kill, is_excused in ((filled, True), (filled + 1, False)):
+        account = account_of([], [], [first, Break(kill, "kill")])
+        assert account.excused == ({"kill": 1} if is_excused else {})
+    assert account_of([], [], [first, Break(filled - 1, "unplug")]).missed == 1
 
 
 def test_excused_but_heard():
@@ -146,3 +176,41 @@ def test_samples_are_counted_on_while_nobody_reads():
     player.unplug()
     player.send(nothing, 30 * PACKET)
     assert player.breaks == [Break(30 * PACKET, "unplug")]
+
+
+def play_while_read(player: Sensor, looks: int) -> int:
+    """Play as the soak does, with so many looks whether the node reads; return samples sent."""
+    at, nothing = 0, np.zeros((PACKET, 3), dtype=np.int32)
+    for _ in range(looks):
+        if player.is_read():
+            player.send(nothing, at)
+            at += PACKET
+    return at
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_replay_waits_for_a_node_that_does_not_read(seed):
+    """However often it looks, what a stopped node has not read is as short as the account says.
+
+    A node that is killed then has lost no more than that, and what it took with its last read.
+    """
+    player = Sensor(random.Random(seed))
+    player.plug_in()
+    with called(player) as reader:
+        held = play_while_read(player, 2_000)
+        assert 0 < held <= HELD_SECONDS * RATE
+        assert player.unread_seconds() <= HELD_SECONDS
+        in_memory = reader.recv(1 << 20)
+        wait_until(lambda: player.unread_seconds() == 0, "what was read is known")
+        more = play_while_read(player, 2_000)
+        assert len(in_memory) > 0 and more > 0 and held + more <= LAG_SECONDS * RATE
+    player.unplug()
+
+
+@pytest.mark.parametrize("hours", [1.0, 4.0, 24.0])
+def test_a_plan_of_kills_alone_ends(hours):
+    """Also a long one, of which the last part has no kills."""
+    kills = plan(random.Random(1), hours, 600.0, ["kill", "kill without broker"])
+    faults = list(islice(kills, 999))
+    assert 0 < len(faults) < 999
+    assert all(before.at < after.at for before, after in pairwise(faults))

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from tests.soak import quakes
-from tests.soak.account import Quake
-from tests.soak.quakes import CLEAR, Cells, Chain, bridged, is_clear
+from tests.soak.account import BEFORE_SECONDS, Quake
+from tests.soak.quakes import (
+    CLEAR,
+    FULL_SECONDS,
+    HOP_SECONDS,
+    Cells,
+    Chain,
+    bridged,
+    is_clear,
+    part,
+)
 from tests.soak.sensor import PACKET, RATE
 
 QUAKE = Quake(p=5000, s=5500)
@@ -73,4 +82,27 @@ def test_clear_is_both_picks_right_and_probable(p, s, probability, clear):
         for phase, (at, off) in offsets.items()
         if off is not None
     ]
-    assert is_clear(QUAKE, [{"picks": picks}]) == clear
+    message = {"picks": picks, "latency_ms": {"data": 1000.0}}
+    assert is_clear(QUAKE, [message]) == clear
+
+
+def test_clear_is_in_time():
+    """A message that comes later than the account allows is none; nor is that which ends a line."""
+    picks = [
+        {"phase": phase, "sample": at, "probability": CLEAR}
+        for phase, at in (("P", QUAKE.p), ("S", QUAKE.s))
+    ]
+    latest = (QUAKE.due(0) - QUAKE.s) / RATE - HOP_SECONDS
+    for seconds, clear in ((latest, True), (latest + 0.01, False)):
+        message = {"picks": picks, "latency_ms": {"data": seconds * 1000}}
+        assert is_clear(QUAKE, [message]) == clear
+
+
+@pytest.mark.parametrize("before", [BEFORE_SECONDS, FULL_SECONDS])
+def test_what_is_played_is_reported_as_early_as_the_account_expects(before):
+    """Each earthquake is clear after a break so long before it, with nothing after it."""
+    judge = Chain()
+    for counts, quake in Cells(9)(3):
+        line, here = part(counts, quake, before)
+        assert len(line) == here.due(0)
+        assert is_clear(here, judge.messages(line))
