@@ -18,6 +18,7 @@ from ...edge.replay.labels import matches
 from ...edge.replay.playlist import Playlist
 from ...edge.replay.scoreboard import Scoreboard, score
 from ...edge.replay.selection import EVERYTHING, TraceSelection
+from ...edge.replay.simulation import LEAD_SECONDS
 from ...edge.replay.stead import Trace
 from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
@@ -92,10 +93,13 @@ def open_run(path: Path, data: Path, selection: TraceSelection = EVERYTHING) -> 
         names, everything = selection.names(file), set(file)
         playlist = Playlist(file, names, RATE_HZ)
         lengths: dict[str, int] = {}
-        scale = 1.0
+        before: dict[str, float] = {}
+        total, scale = LEAD_SECONDS * RATE_HZ, 1.0
         for trace in playlist:
             lengths[trace.name] = len(trace.waveform)
             scale = RATE_HZ / trace.rate_hz
+            before[trace.name] = total
+            total += len(trace.waveform) * scale
             if problem := labels_of(trace.name, trace.attributes).problem(len(trace.waveform)):
                 skipped[problem] += 1
             else:
@@ -119,6 +123,13 @@ def open_run(path: Path, data: Path, selection: TraceSelection = EVERYTHING) -> 
                 raise RunError(
                     f"{path}: line {line}: sample {sample} of trace {name}, which has "
                     f"{lengths[name]} in {data.name}; name the file replayed"
+                )
+            at = pick.get("sample")
+            if type(at) is int and at - sample * scale < before[name] - RATE_HZ:
+                raise RunError(
+                    f"{path}: line {line}: the run played fewer traces before {name} than are "
+                    f"selected in {data.name}; give --csv, --where, --traces and --seed as to "
+                    "eqedge run"
                 )
     return PlayedRun(
         path.name, [_rescaled(m, scale) for m in messages], played, placements, skipped

@@ -193,3 +193,15 @@ def test_another_files_run_is_refused(run, event):
     other = next(name for name in sorted(names) if name != played)
     with pytest.raises(RunError, match="none of the 1 traces selected; give --csv, --where"):
         run(trigger("e", other, ("P", 10)), traces=1, seed=0)
+
+
+def test_a_run_of_some_traces_is_not_scored_as_one_of_all(run, data):
+    """Its positions in the stream show that traces before a message were not played."""
+    with SteadFile(data) as file:
+        names, first = list(file), file.read(next(iter(file)))
+    message = trigger("e", names[1], ("P", 700))
+    message["picks"][0]["sample"] = 6000 + 700
+    with pytest.raises(RunError, match=r"fewer traces before .* give --csv, --where, --traces"):
+        run(message)
+    message["picks"][0]["sample"] += len(first.waveform)
+    assert len(run(message).messages) == 1
