@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from itertools import chain, count, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,19 +45,32 @@ def all_lines(path: Path) -> Iterator[bytes]:
 
 def _parts(path: Path, files: int | None, longest: int) -> list[tuple[Path, int]]:
     """Return FILE and its rotated files, the oldest first, and from which byte each is read."""
-    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
     parts: list[tuple[Path, int]] = []
-    for one in islice(chain([path], numbered), files):
+    for one in [path, *_rotated(path)][:files]:
         try:
             size = one.stat().st_size if one.is_file() else None  # opening a pipe would wait
         except OSError:
             size = None
-        if longest <= 0 or (size is None and one != path):
+        if longest <= 0:
             break
         if size is not None:
             parts.insert(0, (one, max(0, size - longest)))
             longest -= size
     return parts
+
+
+def _rotated(path: Path) -> list[Path]:
+    """Return the rotated files that there are, the newest first.
+
+    A number is missing where a kill came while files were renamed, or a person moved one away.
+    """
+    name = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,3})")
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return []
+    found = sorted(int(match[1]) for match in map(name.fullmatch, names) if match)
+    return [path.with_name(f"{path.name}.{number}") for number in found]
 
 
 def _lines_from(path: Path, begin: int) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
+from itertools import pairwise
 
 import pytest
 from eqedge.edge.delivery.outputs import Delivery
@@ -63,6 +64,37 @@ def test_a_spool_deleted_between_two_runs(model, tmp_path, broker, logged):
         assert logged("180 lines of ")
         assert deliver_rest(model, tmp_path, broker, received, range(180)).restored == 0
     assert arrived(received) == list(range(180))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_kill_while_files_are_renamed(model, tmp_path, broker, number):
+    """One number is missing then; the lines of the files behind it are stored all the same."""
+    small = FileSettings(rotate_bytes=65_536)
+    with node(model, tmp_path, 0, file=small) as before:
+        for one in range(300):
+            before.write(event(one))
+    (tmp_path / "o.jsonl.spool").unlink()
+    rotated = [tmp_path / f"o.jsonl.{n}" for n in range(1, 5)]
+    assert [path.exists() for path in rotated] == [True, True, True, False]
+    for path, renamed in [*pairwise(rotated)][number - 1 :][::-1]:
+        path.rename(renamed)
+    assert not rotated[number - 1].exists()
+    with broker.listen("eqedge/#") as received:
+        deliver_rest(model, tmp_path, broker, received, range(300), file=small)
+    assert arrived(received) == list(range(300))
+
+
+def test_only_rotated_files_are_read(model, tmp_path, broker):
+    """Copies beside them, under names that a node does not give, are not read a second time."""
+    with node(model, tmp_path, 0) as before:
+        before.write(event(0))
+    for name in ("20261128", "1.gz", "01", "0", "spool.1", "old"):
+        text = json.dumps(event(1)) + "\n"
+        (tmp_path / f"o.jsonl.{name}").write_text(text)
+    (tmp_path / "o.jsonl.spool").unlink()
+    with broker.listen("eqedge/#") as received:
+        assert deliver_rest(model, tmp_path, broker, received, [0]).restored == 1
+    assert arrived(received) == [0]
 
 
 def test_all_rotated_files_are_read(model, tmp_path, broker):
