@@ -64,6 +64,11 @@ class Assembler:
         return self._dating.unannounced + self._dropped
 
     @property
+    def impossible_replies(self) -> int:
+        """Time replies left out, see `SampleDating`."""
+        return self._dating.impossible_replies
+
+    @property
     def introduced(self) -> bool:
         """Whether the samples that come are those the latest Hello announced."""
         return self._is_usable and self._dating.introduced

@@ -121,6 +121,11 @@ class Ending:
         if self._stderr is not None:
             os.close(self._stderr)
 
+    @property
+    def has_come(self) -> bool:
+        """Whether a signal has come, be it only to the main thread as yet."""
+        return self.number is not None or self._handled is not None
+
     def begin(self, part: Part) -> None:
         """Begin a part; a signal that came before is for it.
 

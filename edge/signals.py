@@ -37,7 +37,7 @@ def handle_from_here() -> None:
 
 def keep_exit_status() -> None:
     """Ignore further signals where one has come: the end of the interpreter is not handled."""
-    if _current is not None and _current.number is not None:
+    if _current is not None and _current.has_come:
         for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
 

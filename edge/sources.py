@@ -46,6 +46,11 @@ class SourceCounts:
     hellos_unusable: int = counter(
         "hellos_unusable_total", "Hellos in mid-stream that this node cannot use.", degrades=1
     )
+    impossible_replies: int = counter(
+        "time_replies_impossible_total",
+        "Time replies left out: by their ticks the sensor held them for longer than they took.",
+        degrades=1,
+    )
     port_losses: int = counter("port_losses_total", "Times the port was lost.", degrades=1)
     port_reopenings: int = counter("port_reopened_total", "Times a lost port was opened again.")
     trouble: str = state_reason()

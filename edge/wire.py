@@ -82,6 +82,7 @@ class WireSource:
             losses=self._reader.decoder.losses,
             sensor=self._sensor.health,
             packets_unannounced=self._assembler.unannounced,
+            impossible_replies=self._assembler.impossible_replies,
             hellos_unusable=self._trouble.hellos_unusable,
             port_losses=self._source.losses,
             port_reopenings=self._source.reopenings,

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 NETWORK = ("socket", "rfc2217")
 """Schemes of pyserial that are followed by a host and a port."""
 SCHEMES = (*NETWORK, "loop", "spy", "alt", "hwgrep", "cp2110")
 """All that pyserial has."""
+OPTIONS = {
+    "socket": ("logging",),
+    "rfc2217": ("logging", "ign_set_control", "poll_modem", "timeout"),
+}
+"""What pyserial accepts after the `?` of each."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""Values of its option `logging`."""
 FORMS = "a device such as /dev/ttyACM0, or socket://HOST:PORT"
 _WITHOUT_SLASHES = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[\w.-]+):\d+")
@@ -75,6 +82,11 @@ def port_problem(url: str) -> str | None:
         return f"it names no port; {form}, with the port on which the sensor's server listens"
     if "@" in parts.netloc or parts.path not in ("", "/") or parts.fragment:
         return f"it has more than host and port; {form}"
+    for option, values in parse_qs(parts.query, keep_blank_values=True).items():
+        if option not in OPTIONS[scheme]:
+            return f"it has an unknown option {option[:20]!r}; {form}"
+        if option == "logging" and values[0] not in LOG_LEVELS:
+            return f"its option logging is none of {', '.join(LOG_LEVELS)}; {form}"
     return None
 
 

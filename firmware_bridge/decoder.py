@@ -99,6 +99,7 @@ class Decoder:
         self._tail = b""
         self._counts: Counter[str] = Counter()
         self._sequences = _SequenceMemory()
+        self._hello: Hello | None = None
 
     @property
     def losses(self) -> Losses:
@@ -169,7 +170,11 @@ class Decoder:
 
     def _admit(self, packet: Packet) -> Packet | None:
         if isinstance(packet, Hello):
-            self._counts["boots"] += self._sequences.boot(packet.boot)
+            # Under the same mark another Hello is a restart too: a whole boot_id has 32 bits, and
+            # a sensor may describe itself differently without a new one.
+            before, self._hello = self._hello, packet
+            is_other = before is not None and packet.boot == before.boot and packet != before
+            self._counts["boots"] += self._sequences.boot(packet.boot, is_other=is_other)
         elif isinstance(packet, Samples):
             self._counts["boots"] += self._sequences.boot(packet.boot)
             lost, repeated, late = self._sequences.admit(packet.sequence)
@@ -198,9 +203,14 @@ class _SequenceMemory:
         self._newest: int | None = None
         self._seen = 0  # bit n: the number n before the newest came
 
-    def boot(self, boot: int) -> int:
-        """Take a boot number; return 1 if it has changed, and then begin a new sequence."""
-        if boot == self._boot:
+    def boot(self, boot: int, *, is_other: bool = False) -> int:
+        """Take a boot number; return 1 if it has changed, and then begin a new sequence.
+
+        Args:
+            boot: Its low byte.
+            is_other: It is another boot with the same low byte.
+        """
+        if boot == self._boot and not is_other:
             return 0
         known = self._boot is not None
         self._boot, self._newest, self._seen = boot, None, 0

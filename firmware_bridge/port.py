@@ -16,7 +16,7 @@ import serial
 from serial.tools import list_ports
 
 from .. import EqedgeError
-from .address import AddressError, port_problem, shown
+from .address import FORMS, AddressError, port_problem, shown
 
 _READ_BYTES = 65_536
 """Most bytes in one read."""
@@ -246,11 +246,20 @@ def _open_exclusively(url: str, baud: int) -> serial.SerialBase:
     if problem is not None:
         raise AddressError(problem)
     if "://" in url:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=0.0)
+        port = _open_url(url, baud)
     else:
         port = serial.Serial(url, baudrate=baud, timeout=0.0, write_timeout=1.0, exclusive=True)
     assert isinstance(port, serial.SerialBase)
     return port
+
+
+def _open_url(url: str, baud: int) -> serial.SerialBase:
+    try:
+        return serial.serial_for_url(url, baudrate=baud, timeout=0.0)
+    except (OSError, ValueError, TypeError):
+        raise
+    except Exception as error:  # each kind of URL raises what its parts do, such as re.error
+        raise AddressError(f"it cannot be read ({_plain(error)}); name {FORMS}") from error
 
 
 def _read_available(port: serial.SerialBase, timeout_seconds: float) -> bytes:

@@ -14,6 +14,8 @@ _LEAST_SPAN_SECONDS = 4.0
 """Over a shorter time the variation of round trips would look like drift."""
 WANDER = 100e-6 / 3600
 """How fast temperature may change a crystal's rate: 100 ppm an hour."""
+_ROUNDING_TICKS = 2
+"""Each of a reply's two ticks is a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,18 @@ class TickClock:
         self._unwrap = Unwrapper(32)
         self._line: _Line | None = None
 
-    def note(self, reply: TimeReply, requested_seconds: float, received_seconds: float) -> None:
-        """Take a reply and the monotonic times of its request and of its arrival."""
+    def note(self, reply: TimeReply, requested_seconds: float, received_seconds: float) -> bool:
+        """Take a reply and the monotonic times of its request and of its arrival.
+
+        Returns:
+            Whether the reply is possible. By its ticks a device cannot have held it for longer than
+            the round trip lasted, nor sent it before the request came; one that states this would
+            date samples up to half a turn of the tick wrong, and is left out.
+        """
+        held = (reply.tick_sent - reply.tick_received) & 0xFFFF_FFFF
+        longest_ticks = (received_seconds - requested_seconds) * self._tick_hz
+        if held > longest_ticks * (1 + self._furthest) + _ROUNDING_TICKS:
+            return False
         middle = (requested_seconds + received_seconds) / 2
         if self._trips:  # after an outage of more than half a turn the elapsed time gives the turn
             last = self._trips[-1]
@@ -68,10 +80,10 @@ class TickClock:
             received = self._unwrap(reply.tick_received, round(expected))
         else:
             received = self._unwrap(reply.tick_received)
-        held = (reply.tick_sent - reply.tick_received) & 0xFFFF_FFFF
         line_seconds = max(received_seconds - requested_seconds - held / self.ticks_per_second, 0.0)
         self._trips.append(_Trip(line_seconds, middle, received + held / 2))
         self._line = self._fit()
+        return True
 
     def host_seconds(self, tick: int) -> float | None:
         """Return the monotonic time of a (wrapped) tick near the latest; None without a reply."""

@@ -52,8 +52,8 @@ class Clock(Protocol):
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn that all samples before `next_sample` had been taken by `arrival`."""
 
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Learn the sensor's tick at a time request."""
+    def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
+        """Learn the sensor's tick at a time request; return False for an impossible reply."""
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
@@ -96,8 +96,9 @@ class HostClock:
         """What turns the host's monotonic time into UTC, steps followed and slews smoothed."""
         return self._utc_less_monotonic_ns
 
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+    def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
         """Ignore ticks."""
+        return True
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn from one block's arrival; a block older than one already seen is ignored."""

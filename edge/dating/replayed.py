@@ -22,8 +22,9 @@ class SimClock:
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Ignore it: a recording has its own time."""
 
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
+    def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
         """Ignore it: the player's tick is not the recording's."""
+        return True
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
@@ -42,8 +43,9 @@ class ReplayClock:
         self._clock = HostClock(rate_hz)
         self._speed = speed
 
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """The player's tick is not the recording's."""
+    def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
+        """Ignore it: the player's tick is not the recording's."""
+        return True
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn from an arrival as if it had been in the recording's own time."""

@@ -50,11 +50,13 @@ class SampleDating:
     Attributes:
         hello: The sensor's latest Hello, or None.
         unannounced: Samples packets dropped because no Hello had announced them.
+        impossible_replies: Time replies that no sensor can have sent, see `TickClock.note`.
     """
 
     def __init__(self, make_clock: Callable[[Hello], Clock]) -> None:
         self.hello: Hello | None = None
         self.unannounced = 0
+        self.impossible_replies = 0
         self._make_clock = make_clock
         self._clock: Clock | None = None
         self._counter = Unwrapper(bits=32)
@@ -73,7 +75,7 @@ class SampleDating:
             self._greet(packet)
             return None
         if isinstance(packet, TimeReply) and self._clock is not None:
-            self._clock.answer(packet, arrival)
+            self.impossible_replies += not self._clock.answer(packet, arrival)
         if not isinstance(packet, Samples):
             return None
         hello, clock = self.hello, self._clock

@@ -156,16 +156,18 @@ class TickDatedClock:
             self._newest = ticked
             self._sample_ticks.note(ticked)
 
-    def answer(self, reply: TimeReply, arrival: Arrival) -> None:
-        """Learn from a reply; one without a request is ignored."""
+    def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
+        """Learn from a reply; one without a request is ignored, an impossible one returns False."""
         sent_ns = self._requests.sent_ns(reply)
         if sent_ns is None:
-            return
-        self._ticks.note(reply, sent_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS)
+            return True
+        if not self._ticks.note(reply, sent_ns / NANOSECONDS, arrival.monotonic_ns / NANOSECONDS):
+            return False
         self._answered_ns = arrival.monotonic_ns
         self._pulses.note(
             reply.pps_count, reply.pps_tick, self._host_utc_ns(reply.pps_tick), arrival.monotonic_ns
         )
+        return True
 
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -28,12 +29,15 @@ class Progress:
         inference: The newest window was scored.
         output: Every sink last proved that it is not stuck. A sink on a full disk or without a
             broker is not stuck: it accepts messages and keeps them.
+        refused: The sensor last sent what the node leaves out, for a reason that it names.
+        refused: The sensor last sent what the node leaves out for a reason that it names.
     """
 
     samples: float
     flowing_since: float
     inference: float
     output: float
+    refused: float = -math.inf
 
     @classmethod
     def starting(cls, now: float) -> Progress:
@@ -88,6 +92,9 @@ def liveness(now: float, progress: Progress, settings: HealthSettings) -> Livene
         settings: How long each may be silent, and how long attempts to recover may take.
     """
     samples = state_of(now - progress.samples, settings.samples_silence_seconds, settings)
+    if now - progress.refused <= settings.samples_silence_seconds:
+        # The source works and the reason is published; a restart would end at the same Hello.
+        samples = min(samples, State.RECOVERING)
     # Without samples there is nothing to score; after a silence the first window takes time again.
     idle = samples is not State.HEALTHY
     unscored = 0.0 if idle else now - max(progress.inference, progress.flowing_since)

@@ -15,7 +15,7 @@ from ..logs import Changes
 from ..process import resident_bytes
 from ..run_counts import RunCounts
 from ..settings.health import HealthSettings
-from ..sources import BlockSource
+from ..sources import BlockSource, SourceCounts
 from ..types import Block, ClockState, Message, Probabilities
 from ..utc import utc_text
 from .degraded import Degradation
@@ -88,6 +88,7 @@ class HealthMonitor:
         self._changes = Changes(logger)
         self._clock: ClockState | None = None
         self._lag_seconds = 0.0
+        self._refused_before = 0
         self._scoring_before = (now, 0.0)
         self._next_check = self._next_ping = self._next_record = now
         self._is_ready = self._is_degraded = False
@@ -121,6 +122,7 @@ class HealthMonitor:
         # thread and ends the program, from a thread that needs no interpreter.
         faulthandler.dump_traceback_later(self._settings.hang_seconds, exit=True, file=2)
         self._progress.output = self._delivery.proved_alive(now)
+        self._note_refused(now, counts.source)
         before, self._state = self._state, liveness(now, self._progress, self._settings)
         self._log_changes(before)
         self._ping_watchdog(now)
@@ -149,6 +151,13 @@ class HealthMonitor:
         is_due = now >= self._next_ping and self._state.pings_watchdog
         if is_due and self._notifier.watchdog():
             self._next_ping = now + PING_SHARE * (self._notifier.watchdog_seconds or 60.0)
+
+    def _note_refused(self, now: float, source: SourceCounts) -> None:
+        """Note whether the sensor sends what cannot be used, and the node publishes why."""
+        refused = source.packets_unannounced + source.hellos_unusable
+        if source.trouble and refused > self._refused_before:
+            self._progress.refused = now
+        self._refused_before = refused
 
     def _log_changes(self, before: Liveness) -> None:
         for stage, state in self._state.stages.items():

@@ -184,3 +184,27 @@ def test_a_main_thread_that_is_stuck_in_a_library(tmp_path):
             return True
 
     wait_until(is_gone, "the child was ended")
+
+
+AT_THE_END = """
+import os, signal, sys
+from contextlib import suppress
+from eqedge.edge.signals import handle_from_here, keep_exit_status, stopped_by_signals
+
+handle_from_here()
+with suppress(KeyboardInterrupt):  # as of a command that ends without an error
+    with stopped_by_signals():
+        try:
+            sys.setswitchinterval(60)  # the thread that acknowledges does not run yet
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            keep_exit_status()
+            ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+print(ignored)
+"""
+
+
+def test_signals_at_the_end_are_ignored_before_the_first_is_acknowledged():
+    """A second Ctrl-C 10 ms after the first gave the status of a kill: -2 in place of 0."""
+    command = [sys.executable, "-c", AT_THE_END]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "True\n"

@@ -118,6 +118,28 @@ def test_a_reset_is_seen_even_when_its_hello_is_lost(hello):
     assert decoder.losses.boots == 2
 
 
+@pytest.mark.parametrize("change", [{"rate_hz": 50.0}, {"boot_id": 0x101}, {"device_id": "b"}])
+def test_another_hello_is_a_restart_under_the_same_mark_too(change):
+    """Two boots share the low byte of their numbers once in 256: nothing of the second is lost."""
+    described = {
+        "device_id": "a",
+        "firmware": "",
+        "rate_hz": 100.0,
+        "channels": ("HHZ",),
+        "boot_id": 1,
+    }
+    first, second = Hello(**described), Hello(**{**described, **change})
+    decoder = Decoder()
+    decoder.feed(frame(first.to_bytes()) + b"".join(sealed(s, boot=1) for s in range(40)))
+    assert decoder.losses.boots == 0
+    again = frame(second.to_bytes()) + b"".join(sealed(s, boot=1) for s in range(40))
+    assert len(decoder.feed(again)) == 41
+    assert decoder.losses.duplicates == decoder.losses.late == 0
+    assert decoder.losses.boots == 1
+    decoder.feed(frame(second.to_bytes()))
+    assert decoder.losses.boots == 1
+
+
 def test_restart_drops_the_unfinished_frame_only():
     """After a lost port the half frame is counted as discarded and the next one is read."""
     decoder = Decoder()

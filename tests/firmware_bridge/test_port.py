@@ -120,6 +120,17 @@ def test_urls_that_cannot_be_opened(url):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["hwgrep://(", "hwgrep://[", "loop://?x=1", "spy:///dev/null?file", "alt://?class"]
+)
+def test_a_url_on_which_pyserial_fails_is_one_line(url):
+    """Whatever pyserial raises while it reads a URL names the URL, not a line of its code."""
+    with pytest.raises(PortError) as caught:
+        Port(url).open()
+    assert str(caught.value).startswith(f"port {url}: ")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_socket_that_hangs_up_is_reopened():
     """The daemon reads on after the server dropped it, without an exception."""
     with socket.create_server(("127.0.0.1", 0)) as server:

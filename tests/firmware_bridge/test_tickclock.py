@@ -199,10 +199,33 @@ def test_a_slew_of_the_hosts_clock_is_followed():
 )
 def test_answers_without_sense_leave_a_rate(answers):
     """Whatever a broken sensor answers: a rate within a tenth of the nominal one, an error."""
-    clock = TickClock(TICK_HZ)
+    clock, taken = TickClock(TICK_HZ), 0
     for number, (received, held, line) in enumerate(answers):
         host = 1000.0 + 10 * number
-        clock.note(TimeReply(number, received, (received + held) % 2**32), host, host + line)
+        reply = TimeReply(number, received, (received + held) % 2**32)
+        is_possible = held <= 1.1 * line * TICK_HZ + 2
+        assert clock.note(reply, host, host + line) is is_possible
+        taken += is_possible
         assert 0.9 * TICK_HZ < clock.ticks_per_second < TICK_HZ / 0.89
-        assert np.isfinite(clock.host_seconds(received))
-        assert clock.error_seconds(received) > 0
+        if taken:
+            assert np.isfinite(clock.host_seconds(received))
+            assert clock.error_seconds(received) > 0
+        else:
+            assert clock.host_seconds(received) is None
+
+
+@pytest.mark.parametrize("held", [-1, -5, -5_000, 2**31, 3_000_000, 50_000])
+def test_an_answer_that_no_device_can_have_sent_changes_nothing(held):
+    """Sent before the request came, or held longer than the round trip: dates stay as they were."""
+    clock, device = TickClock(TICK_HZ), Device(20.0)
+    for second in range(30):
+        device.answer(clock, 1000.0 + second)
+    before = clock.host_seconds(device.tick(1030.0)), clock.error_seconds(device.tick(1030.0))
+    received = device.tick(1030.003)
+    impossible = TimeReply(1, received, (received + held) % 2**32)
+    assert not clock.note(impossible, 1030.0, 1030.006)
+    assert before == (
+        clock.host_seconds(device.tick(1030.0)),
+        clock.error_seconds(device.tick(1030.0)),
+    )
+    assert abs(device.error(clock, 1030.0)) < before[1]

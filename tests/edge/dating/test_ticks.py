@@ -72,6 +72,29 @@ def test_blocks_are_dated_by_ticks_whatever_their_delay():
     assert 0 < clock.state.error_s < 0.01
 
 
+def test_impossible_replies_are_counted_and_date_nothing():
+    """Firmware that takes its second tick before the first dates events by 36 minutes otherwise."""
+    requests = begun()
+    assembler = Assembler(100.0, lambda hello: TickDatedClock(hello, requests))
+    assembler.push(HELLO, arrival(BOOT_SECONDS))
+    for second in range(60):
+        taken = BOOT_SECONDS + 10 + second
+        question = requests.due(arrival(taken))
+        if question:
+            (request,) = Decoder().feed(question)
+            received = tick_at(taken + 0.002)
+            held = 40 if second < 30 else -40
+            reply = TimeReply(request.request_id, received, (received + held) & 0xFFFF_FFFF)
+            assembler.push(reply, arrival(taken + 0.004))
+        counts = np.zeros((100, 3), np.int32)
+        samples = Samples(second, 100 * second, tick_at(taken), counts)
+        block = assembler.push(samples, arrival(taken + 1.3))
+        if second:
+            assert abs(block.start_time_ns - (UTC_NS + round(taken * 1e9))) < 10e6
+    assert assembler.impossible_replies == 3
+    assert block.clock.source == "ticks"
+
+
 def deliver(clock, requests, utc_ns_at, seconds, ppm=0.0):
     """Let a sensor deliver a block each 5 s to a host of that UTC; return the dates' errors."""
     errors = []

@@ -81,7 +81,7 @@ class Bench:
         self.let_pass(seconds, samples=samples, windows=windows)
         return self.newly_received().count("WATCHDOG=1")
 
-    def let_pass(self, seconds, *, samples=True, windows=True):
+    def let_pass(self, seconds, *, samples=True, windows=True, source=SourceCounts):
         """Let time pass, a tick a second."""
         for _ in range(seconds):
             self.stage.now += 1.0
@@ -89,7 +89,7 @@ class Bench:
                 self.monitor.sampled(BLOCK)
             if windows:
                 self.monitor.inferred(SCORED, 0.25)
-            self.monitor.tick(RunCounts(events=3))
+            self.monitor.tick(RunCounts(events=3, source=source()))
             if self.is_read:
                 self.read()
 
@@ -200,6 +200,26 @@ def test_a_silent_source_is_reopened_three_times(bench, logged):
         "samples: escalated",
         "samples: failed",
     ]
+
+
+@pytest.mark.parametrize("grows", ["packets_unannounced", "hellos_unusable"])
+def test_a_sensor_that_cannot_be_used_is_waited_for(bench, grows):
+    """For hours, with pings and the reason; once it is silent too, the node ends as before."""
+    refused = 0
+
+    def unusable():
+        nonlocal refused
+        refused += 1
+        return SourceCounts(**{grows: refused, "trouble": "sensor s: 0.001 Hz"})
+
+    bench.run(10)
+    bench.let_pass(4000, samples=False, windows=False, source=unusable)
+    assert bench.newly_received().count("WATCHDOG=1") >= 400
+    record = bench.stage.published[-1]
+    assert record["stages"]["samples"] == "recovering"
+    assert record["reasons"] == ["sensor s: 0.001 Hz", *record["reasons"][1:]]
+    with pytest.raises(NodeStuck, match="samples stood still"):
+        bench.run(40, samples=False, windows=False)
 
 
 def test_samples_that_are_not_scored_end_the_pings(bench, logged):
