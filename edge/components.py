@@ -21,7 +21,7 @@ DEAD_SECONDS = 10
 MOVING_COUNTS = 64
 """Peak to peak, from which another component does; less may be noise below one count of both."""
 EVERY_SECONDS = 5
-"""How often the components are judged."""
+"""How often the components are judged; before a gap, also after fewer."""
 RATIO = 30.0
 """Ratio of amplitudes from which one component is far from the others. In the records of many
 networks, strong earthquakes, boreholes and the sea floor included, sound ones stay below 20."""
@@ -133,7 +133,7 @@ def faults_of(seconds: Seconds, absent: str = "") -> Faults:
             if is_moving or (whole and long[one] == 0):
                 at_limit = bool(seconds.at_limit[one, -DEAD_SECONDS:].min() == 1)
                 faults[one] = "railed" if at_limit else "dead"
-        elif whole and _is_clipped(seconds, one, float(long[one])):
+        elif whole and _is_clipped(seconds, one, float(long[one]), present):
             faults[one] = "railed"
     sound = [one for one in present if not faults[one]]
     if whole and len(sound) > 1:
@@ -159,11 +159,15 @@ def _range(seconds: Seconds, newest: int) -> NDArray[np.float64]:
     return np.asarray(top - seconds.least[:, -newest:].min(axis=1))
 
 
-def _is_clipped(seconds: Seconds, one: int, peak_to_peak: float) -> bool:
-    """Whether in most of the seconds many samples are at a limit, known or seen."""
+def _is_clipped(seconds: Seconds, one: int, peak_to_peak: float, present: list[int]) -> bool:
+    """Whether in most of the seconds many samples are at a limit, known or seen.
+
+    The digitiser's step is the smallest of any component: one that only jumps between two limits
+    shows none of its own.
+    """
     if _mostly(seconds.at_limit[one] >= RAILED_SHARE):
         return True
-    if peak_to_peak < FLAT_STEPS * seconds.step[one].min():
+    if peak_to_peak < FLAT_STEPS * seconds.step[present].min():
         return False
     top, bottom = seconds.most[one], seconds.least[one]
     flat = np.where(top == top.max(), seconds.at_most[one], 0.0)
@@ -204,7 +208,8 @@ class ComponentCheck:
     """Follows the stream and marks its blocks; the marks depend on the samples alone.
 
     A fault stays until the component was without one for `JUDGED_SECONDS` of data, so that the
-    windows with bad samples in them are marked.
+    windows with bad samples in them are marked. A gap ends neither a fault nor the seconds by which
+    it is judged; another sensor or rate does.
 
     Attributes:
         counts: For the health record.
@@ -216,7 +221,8 @@ class ComponentCheck:
         self._faults: Faults = ("", "", "")
         self._text = ""
         self._well_seconds = [0, 0, 0]
-        self._kind: tuple[int, float, float, str] = (0, 0.0, 0.0, "")
+        self._kind: tuple[float, float, str] = (0.0, 0.0, "")
+        self._segment = 0
         self._seconds: Seconds | None = None
         self._waiting: list[NDArray[np.float32]] = []
         self._samples = 0
@@ -231,30 +237,37 @@ class ComponentCheck:
             yield block
 
     def _take(self, block: Block) -> None:
-        kind = (block.segment, block.rate_hz, block.full_scale, block.absent)
+        kind = (block.rate_hz, block.full_scale, block.absent)
+        length = max(1, round(block.rate_hz))
         if kind != self._kind:
-            if kind[1:] != self._kind[1:]:
-                self._change(("", "", ""))
+            self._change(("", "", ""))
             self._kind, self._seconds = kind, None
             self._waiting, self._samples = [], 0
-        length = max(1, round(block.rate_hz))
-        stretch = EVERY_SECONDS * length
+        elif block.segment != self._segment:
+            # what was kept stays: gaps may be nearer to each other than a judgement needs seconds
+            self._judge_next(self._samples // length, length, block)
+            self._waiting, self._samples = [], 0
+        self._segment = block.segment
         self._waiting.append(block.samples)
         self._samples += len(block.samples)
-        if self._samples < stretch:
+        while self._samples >= EVERY_SECONDS * length:
+            self._judge_next(EVERY_SECONDS, length, block)
+
+    def _judge_next(self, seconds: int, length: int, block: Block) -> None:
+        """Judge after the next whole seconds of those samples that wait."""
+        if seconds == 0:
             return
         samples = np.concatenate(self._waiting)
-        whole = len(samples) // stretch * stretch
-        self._waiting, self._samples = [samples[whole:]], len(samples) - whole
-        for at in range(0, whole, stretch):
-            new = Seconds.of(samples[at : at + stretch], length, block.full_scale)
-            self._seconds = new if self._seconds is None else self._seconds.then(new)
-            self._judge(faults_of(self._seconds, block.absent))
+        taken = seconds * length
+        self._waiting, self._samples = [samples[taken:]], len(samples) - taken
+        new = Seconds.of(samples[:taken], length, block.full_scale)
+        self._seconds = new if self._seconds is None else self._seconds.then(new)
+        self._judge(faults_of(self._seconds, block.absent), seconds)
 
-    def _judge(self, found: Faults) -> None:
+    def _judge(self, found: Faults, seconds: int) -> None:
         held = []
         for one, (now, before) in enumerate(zip(found, self._faults, strict=True)):
-            self._well_seconds[one] = 0 if now else self._well_seconds[one] + EVERY_SECONDS
+            self._well_seconds[one] = 0 if now else self._well_seconds[one] + seconds
             is_over = self._well_seconds[one] >= JUDGED_SECONDS
             held.append(now or ("" if is_over else before))
         self._change((held[0], held[1], held[2]))

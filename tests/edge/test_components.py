@@ -68,6 +68,11 @@ def limited(x):
     x[:, 0] = np.clip(x[:, 0] * 40, -4000, 4000)
 
 
+def jumping(x):
+    """The Z component jumps between two values, at an amplitude as the others have it."""
+    x[:, 2] = np.where(np.random.default_rng(4).random(len(x)) < 0.5, 32_767, 32_467)
+
+
 def weak(x):
     """The N component has a hundredth of the others' amplitude."""
     x[:, 1] = np.rint(x[:, 1] / 100)
@@ -83,6 +88,7 @@ FAULTS = [
     (railed, "Z railed"),
     (clipped, "E railed"),
     (limited, "E railed"),
+    (jumping, "Z railed"),
     (weak, "N far weaker"),
     (strong, "Z far stronger"),
 ]
@@ -103,6 +109,21 @@ def test_a_fault_is_found_within_a_minute_and_ends(spoil, mark, logged):
     assert logged(f"component {name} is {kind}: {KINDS[kind]}")
     assert logged()[-1] == f"component {name} is well again"
     assert check.counts.faults >= 1 and check.counts.faulty == 0
+
+
+@pytest.mark.parametrize(("spoil", "mark"), FAULTS, ids=lambda one: getattr(one, "__name__", one))
+@pytest.mark.parametrize("seconds", [3, 4.4, 12, 20])
+def test_gaps_do_not_hide_a_fault_or_keep_it(spoil, mark, seconds):
+    """Segments shorter than what a judgement needs are judged together."""
+    samples, length = ground(240), round(seconds * RATE)
+    spoil(samples[2 * MINUTE : 3 * MINUTE])
+    check, seen = ComponentCheck(), []
+    for number, at in enumerate(range(0, len(samples), length)):
+        segment = blocks(samples[at : at + length], segment=number)
+        seen += [(at + b.first_sample, b.degraded) for b in check.push(segment)]
+    assert 2 * MINUTE < min(at for at, text in seen if text == mark) < 3 * MINUTE
+    assert 3 * MINUTE < max(at for at, text in seen if text) < 4 * MINUTE
+    assert check.counts.text == "" and check.counts.faults >= 1
 
 
 def test_a_fault_degrades_the_state_while_it_lasts():
