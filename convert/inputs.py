@@ -12,6 +12,7 @@ from .. import EqedgeError, reason_of
 from ..edge.replay.stead import SteadFile
 from .conversion import AUTO, TFLM, ConvertSettings
 from .graph.stored import read_network
+from .microcontroller.installed import find_micro
 from .quantization.request import QuantizeError
 
 
@@ -27,6 +28,7 @@ def check_inputs(settings: ConvertSettings) -> None:
         OutputError: The output folder cannot be written.
         WeightsError: The weights cannot be read.
         SteadError: A calibration file is not HDF5.
+        MicroError: The target's interpreter is not installed.
     """
     check_options(settings)
     if not can_be_made(settings.output):
@@ -34,6 +36,8 @@ def check_inputs(settings: ConvertSettings) -> None:
             f"output {settings.output}: cannot be made; name a folder that can be written"
         )
     read_network(settings.weights)
+    if settings.target == TFLM:
+        find_micro()
     for path in settings.calibration:
         if not h5py.is_hdf5(path):
             with SteadFile(path):  # raises, and names what is wrong

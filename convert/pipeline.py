@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 
 import numpy as np
@@ -19,10 +19,10 @@ from .graph.macs import count_macs
 from .graph.origin import describe_weights
 from .graph.weights import LoadedNetwork, load_network
 from .inputs import check_inputs, check_writable
-from .microcontroller.interpreter import find_micro
 from .microcontroller.proof import MicroModel, prove
 from .output import write_all
 from .progress import OnProgress
+from .progress import report as to_stderr
 from .proof.agreement import comparable, disagreement
 from .proof.verify import compare
 from .quantization.flatbuffer import contents
@@ -48,8 +48,17 @@ class Disagreement(EqedgeError):
     exit_code = 1
 
 
-def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> ConversionReport:
+def convert(
+    settings: ConvertSettings,
+    progress: OnProgress | None = None,
+    report: Callable[[str], None] = to_stderr,
+) -> ConversionReport:
     """Convert weights and write the results; all of them, or nothing.
+
+    Args:
+        settings: What to convert, and how.
+        progress: Called with what is done, how much of it, and of how much.
+        report: Called with a line about calibration records that are left out.
 
     Raises:
         EqedgeError: An input is not usable.
@@ -58,8 +67,6 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
     """
     check_inputs(settings)
     check_writable(settings.output)
-    if settings.target == TFLM:
-        find_micro()
     loaded = load_network(settings.weights, settings.arch)
     origin = describe_weights(settings.weights, loaded, settings.name)
     spec = origin.spec
@@ -69,6 +76,7 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
         held_out=origin.held_out_stations,
         seed=settings.seed,
         progress=progress,
+        report=report,
     )
     builder = PrecisionBuilder(
         loaded, windows.calibrate.windows, settings.tuning_steps, settings.io, progress
@@ -89,7 +97,7 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
         if result.refusal is not None and not settings.force:
             raise Disagreement(_refused(result, settings))
     micro = _micro(settings, reference.spec, converted, windows, progress)
-    report = ConversionReport(
+    made = ConversionReport(
         settings=settings,
         architecture=loaded.architecture,
         parameters=loaded.network.count_params(),
@@ -106,8 +114,8 @@ def convert(settings: ConvertSettings, progress: OnProgress | None = None) -> Co
         micro=micro,
         tools=_tools(),
     )
-    write_all(report)
-    return report
+    write_all(made)
+    return made
 
 
 def _check_stages(kept: Sequence[str], reference: bytes) -> None:

@@ -104,9 +104,11 @@ def compare(
     """
     if chart is not None and chart.suffix not in SUFFIXES:
         raise TableError(f"chart {chart}: name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    from ...edge.replay.other_files import absent
+
     for path in (*data, *continuous, *calibration):
-        if not path.is_file():
-            raise TableError(f"data {path}: no such file; name an HDF5 file in STEAD's layout")
+        if problem := absent(path):
+            raise TableError(f"data {path}: {problem}")
     if labels_csv is not None and not labels_csv.is_file():
         raise TableError(
             f"--csv {labels_csv}: no such file; name the labels of --data, or write the table with "
@@ -143,7 +145,7 @@ def compare(
         windows = draw_windows(continuous, all_stations) if continuous else None
         pickers = open_pickers(networks, calibration, progress)
         costs = costs_of(pickers)
-        scored = score_all(pickers, chosen, progress)
+        scored = score_all(pickers, chosen, progress, _report)
         kept = agree(pickers, windows, progress) if windows is not None else ()
         found = Found(pickers, costs, scored, kept)
         click.echo(as_text(found))

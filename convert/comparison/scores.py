@@ -9,14 +9,15 @@ from pathlib import Path
 from ...edge.picks import find_peaks
 from ...edge.replay.selection import EVERYTHING, TraceSelection
 from ...models.spec import HEADS, RATE_HZ, WINDOW_SAMPLES
-from ..data.indexing import index_stead
+from ..data.indexing import index_stead, reasons
 from ..data.matching import Judged, PhaseScore, judge_head, summed
 from ..data.picker import Picker
 from ..data.records import DataError, Record, merge
 from ..data.unseen import Selection
-from ..data.waveforms import WaveformCache
+from ..data.waveforms import Unusable, WaveformCache
 from ..data.windows import TRIAL_DRAWS, TRIAL_SEED, cuts
 from ..progress import OnProgress
+from ..progress import report as to_stderr
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def choose(
         selection: Which of them.
         manual: Of the events, only those that a person picked.
         traces: Which traces of the files there are to select from.
-        report: Called with a line about what a CSV selects.
+        report: Called with a line about what a CSV selects, and what is left out.
 
     Raises:
         DataError: Nothing is left.
@@ -102,6 +103,8 @@ def choose(
     index = merge([index_stead(path, traces) for path in paths])
     for line in index.remarks:
         report(line)
+    for reason, count in index.skipped.items():
+        report(f"{count}: {reason}")
     names = ", ".join(path.name for path in paths)
     try:
         some, limit = selection.of(index)
@@ -116,14 +119,18 @@ def choose(
         hints += ["no --manual"] if manual else []
         hints += ["a higher --limit"] if limit is not None else []
         raise DataError(
-            f"{names}: no earthquake to score on among {len(index.records)} records; give "
+            f"{names}: no earthquake to score on among {len(index.records)} records"
+            f"{f' ({reasons(index.skipped)})' if index.skipped else ''}; give "
             f"{' or '.join(hints) or 'another file'}"
         )
     return chosen
 
 
 def score_all(
-    pickers: Sequence[Picker], chosen: Chosen, progress: OnProgress | None = None
+    pickers: Sequence[Picker],
+    chosen: Chosen,
+    progress: OnProgress | None = None,
+    report: Callable[[str], None] = to_stderr,
 ) -> ComparisonScores:
     """Show every network the windows that `eqedge evaluate` would.
 
@@ -131,14 +138,18 @@ def score_all(
         pickers: With windows of 6000 samples.
         chosen: From `choose`.
         progress: Called with what is done, how much of it, and of how much.
+        report: Called with a line for each record that cannot be used.
+
+    Raises:
+        DataError: No record can be read.
     """
-    records = chosen.records
+    records, waveforms = chosen.records, WaveformCache(0, Unusable(report))
     judged: list[list[list[Judged]]] = [[[] for _ in HEADS] for _ in pickers]
     noise_picks = [0] * len(pickers)
     noise_detections = [0] * len(pickers)
     events = noise = done = 0
     place = {record: number for number, record in enumerate(records, start=1)}
-    for cut in cuts(records, WaveformCache(budget_bytes=0), TRIAL_SEED, TRIAL_DRAWS, ()):
+    for cut in cuts(records, waveforms, TRIAL_SEED, TRIAL_DRAWS, ()):
         if not chosen.scores(cut.record):
             continue
         labels = cut.labels
@@ -157,6 +168,8 @@ def score_all(
         if progress is not None and place[cut.record] > done:
             done = place[cut.record]
             progress("scoring", done, len(records))
+    if not events and not noise:
+        raise DataError(f"no record of the data can be read ({'; '.join(waveforms.skipped)})")
     hours = noise * WINDOW_SAMPLES / RATE_HZ / 3600
     scores = tuple(
         Score(

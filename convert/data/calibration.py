@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ...edge.replay.fields import TraceError
 from ...edge.replay.stead import SteadFile, Trace
 from ...models.spec import ModelSpec
 from ..progress import OnProgress
+from ..progress import report as to_stderr
 from .records import station_of
 from .windows import QUIET_WINDOWS, WindowSet, cut_windows
 
@@ -59,6 +60,7 @@ def load_windows(
     held_out: Collection[str] = (),
     seed: int = 0,
     progress: OnProgress | None = None,
+    report: Callable[[str], None] = to_stderr,
 ) -> CalibrationData:
     """Cut windows at random places of the files' traces and prepare them.
 
@@ -69,6 +71,7 @@ def load_windows(
             enough of them, those alone are verified on; else every third trace is.
         seed: Of the choice of traces and crops.
         progress: Called with what is done, how much of it, and of how much.
+        report: Called with a line about what a CSV selects, and about traces that cannot be used.
 
     Raises:
         CalibrationError: Too few traces can be used, or all of them are noise; the message gives
@@ -76,7 +79,7 @@ def load_windows(
         SteadError: A file cannot be read.
     """
     rng = np.random.default_rng(seed)
-    traces, reasons = _usable_traces(paths, spec, rng, progress)
+    traces, reasons = _usable_traces(paths, spec, rng, progress, report)
     files = ", ".join(path.name for path in paths)
     if len(traces) < MIN_TRACES:
         because = f"; {len(reasons)} skipped, the first: {reasons[0]}" if reasons else ""
@@ -89,6 +92,8 @@ def load_windows(
             f"calibration {files}: {_events(traces)} of {len(traces)} traces hold an earthquake, "
             f"at least {MIN_EVENT_TRACES} are needed; add a file with events"
         )
+    if reasons:
+        report(f"traces skipped: {len(reasons)}, the first: {reasons[0]}")
     calibrate, verify, verified_on = _split(traces, frozenset(held_out))
     return CalibrationData(
         cut_windows(calibrate, CALIBRATION_WINDOWS, spec, rng),
@@ -119,9 +124,13 @@ def _split(
 
 
 def _usable_traces(
-    paths: Sequence[Path], spec: ModelSpec, rng: np.random.Generator, progress: OnProgress | None
+    paths: Sequence[Path],
+    spec: ModelSpec,
+    rng: np.random.Generator,
+    progress: OnProgress | None,
+    report: Callable[[str], None],
 ) -> tuple[list[Trace], list[str]]:
-    traces, reasons = [], []
+    traces, reasons, odd = [], [], list[str]()
     share = max(1, MAX_TRACES // max(1, len(paths)))
     for path in paths:
         with SteadFile(path) as file:
@@ -130,9 +139,14 @@ def _usable_traces(
             for done, index in enumerate(chosen, start=1):
                 try:
                     trace = file.read(names[int(index)])
+                    odd += [f"trace {trace.name}: {trace.remark}"] if trace.remark else []
                     traces.append(trace.at_rate(spec.sampling_rate_hz))
                 except TraceError as error:
                     reasons.append(str(error))
                 if progress is not None:
                     progress(f"reading {path.name}", done, len(chosen))
+            for line in file.remarks:
+                report(line)
+    if odd:
+        report(f"traces used that are odd: {len(odd)}, the first: {odd[0]}")
     return traces, reasons

@@ -10,24 +10,24 @@ from typing import Any
 
 import h5py
 
-from ... import first_line
-from ...edge.replay.field_names import INTERVAL_FIELDS, LABEL_FIELDS, RATE_FIELDS
+from ...edge.replay.field_names import INTERVAL_FIELDS, RATE_FIELDS
 from ...edge.replay.fields import (
     TraceError,
+    has_unreadable_label,
     labels_of,
-    number,
     rate_of,
-    stated,
     text_of,
 )
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5
 from ...edge.replay.label_table import LabelTableError
+from ...edge.replay.other_files import not_hdf5
 from ...edge.replay.selection import EVERYTHING, TraceSelection
 from ...edge.replay.stead import SteadError, SteadFile, dataset_problem, read_attributes
 from ...edge.resample import RateError, polyphase, same_rate
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from .records import CONTINUOUS_SAMPLES, DataError, Index, Record, record_of, station_key
 
+NOT_A_NUMBER = "label that is not a number"
 STATION_FIELDS = ("network", "station", "network_code", "receiver_code")
 FIELDS = (
     "trace_category",
@@ -70,7 +70,7 @@ def index_stead(path: str | Path, selection: TraceSelection = EVERYTHING) -> Ind
         raise DataError(str(error)) from error
     index.records.sort(key=lambda record: record.dataset)
     if not index.records:
-        raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
+        raise DataError(f"{path}: no usable record ({reasons(index.skipped)})")
     return index
 
 
@@ -88,9 +88,9 @@ def index_continuous(path: str | Path) -> Index:
             for name, dataset in _datasets(file):
                 index.records.extend(_stretches(path, name, dataset, skipped))
     except UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({first_line(error)})") from error
+        raise DataError(f"{path}: {not_hdf5(path, error)}") from error
     if not index.records:
-        raise DataError(f"{path}: no usable record ({_reasons(index.skipped)})")
+        raise DataError(f"{path}: no usable record ({reasons(index.skipped)})")
     return index
 
 
@@ -107,8 +107,12 @@ class Skipped:
 
     def add(self, reason: str) -> None:
         """Count a record."""
-        kind = re.sub(r"\d+(\.\d+)?", "0", reason)
-        self._counts[self._first.setdefault(kind, reason)] += 1
+        self._counts[self._first.setdefault(without_numbers(reason), reason)] += 1
+
+
+def without_numbers(reason: str) -> str:
+    """Return a reason that is the same for records that differ in a number alone."""
+    return re.sub(r"\d+(\.\d+)?", "0", reason)
 
 
 def _stead_record(file: SteadFile, name: str, skipped: Skipped) -> Iterator[Record]:
@@ -122,8 +126,8 @@ def _stead_record(file: SteadFile, name: str, skipped: Skipped) -> Iterator[Reco
     if problem := problem or _too_short(length, rate_hz):
         skipped.add(problem)
         return
-    if any(stated(facts.get(f)) and number(facts[f]) is None for f in LABEL_FIELDS):
-        skipped.add("label that is not a number")
+    if has_unreadable_label(facts):
+        skipped.add(NOT_A_NUMBER)
         return
     labels = labels_of(name, facts)
     if labels.kind == "event" and labels.p_arrival_sample is None:
@@ -161,7 +165,7 @@ def _too_short(length: int, rate_hz: float) -> str | None:
     if at_100_hz(length, rate_hz) >= WINDOW_SAMPLES:
         return None
     window = WINDOW_SAMPLES / RATE_HZ
-    return f"{length / rate_hz:.0f} s long, shorter than the network's window of {window:.0f} s"
+    return f"{length / rate_hz:.4g} s long, shorter than the network's window of {window:.0f} s"
 
 
 def _datasets(file: Any) -> list[tuple[str, Any]]:
@@ -208,5 +212,6 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Skipped) -> Iterato
         )
 
 
-def _reasons(skipped: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "it is empty"
+def reasons(skipped: Mapping[str, int]) -> str:
+    """Return why records were left out, in one line."""
+    return "; ".join(f"{count}: {reason}" for reason, count in skipped.items()) or "it is empty"

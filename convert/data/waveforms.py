@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,8 @@ class Unusable:
 class WaveformCache:
     """Reads records and keeps the ones used last, up to a number of bytes.
 
+    Its files stay open until it is closed or no longer used.
+
     Args:
         budget_bytes: Of samples kept.
         unusable: Counts what cannot be used; by default one of its own.
@@ -73,6 +76,8 @@ class WaveformCache:
         self._held = 0
         self._kept: OrderedDict[RecordKey, NDArray[np.float32]] = OrderedDict()
         self._files: dict[str, Any] = {}
+        # of a dropped cache too: HDF5 does not close the bytes that it reads through
+        self.close = weakref.finalize(self, _close, self._files)
 
     @property
     def skipped(self) -> Counter[str]:
@@ -121,6 +126,12 @@ class WaveformCache:
         if record.rate_hz != RATE_HZ:
             waveform = resampled(waveform, record.rate_hz, RATE_HZ)
         return waveform.astype(np.float32), ""
+
+
+def _close(files: dict[str, Any]) -> None:
+    for file in files.values():
+        file.close()
+    files.clear()
 
 
 def _samples_in_file(record: Record) -> int:

@@ -134,6 +134,9 @@ def _of_preset(preset: Thresholds) -> Levels:
 def _run(request: EvaluationRequest, path: Path, labels: LabelMap) -> dict[str, Any]:
     (data,) = request.files.labelled
     run = open_run(path, data, request.files.selection)
+    if not request.networks:  # their index has reported them
+        for line in run.remarks:
+            request.report(line)
     if not run.messages:
         request.report(f"{path}: no triggers at all, so every event is missed")
     return {

@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import EqedgeError
 from ...edge.files import text_lines
-from ...edge.replay.fields import labels_of
+from ...edge.replay.fields import has_unreadable_label, labels_of
 from ...edge.replay.labels import matches
 from ...edge.replay.playlist import Playlist
 from ...edge.replay.scoreboard import Scoreboard, score
@@ -24,6 +24,7 @@ from ...edge.replay.timeline import Placement
 from ...edge.types import NANOSECONDS, PHASES, Message
 from ...models.spec import RATE_HZ
 from ..data.files import LabelMap
+from ..data.indexing import NOT_A_NUMBER, without_numbers
 from ..data.matching import Outcomes, Packed, PhaseScore, judge, packed
 from ..data.records import record_of
 from ..data.unlabelled import seen_by_all
@@ -49,6 +50,7 @@ class PlayedRun:
         placements: Of the played traces, each as if it were alone on the timeline: labels as the
             file states them, also between two samples.
         skipped: Traces that were not played, or whose labels cannot be, by reason.
+        remarks: Lines for people about the CSV, if there is one.
     """
 
     name: str
@@ -56,6 +58,7 @@ class PlayedRun:
     played: Sequence[Subject]
     placements: Sequence[Placement]
     skipped: Counter[str]
+    remarks: Sequence[str] = ()
 
     @property
     def models(self) -> list[str]:
@@ -100,16 +103,22 @@ def open_run(path: Path, data: Path, selection: TraceSelection = EVERYTHING) -> 
             scale = RATE_HZ / trace.rate_hz
             before[trace.name] = total
             total += len(trace.waveform) * scale
-            if problem := labels_of(trace.name, trace.attributes).problem(len(trace.waveform)):
+            if has_unreadable_label(trace.attributes):
+                skipped[NOT_A_NUMBER] += 1
+            elif problem := labels_of(trace.name, trace.attributes).problem(len(trace.waveform)):
                 skipped[problem] += 1
             else:
                 played.append(_played(data, trace, scale))
                 placements.append(_placement(trace, scale))
-    skipped.update(playlist.passed_over)
+        remarks = file.remarks
+    skipped.update(_by_reason(playlist.passed_over))
+    problems = {line.partition(": ")[0]: line for line in playlist.passed_over}
     chosen = "" if selection == EVERYTHING else f" of the {len(names)} traces selected"
     for line, message in enumerate(messages, start=1):
         for pick in message["picks"]:
             name, sample = pick["sim"]["trace_name"], pick["sim"]["sample"]
+            if problem := problems.get(f"trace {name}"):
+                raise RunError(f"{path}: line {line}: it was another file; {problem}")
             if name not in lengths:
                 where = f"none{chosen} in {data.name}; name the file replayed"
                 if selection == EVERYTHING:
@@ -132,8 +141,18 @@ def open_run(path: Path, data: Path, selection: TraceSelection = EVERYTHING) -> 
                     "eqedge run"
                 )
     return PlayedRun(
-        path.name, [_rescaled(m, scale) for m in messages], played, placements, skipped
+        path.name, [_rescaled(m, scale) for m in messages], played, placements, skipped, remarks
     )
+
+
+def _by_reason(passed_over: Iterable[str]) -> Counter[str]:
+    """Count lines `trace NAME: REASON`; reasons that differ in a number are one."""
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for line in passed_over:
+        trace, _, reason = line.partition(": ")
+        counts[first.setdefault(without_numbers(reason), f"{reason} (the first: {trace})")] += 1
+    return counts
 
 
 def read_messages(path: Path) -> list[Message]:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import EqedgeError, how_to_install
 from ...edge.detector import dequantized, quantized
 from ...edge.runtime import stderr_silenced
 from ...models.spec import HEADS
 from ..quantization.flatbuffer import open_flatbuffer
+from .installed import MicroError, find_micro
 
 SMALLEST_ARENA = 1 << 14
 """Bytes; with a few dozen the interpreter crashes instead of refusing."""
 LARGEST_ARENA = 1 << 24
 ARENA_STEP = 16
 """Bytes; an arena's alignment."""
-
-
-class MicroError(EqedgeError):
-    """A model cannot be had for microcontrollers, or the means to prove it are missing."""
 
 
 class MicroDetector:
@@ -66,21 +61,6 @@ class MicroDetector:
             detail = _detail(self._interpreter.get_output_details(place))
             columns.append(dequantized(self._interpreter.get_output(place).reshape(-1), detail))
         return np.stack(columns, axis=1)
-
-
-def find_micro() -> Any:
-    """Import the interpreter.
-
-    Raises:
-        MicroError: It is not installed.
-    """
-    try:
-        return importlib.import_module("tflite_micro").runtime
-    except ImportError as error:
-        raise MicroError(
-            f"--target tflm is proved with tflite-micro, which is not there ({error}); "
-            f"{how_to_install('tflm')}"
-        ) from error
 
 
 def head_places(data: bytes) -> list[int]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...models.spec import HEADS, ModelSpec, Preparation
 from ..quantization.flatbuffer import open_flatbuffer
-from .interpreter import MicroError, head_places
+from .installed import MicroError
+from .interpreter import head_places
 from .proof import MicroModel
 from .report import render, resolver_calls
 

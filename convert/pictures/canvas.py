@@ -36,6 +36,21 @@ class Page:
     draw: Callable[[Figure], None]
 
 
+def check_suffix(output: Path) -> None:
+    """Refuse a file that no picture can be written to.
+
+    Raises:
+        PlotError: Its suffix is of another kind of file, or there is no such folder.
+    """
+    if output.suffix not in SUFFIXES:
+        raise PlotError(
+            f"{output}: cannot write {output.suffix or 'a file without suffix'}; "
+            f"name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        )
+    if not output.parent.is_dir():
+        raise PlotError(f"{output}: there is no folder {output.parent}; make it or name another")
+
+
 def present(
     size_inches: tuple[float, float], draw: Callable[[Figure], None], output: Path | None
 ) -> None:
@@ -59,11 +74,8 @@ def present_pages(pages: Sequence[Page], output: Path | None) -> list[Path]:
         PlotError: matplotlib is missing, the suffix is of none of these, a file cannot be
             written, or there is no display.
     """
-    if output is not None and output.suffix not in SUFFIXES:
-        raise PlotError(
-            f"{output}: cannot write {output.suffix or 'a file without suffix'}; "
-            f"name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        )
+    if output is not None:
+        check_suffix(output)
     try:
         import matplotlib
     except ImportError as error:

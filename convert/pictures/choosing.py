@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ...edge.files import text_lines
@@ -29,8 +29,15 @@ def trace_names(path: Path) -> list[str]:
     return names
 
 
-def read_traces(file: SteadFile, names: Sequence[str]) -> list[Trace]:
+def read_traces(
+    file: SteadFile, names: Sequence[str], report: Callable[[str], None]
+) -> list[Trace]:
     """Read traces by name, each once; without a name the first with a P, or that can be read.
+
+    Args:
+        file: Open.
+        names: Those that are wanted.
+        report: Called with a line about traces passed over on the way to one with a P.
 
     Raises:
         PlotError: There is no such trace, or none can be read.
@@ -40,19 +47,28 @@ def read_traces(file: SteadFile, names: Sequence[str]) -> list[Trace]:
         known = set(file.names)
         return [_read(file, name, known) for name in dict.fromkeys(names)]
     fallback: Trace | None = None
-    problem = "it has none"
+    problems: list[str] = []
     for name in file.names:
         try:
             trace = file.read(name)
         except TraceError as error:
-            problem = str(error)
+            problems.append(str(error))
             continue
-        if trace.p_arrival_sample is not None:
-            return [trace]
         fallback = fallback or trace
+        if trace.p_arrival_sample is not None:
+            fallback = trace
+            break
     if fallback is None:
-        raise PlotError(f"{file.path}: no trace can be read; {problem}")
+        raise PlotError(f"{file.path}: no trace can be read; {problems[0]}")
+    if problems:
+        more = f", the first of {len(problems)}" if len(problems) > 1 else ""
+        report(f"passed over{more}: {problems[0]}")
     return [fallback]
+
+
+def remarks_of(traces: Iterable[Trace]) -> list[str]:
+    """Return a line for each trace that is drawn and odd."""
+    return [f"trace {trace.name}: {trace.remark}" for trace in traces if trace.remark]
 
 
 def check_labels(data: Path, traces: Sequence[Trace], labels: Path | None = None) -> None:

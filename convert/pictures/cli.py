@@ -16,9 +16,19 @@ from ..options import FiniteRange
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a suffix before the work rather than after it."""
+    from .canvas import check_suffix
+
+    if value is not None:
+        check_suffix(value)
+    return value
+
+
 def _output(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--output",
+        callback=_checked,
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="File, .png, .svg or .pdf.  [default: a window]",
@@ -31,6 +41,10 @@ def _at(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="THRESHOLDS",
         help="Which of the scores, such as 'P 0.3, S 0.3'.  [default: each network's first]",
     )(command)
+
+
+def _report(line: str) -> None:
+    click.echo(f"eqedge: {line}", err=True)
 
 
 @click.group()
@@ -97,7 +111,7 @@ def trace(
     from ...edge.replay.selection import TraceSelection
     from ...models.registry import open_model
     from .canvas import present_pages
-    from .choosing import check_labels, read_traces, trace_names
+    from .choosing import check_labels, read_traces, remarks_of, trace_names
     from .trace import pages_of
     from .view import views_of
 
@@ -106,8 +120,11 @@ def trace(
     with selection.open(data) as file:
         if not wanted and (where is not None or traces is not None):
             wanted = selection.names(file)
-        shown = read_traces(file, wanted)
+        shown = read_traces(file, wanted, _report)
+        remarks = file.remarks
     check_labels(data, shown, labels_csv)
+    for line in (*remarks, *remarks_of(shown)):
+        _report(line)
     views = views_of(shown, [open_model(name) for name in models], from_seconds)
     files = present_pages(pages_of(views), output)
     if len(files) > 1:
@@ -148,11 +165,14 @@ def grid(
     """
     from ...edge.replay.selection import TraceSelection
     from .canvas import present
-    from .choosing import check_labels
+    from .choosing import check_labels, remarks_of
     from .grid import draw_grid, panels_of, size_inches
 
-    chosen = panels_of(triggers, data, TraceSelection(labels_csv, where, traces, seed), panels)
+    selection = TraceSelection(labels_csv, where, traces, seed)
+    chosen = panels_of(triggers, data, selection, panels, _report)
     check_labels(data, [panel.trace for panel in chosen], labels_csv)
+    for line in remarks_of(panel.trace for panel in chosen):
+        _report(line)
     present(size_inches(len(chosen)), partial(draw_grid, panels=chosen), output)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from ...edge.replay.selection import TraceSelection, choose
 from ...edge.replay.stead import Trace
 from ...models.spec import RATE_HZ
 from ..evaluation.triggers import open_run
+from ..progress import report as to_stderr
 from . import plot_style
 from .canvas import PlotError
 from .lettering import broken, fitted
@@ -71,7 +72,13 @@ class Panel:
         return next(found, None)
 
 
-def panels_of(triggers: Path, data: Path, selection: TraceSelection, panels: int) -> list[Panel]:
+def panels_of(
+    triggers: Path,
+    data: Path,
+    selection: TraceSelection,
+    panels: int,
+    report: Callable[[str], None] = to_stderr,
+) -> list[Panel]:
     """Draw some of the traces that a run played, and take its picks on them.
 
     Args:
@@ -79,6 +86,7 @@ def panels_of(triggers: Path, data: Path, selection: TraceSelection, panels: int
         data: What was replayed.
         selection: As was given to the run; its seed is also that of the choice.
         panels: How many.
+        report: Called with a line about what a CSV selects, and about traces that are left out.
 
     Raises:
         RunError: The triggers are not of this file.
@@ -88,6 +96,8 @@ def panels_of(triggers: Path, data: Path, selection: TraceSelection, panels: int
     names = choose([one.record.trace for one in run.played], panels, selection.seed)
     if not names:
         raise PlotError(f"{data}: no trace to draw; {'; '.join(run.skipped) or 'it has none'}")
+    for line in (*run.remarks, *(f"{n}: {reason}" for reason, n in run.skipped.items())):
+        report(line)
     picks = run.picks()
     with selection.open(data) as file:
         return [

@@ -23,7 +23,7 @@ from .folder import claim
 from .loop import LoopSettings
 from .request import TrainRequest
 from .session import Training, scored_on
-from .sides import check_sides, without_unlabelled
+from .sides import check_readable, check_sides, without_unlabelled
 from .student import Student
 
 
@@ -65,6 +65,7 @@ def run(request: TrainRequest, resume: bool) -> bool:
         f"{len(scored)} of them scored"
     )
     check_sides(index, labels)
+    check_readable(index, unusable)
     report(f"training with {found.description}")
     if request.epochs is not None:
         request = replace(request, loop=of_epochs(request, index))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..data.files import LabelMap
 from ..data.records import DataError, Index
-from ..data.waveforms import Unusable
+from ..data.waveforms import Unusable, WaveformCache
 from .library import Library
 
 UNLABELLED = "continuous and labelled by no teacher (--teacher)"
@@ -48,6 +48,21 @@ def check_sides(index: Index, labels: LabelMap) -> None:
         f"all {len(events)} earthquakes are of {index.split}s that are held out of training "
         f"({summed_up({getattr(r, index.split) for r in events})}); {more_sides(index)}"
     )
+
+
+def check_readable(index: Index, unusable: Unusable) -> None:
+    """Refuse data of whose earthquakes none can be read; one that can is enough.
+
+    Without them a training would learn from computed noise alone.
+
+    Raises:
+        DataError: It has the reasons.
+    """
+    waveforms = WaveformCache(0, unusable)
+    events = [record for record in index.training() if record.kind != "noise"]
+    if all(waveforms.read(record) is None for record in events):
+        reasons = "; ".join(waveforms.skipped)
+        raise DataError(f"no earthquake of the training data can be read ({reasons})")
 
 
 def more_sides(index: Index) -> str:

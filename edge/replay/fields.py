@@ -168,6 +168,14 @@ def labels_of(name: str, attributes: Mapping[str, Any]) -> Labelled:
     )
 
 
+def has_unreadable_label(attributes: Mapping[str, Any]) -> bool:
+    """Whether a label is stated and is not a number."""
+    return any(
+        stated(attributes.get(field)) and number(attributes[field]) is None
+        for field in LABEL_FIELDS
+    )
+
+
 def unreadable_fields(attributes: Mapping[str, Any]) -> list[str]:
     """Return a text for each label or time that is stated and cannot be read."""
     odd = [

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
 from .fields import by_small_letters
+from .other_files import GZIP, HDF5, ZIP
 
 NAME_COLUMN = "trace_name"
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -28,13 +29,14 @@ _MARKS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 _OTHER_FILES = (
-    (b"PK\x03\x04", "a workbook or an archive; save it as CSV (UTF-8)"),
+    (ZIP, "a workbook or an archive; save it as CSV (UTF-8)"),
     (b"\xd0\xcf\x11\xe0", "a workbook; save it as CSV (UTF-8)"),
-    (b"\x1f\x8b", "compressed by gzip; unpack it"),
-    (b"\x89HDF", "HDF5, not a CSV; name the CSV"),
+    (GZIP, "compressed by gzip; unpack it"),
+    (HDF5[:4], "HDF5, not a CSV; name the CSV"),
 )
 _SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 """The line before the names of the columns by which a spreadsheet states its separator."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _SHOWN_COLUMNS = 4
 _ASCII_IS_ONE_BYTE = ("utf-8", "latin-1")
 
@@ -199,11 +201,12 @@ class LabelTable:
         self._hashes, self._order = self._hashes[first], order[first]
         if repeated := int(len(first) - first.sum()):
             self.remarks.append(
-                f"{repeated} rows of {self.path.name} repeat a trace_name; the first one counts"
+                f"rows of {self.path.name} that repeat a trace_name: {repeated}; "
+                "the first one counts"
             )
         if uneven:
             self.remarks.append(
-                f"{uneven} rows of {self.path.name} have more or fewer fields than its first line"
+                f"rows of {self.path.name} with more or fewer fields than its first line: {uneven}"
             )
 
     def _separator(self, header: str) -> str:
@@ -216,6 +219,8 @@ class LabelTable:
             cells = next(csv.reader([header], delimiter=separator), [])
             if NAME_COLUMN in [cell.strip().lower() for cell in cells]:
                 return separator
+        if _CONTROL.search(header):
+            raise LabelTableError(f"{self.path}: not text; name the CSV, or remove the file")
         separator = max(SEPARATORS, key=header.count)
         cells = [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
         shown = ", ".join(cells[:_SHOWN_COLUMNS]) + (", ..." if len(cells) > _SHOWN_COLUMNS else "")

@@ -29,6 +29,7 @@ from .filters import missing_filter
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .label_table import LabelTable
 from .labels import Labelled
+from .other_files import absent, not_hdf5
 
 LONGEST_SAMPLES = 10_000_000
 """More than a day: a damaged header, or a record that would fill the memory."""
@@ -97,16 +98,16 @@ class SteadFile:
 
     def __init__(self, path: str | Path, labels: str | Path | None = None) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise SteadError(f"{path}: no such file; name a STEAD-layout HDF5 file")
+        if problem := absent(self.path):
+            raise SteadError(f"{path}: {problem}")
         try:
             self._file = GuardedHdf5(self.path)
             group = self._file.get("data")
-            absent = not isinstance(group, h5py.Group) or len(group) == 0
-            found = _found(self._file) if absent else ""
+            has_none = not isinstance(group, h5py.Group) or len(group) == 0
+            found = _found(self._file) if has_none else ""
         except UNREADABLE as error:
             raise self._unreadable(error) from error
-        if absent:
+        if has_none:
             self.close()
             raise SteadError(
                 f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name> ({found})"
@@ -171,6 +172,7 @@ class SteadFile:
             if (at := getattr(stated_labels, field_)) is not None
             and getattr(labels, field_) is None
         ]
+        remarks += ["its S is not after its P"] * (labels.problem(len(waveform)) is not None)
         return Trace(
             name=name,
             waveform=waveform,
@@ -214,8 +216,8 @@ class SteadFile:
         elsewhere = len(self.table) - self._listed
         if self._listed and elsewhere > 0:
             lines.append(
-                f"{elsewhere} rows of {self.table.path.name} are of traces that are not in "
-                f"{self.path.name}"
+                f"rows of {self.table.path.name} of traces that are not in {self.path.name}: "
+                f"{elsewhere}"
             )
         if count := len(self._compared):
             lines.append(
@@ -274,9 +276,7 @@ class SteadFile:
             table.close()
 
     def _unreadable(self, error: Exception) -> SteadError:
-        return SteadError(
-            f"{self.path}: not a readable HDF5 file ({first_line(error)}); copy it again"
-        )
+        return SteadError(f"{self.path}: {not_hdf5(self.path, error)}")
 
     def _dataset(self, name: str) -> Any:
         """Return a trace's dataset.
@@ -287,13 +287,22 @@ class SteadFile:
         try:
             dataset = self._group[name]
         except KeyError as error:
-            raise TraceError(
-                f"trace {name}: not in {self.path.name}, or its header is damaged; "
-                "download or copy the file again"
-            ) from error
+            raise TraceError(f"trace {name}: {self._missing(name)}") from error
         if problem := dataset_problem(dataset):
             raise TraceError(f"trace {name}: {problem}")
         return dataset
+
+    def _missing(self, name: str) -> str:
+        """Return why there is no dataset of a name, and the remedy."""
+        try:
+            link = self._group.get(name, getlink=True)
+        except UNREADABLE:
+            link = None
+        if isinstance(link, h5py.ExternalLink):
+            return f"a link to {link.path} in {link.filename}, which cannot be opened; copy it too"
+        if isinstance(link, h5py.SoftLink):
+            return f"a link to {link.path}, which is not in {self.path.name}; copy the trace itself"
+        return f"not in {self.path.name}, or its header is damaged; download or copy the file again"
 
     def _merged(
         self, name: str, attributes: dict[str, Any], wanted: Collection[str] | None = None
@@ -331,6 +340,11 @@ def dataset_problem(dataset: Any) -> str | None:
     shape = tuple(dataset.shape or ())
     if len(shape) == 2 and shape[0] == 3 and shape[1] != 3:
         return f"shape {shape}, expected (samples, 3) as E, N, Z; transpose it"
+    if len(shape) == 3 and 3 in shape:
+        return (
+            f"shape {shape}, expected (samples, 3) as E, N, Z; a block of several traces, as "
+            "SeisBench keeps them: write each of them as data/<trace_name>"
+        )
     if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
         return f"shape {shape}, expected (samples, 3) as E, N, Z"
     if shape[0] > LONGEST_SAMPLES:

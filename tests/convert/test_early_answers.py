@@ -43,6 +43,10 @@ def outcome(folder, *arguments):
             "convert --weights WEIGHTS --calibration DATA --output out --float-stage encoder",
             "belongs to --precision mixed",
         ),
+        (
+            "convert --weights WEIGHTS --calibration DATA --output out --target tflm --precision "
+            "float32", "microcontrollers get int8",
+        ),
         ("evaluate --weights WEIGHTS --weights nope.h5 --data DATA", "nope.h5: no such file"),
         ("evaluate --weights WEIGHTS --data nope.hdf5", "nope.hdf5' does not exist"),
         ("evaluate --weights WEIGHTS --data DATA --teacher DATA", "expected .tflite, .h5"),
@@ -62,6 +66,8 @@ def outcome(folder, *arguments):
          "leqnet_gru.training.json states that it was trained with --split station"),
         ("plot residuals nope.json", "nope.json' does not exist"),
         ("plot trace nope.hdf5", "nope.hdf5' does not exist"),
+        ("plot trace DATA --output x.unknown", "x.unknown: cannot write .unknown; name it .png"),
+        ("plot trace DATA --output no/x.png", "no/x.png: there is no folder no; make it"),
     ],
 )  # fmt: skip
 def test_no_large_package_is_loaded_for_what_is_wrong_with_a_path(stead_file, arguments, message):
@@ -71,6 +77,17 @@ def test_no_large_package_is_loaded_for_what_is_wrong_with_a_path(stead_file, ar
     code, last, loaded = outcome(stead_file.parent, *given)
     assert (code, loaded) == (2, "loaded:"), last
     assert message in last
+
+
+def test_a_missing_interpreter_of_microcontrollers_is_named_first(stead_file, tmp_path):
+    """Before TensorFlow is loaded, which takes ten times as long."""
+    (tmp_path / "tflite_micro.py").write_text("raise ImportError('not here')")
+    code, last, loaded = outcome(
+        tmp_path, "convert", "--weights", WEIGHTS, "--calibration", stead_file, "--output", "out",
+        "--target", "tflm",
+    )  # fmt: skip
+    assert (code, loaded) == (2, "loaded:"), last
+    assert "--target tflm is proved with tflite-micro, which is not there (not here)" in last
 
 
 def test_without_a_fault_tensorflow_is_loaded(stead_file, tmp_path):

@@ -91,9 +91,9 @@ def too_short(path):
 @pytest.mark.parametrize(
     ("write", "options", "message"),
     [
-        (lambda path: path.write_bytes(b"no HDF5"), [], "some.hdf5: cannot be read as HDF5"),
-        (lambda path: None, [], "some.hdf5: cannot be read as HDF5"),
-        (cut_short, [], "some.hdf5: cannot be read as HDF5"),
+        (lambda path: path.write_bytes(b"no HDF5"), [], "some.hdf5: not a readable HDF5 file"),
+        (lambda path: None, [], "some.hdf5: no such file"),
+        (cut_short, [], "some.hdf5: not a readable HDF5 file"),
         (too_short, [], "some.hdf5: no record of 9000 usable samples; give another file"),
         (too_short, ["--model", "nothing"], "model nothing: No such file"),
     ],

@@ -25,9 +25,13 @@ CASES: dict[str, Callable[[Path, Traces], None]] = {}
 """What writes a file of each name; by the names of the cases."""
 
 
-def base(folder: Path) -> Traces:
-    """Return 12 earthquakes and 6 quiet records of six stations, with STEAD's attributes."""
-    path = write_stead(folder / "base.hdf5", 12, 6)
+HALVED: set[str] = set()
+"""Cases of which every sample but each second one was taken away: 50 Hz."""
+
+
+def base(folder: Path, events: int, quiet: int) -> Traces:
+    """Return earthquakes and quiet records of six stations, with STEAD's attributes."""
+    path = write_stead(folder / "base.hdf5", events, quiet)
     with h5py.File(path) as file:
         traces = {name: (data[()], dict(data.attrs)) for name, data in file["data"].items()}
     path.unlink()
@@ -258,6 +262,7 @@ def _half(name: str, **fields: Any) -> None:
         write(path, changed)
 
     CASES[name] = written
+    HALVED.add(name)
 
 
 _half("rate-number", sampling_rate_hz=50.0)
@@ -391,9 +396,9 @@ def _csv_folder(path: Path, traces: Traces) -> None:
     path.with_suffix(".csv").mkdir()
 
 
-def write_all(folder: Path) -> dict[str, Path]:
+def write_all(folder: Path, events: int = 12, quiet: int = 6) -> dict[str, Path]:
     """Write every case into a folder of its own; return where each is."""
-    traces = base(folder)
+    traces = base(folder, events, quiet)
     files = {}
     for name, written in CASES.items():
         place = folder / name

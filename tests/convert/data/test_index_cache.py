@@ -36,7 +36,7 @@ def test_the_second_run_reads_the_kept_index(stead_file, tmp_path, counted):
     assert again.skipped == first.skipped
     assert first.skipped == {"S not after P": 1}
     assert again.remarks == first.remarks
-    assert first.remarks == ["1 rows of small.csv are of traces that are not in small.hdf5"]
+    assert first.remarks == ["rows of small.csv of traces that are not in small.hdf5: 1"]
 
 
 def test_a_changed_file_is_indexed_again(stead_file, tmp_path, counted):

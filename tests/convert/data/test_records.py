@@ -1,3 +1,4 @@
+import gc
 import struct
 
 import h5py
@@ -83,7 +84,7 @@ def test_a_csv_that_is_not_steads_is_named(stead_file, content):
         ({"p_arrival_sample": "soon"}, "label that is not a number"),
         (
             {"sampling_rate_hz": 180.0},
-            "33 s long, shorter than the network's window of 60 s",
+            "33.33 s long, shorter than the network's window of 60 s",
         ),
         (
             {"trace_sampling_rate_hz": "fast"},
@@ -108,7 +109,7 @@ def test_short_and_misshapen_records_are_counted(stead_file):
         file["data/TURNED.XX_0_NO"] = np.zeros((3, 6000), np.float32)
     index = index_stead(stead_file)
     assert index.skipped == {
-        "60 s long, shorter than the network's window of 60 s": 1,
+        "59.99 s long, shorter than the network's window of 60 s": 1,
         "shape (6000,), expected (samples, 3) as E, N, Z": 1,
         "shape (3, 6000), expected (samples, 3) as E, N, Z; transpose it": 1,
     }
@@ -119,7 +120,7 @@ def test_file_without_a_usable_record_names_the_reason(tmp_path):
     path = write_stead(tmp_path / "bad.hdf5", n_events=1, n_noise=0)
     with h5py.File(path, "a") as file:
         next(iter(file["data"].values())).attrs["p_arrival_sample"] = 7000.0
-    with pytest.raises(DataError, match=r"bad\.hdf5.*1 label outside the trace"):
+    with pytest.raises(DataError, match=r"bad\.hdf5.*1: label outside the trace"):
         index_stead(path)
 
 
@@ -278,3 +279,14 @@ def test_split_by_event_wants_events(stead_file):
 def test_a_station_has_one_name_however_it_is_written(name, attributes):
     """Sources order the two codes differently; the split must not care."""
     assert station_of(name, attributes) == "109C.TA"
+
+
+def test_a_cache_that_is_no_longer_used_has_closed_its_files(stead_file):
+    """Also where nobody closes it: a training's windows are cut by one after the other."""
+    waveforms = WaveformCache(0)
+    assert waveforms.read(index_stead(stead_file).records[0]) is not None
+    (file,) = waveforms._files.values()
+    content = file._bytes
+    del waveforms, file
+    gc.collect()
+    assert content.closed

@@ -15,11 +15,10 @@ from eqedge.convert.cli import convert as command
 from eqedge.convert.conversion import LITERT, TFLM, ConvertSettings
 from eqedge.convert.data.windows import WindowSet
 from eqedge.convert.microcontroller.fitting import fit, prune
+from eqedge.convert.microcontroller.installed import MicroError, find_micro
 from eqedge.convert.microcontroller.interpreter import (
     ARENA_STEP,
     MicroDetector,
-    MicroError,
-    find_micro,
     head_places,
 )
 from eqedge.convert.microcontroller.proof import prove

@@ -122,8 +122,8 @@ def test_a_suffix_that_is_none_of_ours_is_refused(tmp_path, name):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    """And nothing is left behind."""
-    with pytest.raises(EqedgeError, match=r"a\.png: cannot be written .*folder that exists"):
+    """Before anything is drawn."""
+    with pytest.raises(EqedgeError, match=r"a\.png: there is no folder .*no; make it or name"):
         run("trace", DEMO_FILE, "--output", tmp_path / "no" / "a.png")
 
 

@@ -88,8 +88,8 @@ def test_repeated_and_uneven_rows_are_remarked(tmp_path):
     assert table.row("a") == {"trace_name": "a", "p_arrival_sample": "1"}
     assert table.row("b") == {"trace_name": "b"}
     assert table.remarks == [
-        "1 rows of labels.csv repeat a trace_name; the first one counts",
-        "2 rows of labels.csv have more or fewer fields than its first line",
+        "rows of labels.csv that repeat a trace_name: 1; the first one counts",
+        "rows of labels.csv with more or fewer fields than its first line: 2",
     ]
 
 

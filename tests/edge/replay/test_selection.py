@@ -55,7 +55,7 @@ def test_the_rows_of_a_csv_select(five, tmp_path):
     rows = "trace_name,snr_db\nB.XX_1_EV,\nD.XX_1_EV,\ngone,\n"
     remarks = [
         "{} selects 2 of 5 traces; the others have no row in it",
-        "1 rows of {} are of traces that are not in traces.hdf5",
+        "rows of {} of traces that are not in traces.hdf5: 1",
     ]
     other = tmp_path / "mine.csv"
     other.write_text(rows)

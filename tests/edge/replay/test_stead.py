@@ -268,6 +268,11 @@ def empty_group(path):
         file.create_group("data")
 
 
+def a_folder(path):
+    """Make a folder of the name."""
+    path.mkdir()
+
+
 def absent(path):
     """Write nothing."""
 
@@ -276,7 +281,8 @@ def absent(path):
     ("write", "text"),
     [
         (absent, "no such file; name a STEAD-layout HDF5 file"),
-        (not_hdf5, "not a readable HDF5 file .*; copy it again"),
+        (a_folder, "a folder; name a STEAD-layout HDF5 file"),
+        (not_hdf5, r"not a readable HDF5 file \(it is text\); name the HDF5 file"),
         (cut_short, "not a readable HDF5 file .*truncated.*; copy it again"),
         (nothing_in_it, "no traces under 'data'; STEAD keeps them at data/<trace_name>"),
         (data_is_a_dataset, "no traces under 'data'"),
