@@ -12,8 +12,9 @@ UNIT = f"{UNITS}/eqedge.service"
 TEMPLATE = f"{UNITS}/eqedge@.service"
 CONFIGS = "etc/eqedge"
 CONFIG = f"{CONFIGS}/eqedge.toml"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-"""Of a station's service: systemd would escape other letters."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}")
+"""Of a station's service: systemd would escape other letters, and the name of its user, which is
+`eqedge-NAME`, has 31 characters at most."""
 
 
 class ServiceError(EqedgeError):
@@ -38,7 +39,7 @@ class Service:
         usable = not self.name or (bool(NAME.fullmatch(self.name)) and self.name != "eqedge")
         if not usable:
             raise ServiceError(
-                f"--name {self.name!r}: use 1 to 32 letters, digits, - or _, and not eqedge"
+                f"--name {self.name!r}: use 1 to 24 letters, digits, - or _, and not eqedge"
             )
 
     @property

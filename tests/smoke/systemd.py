@@ -3,7 +3,8 @@
 A Debian root with the node in it is built once and booted under QEMU. A simulated sensor on this
 side plays the embedded sample into the machine's second serial port. In the first boot there is no
 broker, and the plug is pulled as soon as the file holds an event. The second boot finds a broker:
-what was on the disk must reach it. Then the service is frozen, killed and stopped.
+what was on the disk must reach it. Then the service is frozen, killed and stopped, while that of a
+second station beside it, at a third serial port, goes on.
 `systemd_guest.py` does that from inside.
 """
 
@@ -38,6 +39,7 @@ HOST_FROM_INSIDE = "10.0.2.2"
 WRITABLE = ["/tmp/x", "/var/lib/eqedge/x"]
 """Of what `systemd_guest.py` tries, all that a hardened service may write."""
 LINES_BEFORE_THE_CUT = 4
+EVENT_TYPES = ("new", "update", "end")
 PATIENCE_SECONDS = 600
 CONFIG = """\
 output = "/var/lib/eqedge/triggers.jsonl"
@@ -112,13 +114,16 @@ def prove(base: Path, folder: Path, accel: str) -> None:
     note(f"power cut with {held} lines in the file and no broker")
     with ExitStack() as stack:
         stack.enter_context(broker)
-        received = stack.enter_context(broker.listen("eqedge/#"))
+        received = stack.enter_context(broker.listen("eqedge/XX/GUEST/#"))
+        of_north = stack.enter_context(broker.listen("eqedge/XX/NORTH/#"))
         reports = stack.enter_context(machine.boot("stay"))
         note(f"second boot, with a broker: {described(next(reports))}")
-        judge({report["what"]: report for report in reports}, received, held)
+        judge({report["what"]: report for report in reports}, received, of_north, held)
 
 
-def judge(reports: dict[str, dict[str, Any]], received: Listener, held: int) -> None:
+def judge(
+    reports: dict[str, dict[str, Any]], received: Listener, of_north: Listener, held: int
+) -> None:
     """Compare the reports of the second boot with what must hold."""
     if "stopped" not in reports:
         raise Failed(f"the machine gave up: {json.dumps(reports.get('gave up'), indent=1)}")
@@ -139,10 +144,8 @@ def judge(reports: dict[str, dict[str, Any]], received: Listener, held: int) -> 
     require((state["ActiveState"], state["Result"]) == ("inactive", "success"), f"a stop: {state}")
     note(f"systemctl stop: {stopped['seconds']} s, result {state['Result']}")
     in_file = [json.loads(line) for line in stopped["lines"]]
-    events = [message for message in in_file if message["type"] in ("new", "update", "end")]
-    at_broker = received.json("event") + received.json("pick")
-    keys = {key(message) for message in at_broker}
-    lost = [message for message in events if key(message) not in keys]
+    events = [message for message in in_file if message["type"] in EVENT_TYPES]
+    lost = lost_of(stopped["lines"], received)
     late = sum(bool(message.get("historical")) for message in received.json("event"))
     note(f"{len(in_file)} lines in the file, {held} of them before the power cut")
     note(
@@ -151,6 +154,31 @@ def judge(reports: dict[str, dict[str, Any]], received: Listener, held: int) -> 
     require(not lost, "every message at the broker")
     require(late > 0, "messages of before the cut marked historical")
     require(received.texts("status")[-1] == "stopped", "the status of a stopped node")
+    judge_north(reports, of_north)
+
+
+def judge_north(reports: dict[str, dict[str, Any]], received: Listener) -> None:
+    """Compare what the second station's service did with what must hold."""
+    running, stopped = reports["north"], reports["north stopped"]
+    require(running["state"]["ActiveState"] == "active", "a second station that goes on")
+    require(running["state"]["NRestarts"] == "0", "no restart of the second station")
+    require(running["folder"] == f"750 {running['uid']}", "a folder of the second station's own")
+    require(running["uid"] != reports["service"]["uid"], "another user for the second station")
+    lost = lost_of(stopped["lines"], received)
+    note(
+        f"second station: {len(stopped['lines'])} lines in its file, {len(lost)} not at the broker"
+    )
+    require(
+        bool(stopped["lines"]) and not lost, "every message of the second station at the broker"
+    )
+    require(received.texts("status")[-1] == "stopped", "the status of a stopped second station")
+
+
+def lost_of(lines: list[str], received: Listener) -> list[dict[str, Any]]:
+    """Return the messages of a file that the broker did not get."""
+    events = [json.loads(line) for line in lines]
+    keys = {key(message) for message in received.json("event") + received.json("pick")}
+    return [one for one in events if one["type"] in EVENT_TYPES and key(one) not in keys]
 
 
 def key(message: dict[str, Any]) -> tuple[Any, ...]:
@@ -181,13 +209,17 @@ def build_disk(base: Path, folder: Path, broker_port: int) -> tuple[Path, tuple[
     run([*pip, "install", "--no-index", "--find-links", "/wheels", "eqedge"])
     shutil.rmtree(wheels)
     (root / "config.toml").write_text(CONFIG.format(host=HOST_FROM_INSIDE, port=broker_port))
-    run([*inside, "/opt/eqedge/bin/eqedge", "install-service", "--config", "/config.toml"])
+    install = [*inside, "/opt/eqedge/bin/eqedge", "install-service"]
+    run([*install, "--config", "/config.toml"])
+    address = f"mqtt://{HOST_FROM_INSIDE}:{broker_port}"
+    north = ["--name", "north", "--serial", "/dev/ttyS3", "--station", "NORTH", "--mqtt", address]
+    run([*install, *north])
     shutil.copy2(GUEST, root)
     (root / "etc/systemd/system/proof.service").write_text(PROOF_UNIT)
     # the network: one interface, configured by DHCP
     network = root / "etc/systemd/network/any.network"
     network.write_text("[Match]\nName=e*\n[Network]\nDHCP=yes\n")
-    run([*inside, "systemctl", "enable", "eqedge", "proof", "systemd-networkd"])
+    run([*inside, "systemctl", "enable", "eqedge", "eqedge@north", "proof", "systemd-networkd"])
     kernel, initrd = (next((root / "boot").glob(f"{name}-*")) for name in ("vmlinuz", "initrd.img"))
     kernel, initrd = kernel.rename(folder / "vmlinuz"), initrd.rename(folder / "initrd")
     disk = folder / "disk.img"
@@ -228,22 +260,16 @@ class Machine:
 
     @contextmanager
     def boot(self, part: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """Run it with a sensor at its serial port, to its reports; leaving pulls the plug."""
+        """Run it with a sensor at each station's port, to its reports; leaving pulls the plug."""
         reports = self.folder / f"{part}.jsonl"
         reports.touch()
         with ExitStack() as stack:
-            command = [sys.executable, "-m", "eqedge", "sensor", "simulate", str(self.record)]
-            sensor = stack.enter_context(
-                subprocess.Popen([*command, "--tcp", "0"], stdout=subprocess.PIPE, text=True)
-            )
-            stack.callback(sensor.kill)
-            assert sensor.stdout is not None
-            port = sensor.stdout.readline().strip().rpartition(":")[2]
-            machine = stack.enter_context(subprocess.Popen(self._command(part, port, reports)))
+            ports = [stack.enter_context(simulated(self.record)) for _ in range(2)]
+            machine = stack.enter_context(subprocess.Popen(self._command(part, ports, reports)))
             stack.callback(machine.kill)
             yield follow(reports, machine)
 
-    def _command(self, part: str, port: str, reports: Path) -> list[str]:
+    def _command(self, part: str, ports: list[str], reports: Path) -> list[str]:
         command = [
             "qemu-system-x86_64",
             "-accel",
@@ -260,7 +286,20 @@ class Machine:
         command += [f"root=/dev/vda rw console=ttyS0 eqedge.part={part}"]
         command += ["-drive", f"file={self.disk},format=raw,if=virtio"]
         command += ["-nic", "user,model=virtio", "-serial", f"file:{self.folder / part}.console"]
-        return [*command, "-serial", f"tcp:127.0.0.1:{port}", "-serial", f"file:{reports}"]
+        command += ["-serial", f"tcp:127.0.0.1:{ports[0]}", "-serial", f"file:{reports}"]
+        return [*command, "-serial", f"tcp:127.0.0.1:{ports[1]}"]
+
+
+@contextmanager
+def simulated(record: Path) -> Iterator[str]:
+    """Play a record to whoever connects to a TCP port; its number."""
+    command = [sys.executable, "-m", "eqedge", "sensor", "simulate", str(record), "--tcp", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sensor:
+        try:
+            assert sensor.stdout is not None
+            yield sensor.stdout.readline().strip().rpartition(":")[2]
+        finally:
+            sensor.kill()
 
 
 def follow(path: Path, machine: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 REPORTS = "/dev/ttyS2"
 TRIGGERS = Path("/var/lib/eqedge/triggers.jsonl")
+NORTH = "eqedge@north"
+"""The second station's service, beside `eqedge`."""
+NORTH_TRIGGERS = Path("/var/lib/eqedge-north/triggers.jsonl")
 SHOWN = ("ActiveState", "Result", "NRestarts", "MainPID", "StatusText", "MemoryCurrent")
 ASKED_FILES = ("/etc/eqedge/x", "/usr/x", "/var/lib/x", "/tmp/x", "/var/lib/eqedge/x")
 
@@ -28,9 +31,9 @@ def output_of(*command):
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def state():
-    """What systemd knows of the service."""
-    lines = output_of("systemctl", "show", "eqedge", "--property", ",".join(SHOWN)).splitlines()
+def state(unit="eqedge"):
+    """What systemd knows of a service."""
+    lines = output_of("systemctl", "show", unit, "--property", ",".join(SHOWN)).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -39,7 +42,7 @@ def wait_for(condition, seconds):
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > seconds:
-            report("gave up", state=state(), journal=journal())
+            report("gave up", state=state(), north=state(NORTH), journal=journal())
             sys.exit(1)
         time.sleep(0.2)
     return round(time.monotonic() - began, 1)
@@ -48,7 +51,7 @@ def wait_for(condition, seconds):
 def journal():
     """The service's last log lines."""
     return output_of(
-        "journalctl", "-u", "eqedge", "-o", "cat", "-n", "60", "--no-pager"
+        "journalctl", "-u", "eqedge*", "-o", "cat", "-n", "60", "--no-pager"
     ).splitlines()
 
 
@@ -57,10 +60,10 @@ def is_active():
     return state()["ActiveState"] == "active"
 
 
-def messages():
-    """Lines of the triggers' file."""
+def messages(path=TRIGGERS):
+    """Lines of a file of triggers."""
     try:
-        return TRIGGERS.read_text().splitlines()
+        return path.read_text().splitlines()
     except FileNotFoundError:
         return []
 
@@ -113,11 +116,22 @@ def stay():
         exposure=output_of("systemd-analyze", "security", "eqedge", "--no-pager").splitlines()[-1],
     )
     wait_for(health, 60)
+    wait_for(lambda: messages(NORTH_TRIGGERS), 300)
     report("frozen", **broken_by(signal.SIGSTOP))
     report("killed", **broken_by(signal.SIGKILL))
     began = time.monotonic()
     output_of("systemctl", "stop", "eqedge")
     seconds = round(time.monotonic() - began, 1)
+    north = state(NORTH)
+    user = Path(f"/proc/{north['MainPID']}/status").read_text().partition("Uid:")[2].split()[0]
+    report(
+        "north",
+        state=north,
+        uid=int(user),
+        folder=output_of("stat", "-L", "-c", "%a %u", NORTH_TRIGGERS.parent),
+    )
+    output_of("systemctl", "stop", NORTH)
+    report("north stopped", state=state(NORTH), lines=messages(NORTH_TRIGGERS))
     report("stopped", seconds=seconds, state=state(), journal=journal(), lines=messages())
 
 

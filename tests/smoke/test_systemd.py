@@ -20,6 +20,12 @@ REPORTS = {
         "writable": WRITABLE,
         "exposure": "→ Overall exposure level for eqedge.service: 1.5 OK",
     },
+    "north": {
+        "state": {"ActiveState": "active", "NRestarts": "0"},
+        "uid": 62568,
+        "folder": "750 62568",
+    },
+    "north stopped": {"lines": [json.dumps(EVENT)]},
     "frozen": {"seconds": 90.0, "restarts": "1"},
     "killed": {"seconds": 9.0, "restarts": "2"},
     "stopped": {
@@ -48,7 +54,7 @@ class Received:
 
 def test_all_well_passes(capsys):
     """With every demand met nothing is raised, and the measurements are printed."""
-    judge(REPORTS, Received(), 1)
+    judge(REPORTS, Received(), Received(), 1)
     assert "2 messages on events, 0 not at the broker, 1 historical" in capsys.readouterr().out
 
 
@@ -61,6 +67,15 @@ def test_all_well_passes(capsys):
         ("service", "writable", ["/etc/eqedge/x", *WRITABLE], "read-only system"),
         ("service", "folder", "755 0", "its own folder"),
         ("frozen", "restarts", "0", "watchdog"),
+        ("north", "state", {"ActiveState": "failed", "NRestarts": "0"}, "second station that goes"),
+        ("north", "state", {"ActiveState": "active", "NRestarts": "1"}, "no restart of the second"),
+        ("north", "uid", 62567, "second station"),
+        (
+            "north stopped",
+            "lines",
+            [json.dumps(EVENT | {"event_id": "b"})],
+            "of the second station",
+        ),
         ("killed", "restarts", "1", "SIGKILL"),
         ("stopped", "state", {"ActiveState": "failed", "Result": "signal"}, "a stop"),
         ("stopped", "lines", [json.dumps(EVENT | {"event_id": "b"})], "every message"),
@@ -71,7 +86,7 @@ def test_each_failure_is_named(part, name, value, what):
     reports = copy.deepcopy(REPORTS)
     reports[part][name] = value
     with pytest.raises(Failed, match=what):
-        judge(reports, Received(), 1)
+        judge(reports, Received(), Received(), 1)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +96,10 @@ def test_each_failure_is_named(part, name, value, what):
 def test_what_the_broker_must_have_heard(received, what):
     """Old messages marked as such, and a farewell."""
     with pytest.raises(Failed, match=what):
-        judge(REPORTS, received, 1)
+        judge(REPORTS, received, Received(), 1)
 
 
 def test_machine_that_gave_up_reports_the_reason():
     """Its last state and journal are in the error."""
     with pytest.raises(Failed, match="status=4/ILL"):
-        judge({"gave up": {"journal": ["status=4/ILL"]}}, Received(), 1)
+        judge({"gave up": {"journal": ["status=4/ILL"]}}, Received(), Received(), 1)

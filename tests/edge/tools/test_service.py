@@ -205,7 +205,7 @@ def two_stations(root):
 
 
 def test_the_template_is_the_unit_for_an_instance():
-    """It differs from the unit in config, folders and description; a change of one is seen here."""
+    """They differ in config, user, folders and description; a change of one is seen here."""
     one = UNIT.read_text().splitlines()[1:]
     several = (UNIT.parent / "eqedge@.service").read_text().splitlines()[1:]
     assert len(one) == len(several)
@@ -214,11 +214,12 @@ def test_the_template_is_the_unit_for_an_instance():
         "Description",
         "ExecStart",
         "WorkingDirectory",
+        "User",
         "StateDirectory",
         "RuntimeDirectory",
         *("# MQTT user name and password, two lines; then credentials_file ", "#LoadCredential"),
     ]
-    for _, new in differing[1:5]:
+    for _, new in differing[1:6]:
         assert "%i" in new
 
 
@@ -277,10 +278,11 @@ def test_a_station_that_is_still_enabled_is_not_removed(tmp_path):
             "the same sensor port (/dev/ttynorthX",
         ),
         (("--serial", "/dev/ttyNEW", "--station", "S5"), "the same station (XX.S5.00)"),
-        (("--serial", "x", "--name", "../up"), "use 1 to 32 letters"),
-        (("--serial", "x", "--name", "a b"), "use 1 to 32 letters"),
+        (("--serial", "x", "--name", "../up"), "use 1 to 24 letters"),
+        (("--serial", "x", "--name", "a b"), "use 1 to 24 letters"),
         (("--serial", "x", "--name", "eqedge"), "and not eqedge"),
-        (("--serial", "x", "--name", "a@b"), "use 1 to 32 letters"),
+        (("--serial", "x", "--name", "a@b"), "use 1 to 24 letters"),
+        (("--serial", "x", "--name", "n" * 25), "use 1 to 24 letters"),
     ],
 )
 def test_stations_that_would_disturb_each_other_are_rejected(tmp_path, flags, expected):
