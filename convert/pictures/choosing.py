@@ -9,6 +9,7 @@ from ...edge.files import text_lines
 from ...edge.replay.fields import TraceError
 from ...edge.replay.label_table import LabelTable, LabelTableError
 from ...edge.replay.stead import SteadFile, Trace
+from ..progress import report as to_stderr
 from .canvas import PlotError
 
 
@@ -30,7 +31,7 @@ def trace_names(path: Path) -> list[str]:
 
 
 def read_traces(
-    file: SteadFile, names: Sequence[str], report: Callable[[str], None]
+    file: SteadFile, names: Sequence[str], report: Callable[[str], None] = to_stderr
 ) -> list[Trace]:
     """Read traces by name, each once; without a name the first with a P, or that can be read.
 
