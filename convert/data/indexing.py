@@ -18,6 +18,7 @@ from ...edge.replay.fields import (
     rate_of,
     text_of,
 )
+from ...edge.replay.file_fields import FORMAT_GROUP, fields_of, with_defaults
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5
 from ...edge.replay.label_table import LabelTableError
 from ...edge.replay.other_files import not_hdf5
@@ -85,8 +86,11 @@ def index_continuous(path: str | Path) -> Index:
     try:
         with GuardedHdf5(path) as file:
             skipped = Skipped(index.skipped)
+            defaults, problem = fields_of(file, file)
+            if problem:
+                raise DataError(f"{path}: {problem}")
             for name, dataset in _datasets(file):
-                index.records.extend(_stretches(path, name, dataset, skipped))
+                index.records.extend(_stretches(path, name, dataset, defaults, skipped))
     except UNREADABLE as error:
         raise DataError(f"{path}: {not_hdf5(path, error)}") from error
     if not index.records:
@@ -172,14 +176,16 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and not name.startswith(f"{FORMAT_GROUP}/"):
             found.append((name, item))
 
     file.visititems(visit)
     return found
 
 
-def _stretches(path: Path, name: str, dataset: Any, skipped: Skipped) -> Iterator[Record]:
+def _stretches(
+    path: Path, name: str, dataset: Any, defaults: dict[str, Any], skipped: Skipped
+) -> Iterator[Record]:
     if problem := dataset_problem(dataset):
         skipped.add(problem)
         return
@@ -188,7 +194,7 @@ def _stretches(path: Path, name: str, dataset: Any, skipped: Skipped) -> Iterato
     except TraceError as error:
         skipped.add(str(error).removeprefix(f"trace {name}: "))
         return
-    rate_hz, problem = _usable_rate(name, facts)
+    rate_hz, problem = _usable_rate(name, with_defaults(facts, defaults))
     if problem := problem or _too_short(len(dataset), rate_hz):
         skipped.add(problem)
         return

@@ -11,9 +11,15 @@ RATE_FIELDS = (
     "sample_rate",
     "trace_sampling_rate",
     "sample_rate_hz",
+    "sampling_frequency",
+    "sampling_frequency_hz",
+    "samp_rate",
+    "samplerate",
+    "samprate",
+    "sps",
     "fs",
 )
-INTERVAL_FIELDS = ("trace_dt_s", "delta", "dt")
+INTERVAL_FIELDS = ("trace_dt_s", "dt_s", "sampling_interval", "delta", "dt")
 """Seconds from one sample to the next, the other way to state a rate."""
 UNIT_FIELDS = ("unit", "units", "trace_unit", "waveform_unit")
 """Fields that may state the unit of the samples; STEAD has none of them."""

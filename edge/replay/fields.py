@@ -32,6 +32,8 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _NOT_STATED = {"", "none", "nan", "nat", "na", "n/a", "<na>", "null"}
+LEAST_SECONDS = 1e7
+"""Since 1970; below it a number is a year, a spreadsheet's day or a count of something else."""
 LATEST_NS = utc_ns(datetime(2200, 1, 1, tzinfo=UTC))
 _UNITS_PER_SECOND = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
 """Numbers below the first are seconds since 1970, below the second milliseconds, and so on."""
@@ -107,7 +109,8 @@ def parse_time(value: Any) -> int | None:
     Args:
         value: Text in an ISO form (`2020-01-07 08:24:26.12`, also with slashes, with a zone, to the
             minute or the day, compact, or by the day of the year), or a number since 1970 in
-            seconds, milliseconds, microseconds or nanoseconds. A leap second is the second after.
+            seconds (ten millions at least), milliseconds, microseconds or nanoseconds. A leap
+            second is the second after.
 
     Returns:
         Nanoseconds since 1970, or None where it is no time of 1900 to 2199.
@@ -256,9 +259,9 @@ def _offset(zone: str | None) -> timedelta:
 
 
 def _since_1970(value: Any) -> int | None:
-    """Read a number; zero is what programs write for a time that they do not know."""
+    """Read a number since 1970."""
     count = value if isinstance(value, int) else number(value)
-    if not count or count < 0:
+    if count is None or count < LEAST_SECONDS:
         return None
     for limit, per_second in _UNITS_PER_SECOND:
         if count < limit:

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -169,7 +169,7 @@ class LabelTable:
             header = next(lines, "")
         separator = self._separator(header)
         self._separated_by = separator
-        cells = next(csv.reader([header], delimiter=separator), [])
+        cells = next(_cells([header], separator), [])
         self._written = [cell.strip() for cell in cells]
         self.columns = tuple(cell.lower() for cell in self._written)
         column = self.columns.index(NAME_COLUMN)
@@ -180,7 +180,7 @@ class LabelTable:
             )
         starts, hashes = array("q"), array("q")
         uneven = 0
-        rows = csv.reader(lines, delimiter=separator)
+        rows = _cells(lines, separator)
         while True:
             start = lines.offset
             row = next(rows, None)
@@ -216,13 +216,13 @@ class LabelTable:
             LabelTableError: There is none.
         """
         for separator in SEPARATORS:
-            cells = next(csv.reader([header], delimiter=separator), [])
+            cells = next(_cells([header], separator), [])
             if NAME_COLUMN in [cell.strip().lower() for cell in cells]:
                 return separator
         if _CONTROL.search(header):
             raise LabelTableError(f"{self.path}: not text; name the CSV, or remove the file")
         separator = max(SEPARATORS, key=header.count)
-        cells = [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
+        cells = [cell.strip() for cell in next(_cells([header], separator), [])]
         shown = ", ".join(cells[:_SHOWN_COLUMNS]) + (", ..." if len(cells) > _SHOWN_COLUMNS else "")
         found = f"its first line has {shown[:120]}" if any(cells) else "it is empty"
         raise LabelTableError(
@@ -235,13 +235,18 @@ class LabelTable:
         try:
             self._file.seek(begin)
             text = self._file.read(end - begin).decode(self._encoding)
-            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._separated_by))
+            cells = next(_cells(io.StringIO(text, newline=""), self._separated_by))
         except (OSError, UnicodeError, csv.Error, StopIteration) as error:
             raise LabelTableError(
                 f"{self.path}: it has changed or cannot be read any more ({first_line(error)}); "
                 "start again"
             ) from error
         return [(c, text.strip()) for c, text in zip(self._written, cells, strict=False)]
+
+
+def _cells(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """Return the rows; a quote may follow a space."""
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True)
 
 
 class _Lines:

@@ -25,6 +25,7 @@ from .fields import (
     stated,
     unreadable_fields,
 )
+from .file_fields import fields_of, with_defaults
 from .filters import missing_filter
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .label_table import LabelTable
@@ -92,7 +93,8 @@ class SteadFile:
             name, if there is one.
 
     Raises:
-        SteadError: The file is missing, cut short, not HDF5, or has no `data` group.
+        SteadError: The file is missing, cut short, not HDF5, has no `data` group, or states another
+            order of the components.
         LabelTableError: The CSV cannot be read.
     """
 
@@ -105,6 +107,7 @@ class SteadFile:
             group = self._file.get("data")
             has_none = not isinstance(group, h5py.Group) or len(group) == 0
             found = _found(self._file) if has_none else ""
+            self._defaults, problem = ({}, "") if has_none else fields_of(self._file, group)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         if has_none:
@@ -112,6 +115,9 @@ class SteadFile:
             raise SteadError(
                 f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name> ({found})"
             )
+        if problem:
+            self.close()
+            raise SteadError(f"{path}: {problem}")
         self._group = group
         self._first_difference = ""
         self._compared: set[str] = set()
@@ -309,8 +315,9 @@ class SteadFile:
     ) -> dict[str, Any]:
         """Return a trace's fields: the HDF5's where it states them, else the CSV's."""
         cells = None if self.table is None else self.table.cells(name)
+        defaults = {k: v for k, v in self._defaults.items() if wanted is None or k in wanted}
         if cells is None:
-            return attributes
+            return with_defaults(attributes, defaults)
         row, twice = by_small_letters(cells)
         _reject_twice(name, twice, COMPARED if wanted is None else wanted)
         for field_, value in row.items():
@@ -320,7 +327,7 @@ class SteadFile:
                 attributes[field_] = value
             elif field_ in COMPARED and differ(field_, attributes[field_], value):
                 self._note(name, field_, attributes[field_], value)
-        return attributes
+        return with_defaults(attributes, defaults)
 
     def _note(self, name: str, field_: str, here: Any, there: str) -> None:
         if not self._first_difference:

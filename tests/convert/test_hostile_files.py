@@ -31,6 +31,7 @@ REFUSED = {
     "top-level": "no traces under 'data'.*found AAA",
     "other-group": "no traces under 'data'.*found waveforms/",
     "seisbench": r"shape \(6, 3, 6000\), expected \(samples, 3\).*as SeisBench keeps them",
+    "component-order": "its component_order is 'ZNE', expected 'ENZ'",
     "filter-blosc": "compressed with Blosc, HDF5 filter 32001.*pip install hdf5plugin",
     "filter-own": "compressed with HDF5 filter 40000.*h5repack",
     "samples-0": r"shape \(0, 3\)",
@@ -81,7 +82,7 @@ NAMED = {
     "label-two": "P_Arrival_Sample 50.0 and p_arrival_sample 900.0 differ",
     **dict.fromkeys(
         ["start-american", "start-european", "start-month", "start-word", "start-zero",
-         "start-far", "start-day-of-year"],
+         "start-far", "start-day-of-year", "start-spreadsheet", "start-year"],
         "trace_start_time .* cannot be read; dated 2000-01-01",
     ),
 }  # fmt: skip

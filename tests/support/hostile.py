@@ -301,6 +301,39 @@ def _mixed_rates(path: Path, traces: Traces) -> None:
     )
 
 
+def _of_file(name: str, place: str) -> None:
+    """Register a file that states 50 Hz once for all."""
+
+    def written(path: Path, traces: Traces) -> None:
+        CASES["rate-number"](path, traces)
+        with h5py.File(path, "a") as file:
+            for dataset in file["data"].values():
+                del dataset.attrs["sampling_rate_hz"]
+            if place == "data_format":
+                file["data_format/sampling_rate"] = 50.0
+                file["data_format/component_order"] = "ENZ"
+            else:
+                file[place].attrs["Sampling_Rate"] = 50
+
+    CASES[name] = written
+    HALVED.add(name)
+
+
+_of_file("rate-of-file", "/")
+_of_file("rate-of-group", "data")
+_of_file("rate-of-format", "data_format")
+_half("rate-frequency", sampling_frequency=50.0)
+_half("rate-sps", SPS="50 sps")
+
+
+@case("component-order")
+def _component_order(path: Path, traces: Traces) -> None:
+    """The columns are Z, N, E, as SeisBench describes them."""
+    write(path, {n: (w[:, ::-1], a) for n, (w, a) in traces.items()})
+    with h5py.File(path, "a") as file:
+        file["data_format/component_order"] = "ZNE"
+
+
 # start times
 
 for _name, _form in {
@@ -319,6 +352,8 @@ for _name, _form in {
     "month": "7 Jan 2020 08:24:26",
     "word": "noon",
     "zero": 0,
+    "spreadsheet": 43837.350302,
+    "year": 2020,
     "far": "9999-12-31 00:00:00",
 }.items():
     with_fields(f"start-{_name}", trace_start_time=_form)
@@ -372,6 +407,9 @@ with_csv("csv-bar", str.encode, delimiter="|")
 with_csv("csv-sep-line", lambda text: f"sep=;\r\n{text}".encode(), delimiter=";")
 with_csv("csv-spaces", lambda text: text.replace(",", "  ").encode())
 with_csv("csv-quoted", str.encode, quoting=csv.QUOTE_ALL)
+with_csv(
+    "csv-space-quote", lambda text: text.replace('","', '", "').encode(), quoting=csv.QUOTE_ALL
+)
 with_csv("csv-cr", lambda text: text.replace("\r\n", "\r").encode())
 with_csv("csv-open-quote", lambda text: text.replace("Málaga", '"', 1).encode())
 with_csv("csv-nul", lambda text: text.replace("M", "\0", 1).encode())

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from eqedge.edge.replay.field_names import RATE_FIELDS
 from eqedge.edge.replay.fields import (
     TraceError,
     by_small_letters,
@@ -57,6 +58,9 @@ def test_parse_time_never_raises(text):
         (-5.0, None),
         (True, None),
         (1e30, None),
+        (43837.350302, None),
+        (2020, None),
+        ("2020", None),
         ("", None),
         (None, None),
     ],
@@ -105,7 +109,7 @@ def test_times_of_less_detail_and_leap_seconds():
 @pytest.mark.parametrize(
     "value", [50, "50", "50.0 Hz", "50 sps", "50,0", "[50.]", b"50", np.array([50.0]), [50.0]]
 )
-@pytest.mark.parametrize("field", ["sampling_rate_hz", "trace_sampling_rate", "fs", "sample_rate"])
+@pytest.mark.parametrize("field", RATE_FIELDS)
 def test_forms_of_one_rate(field, value):
     """Whatever the name and the form, one reading."""
     assert rate_of("a", {field: value}) == 50.0
