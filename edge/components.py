@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ DEAD_SECONDS = 10
 MOVING_COUNTS = 64
 """Peak to peak, from which another component does; less may be noise below one count of both."""
 EVERY_SECONDS = 5
-"""How often the components are judged; before a gap, also after fewer."""
+"""How often the components are judged."""
 RATIO = 30.0
 """Ratio of amplitudes from which one component is far from the others. In the records of many
 networks, strong earthquakes, boreholes and the sea floor included, sound ones stay below 20."""
@@ -73,17 +73,27 @@ class Seconds:
     at_limit: NDArray[np.float64]
 
     @classmethod
-    def of(cls, samples: NDArray[np.float32], length: int, full_scale: float) -> Seconds:
+    def of(
+        cls,
+        samples: NDArray[np.float32],
+        length: int,
+        full_scale: float,
+        after_gap: Iterable[int] = (),
+    ) -> Seconds:
         """Summarise whole seconds.
 
         Args:
             samples: (n * length, 3) counts.
             length: Samples of a second.
             full_scale: Largest count of the converter; 0 where it is not known.
+            after_gap: Samples that begin a segment: the step to them is none of the ground.
         """
         # each component's seconds lie one after the other in memory: sums along it are quick
         x = np.ascontiguousarray(samples.T, dtype=np.float64).reshape(3, -1, length)
         steps = np.abs(np.diff(x, axis=2))
+        for second, sample in (divmod(at, length) for at in after_gap):
+            if sample:
+                steps[:, second, sample - 1] = 0.0
         least, most = x.min(axis=2), x.max(axis=2)
         amplitude = np.sqrt(np.einsum("ijk,ijk->ij", steps, steps) / max(1, length - 1))
         np.putmask(steps, steps == 0, np.inf)
@@ -226,6 +236,7 @@ class ComponentCheck:
         self._seconds: Seconds | None = None
         self._waiting: list[NDArray[np.float32]] = []
         self._samples = 0
+        self._after_gap: list[int] = []
 
     def push(self, contiguous: Iterator[Block]) -> Iterator[Block]:
         """Take blocks, contiguous within their segment; yield them with what is wrong."""
@@ -242,32 +253,31 @@ class ComponentCheck:
         if kind != self._kind:
             self._change(("", "", ""))
             self._kind, self._seconds = kind, None
-            self._waiting, self._samples = [], 0
+            self._waiting, self._samples, self._after_gap = [], 0, []
         elif block.segment != self._segment:
-            # what was kept stays: gaps may be nearer to each other than a judgement needs seconds
-            self._judge_next(self._samples // length, length, block)
-            self._waiting, self._samples = [], 0
+            # samples before it stay: gaps may be nearer to each other than a second
+            self._after_gap.append(self._samples)
         self._segment = block.segment
         self._waiting.append(block.samples)
         self._samples += len(block.samples)
         while self._samples >= EVERY_SECONDS * length:
-            self._judge_next(EVERY_SECONDS, length, block)
+            self._judge_next(length, block)
 
-    def _judge_next(self, seconds: int, length: int, block: Block) -> None:
-        """Judge after the next whole seconds of those samples that wait."""
-        if seconds == 0:
-            return
+    def _judge_next(self, length: int, block: Block) -> None:
+        """Judge after the next seconds of those samples that wait."""
         samples = np.concatenate(self._waiting)
-        taken = seconds * length
+        taken = EVERY_SECONDS * length
         self._waiting, self._samples = [samples[taken:]], len(samples) - taken
-        new = Seconds.of(samples[:taken], length, block.full_scale)
+        gaps = [at for at in self._after_gap if at < taken]
+        self._after_gap = [at - taken for at in self._after_gap if at >= taken]
+        new = Seconds.of(samples[:taken], length, block.full_scale, gaps)
         self._seconds = new if self._seconds is None else self._seconds.then(new)
-        self._judge(faults_of(self._seconds, block.absent), seconds)
+        self._judge(faults_of(self._seconds, block.absent))
 
-    def _judge(self, found: Faults, seconds: int) -> None:
+    def _judge(self, found: Faults) -> None:
         held = []
         for one, (now, before) in enumerate(zip(found, self._faults, strict=True)):
-            self._well_seconds[one] = 0 if now else self._well_seconds[one] + seconds
+            self._well_seconds[one] = 0 if now else self._well_seconds[one] + EVERY_SECONDS
             is_over = self._well_seconds[one] >= JUDGED_SECONDS
             held.append(now or ("" if is_over else before))
         self._change((held[0], held[1], held[2]))

@@ -112,7 +112,7 @@ def test_a_fault_is_found_within_a_minute_and_ends(spoil, mark, logged):
 
 
 @pytest.mark.parametrize(("spoil", "mark"), FAULTS, ids=lambda one: getattr(one, "__name__", one))
-@pytest.mark.parametrize("seconds", [3, 4.4, 12, 20])
+@pytest.mark.parametrize("seconds", [0.4, 0.9, 3, 4.4, 12, 20])
 def test_gaps_do_not_hide_a_fault_or_keep_it(spoil, mark, seconds):
     """Segments shorter than what a judgement needs are judged together."""
     samples, length = ground(240), round(seconds * RATE)
@@ -124,6 +124,17 @@ def test_gaps_do_not_hide_a_fault_or_keep_it(spoil, mark, seconds):
     assert 2 * MINUTE < min(at for at, text in seen if text == mark) < 3 * MINUTE
     assert 3 * MINUTE < max(at for at, text in seen if text) < 4 * MINUTE
     assert check.counts.text == "" and check.counts.faults >= 1
+
+
+def test_the_step_over_a_gap_is_none_of_the_ground():
+    """A slow swell on one component, of which each second misses a part, is no fault."""
+    samples, length = ground(120), RATE * 4 // 5
+    samples[:, 2] += np.rint(1e6 * np.sin(np.arange(len(samples)) * (2 * np.pi / 40 / RATE)))
+    check, seen = ComponentCheck(), set()
+    for number, at in enumerate(range(0, len(samples) - length, 2 * length)):
+        segment = blocks(samples[at : at + length], segment=number)
+        seen |= {block.degraded for block in check.push(segment)}
+    assert seen == {""} and check.counts.faults == 0
 
 
 def test_a_fault_degrades_the_state_while_it_lasts():
