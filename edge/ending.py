@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -27,6 +28,11 @@ HASTE_SECONDS = 10.0
 AGAIN = b"\0"
 """In place of a signal's number: interrupt the main thread again."""
 AGAIN_SECONDS = 0.05
+SWALLOWED_SECONDS = 1.0
+"""A part that goes on for this long after its interruption, and not with it, is interrupted again:
+bare `except:` clauses and C code of libraries drop what is raised in them."""
+LOOK_SECONDS = 0.2
+"""How often that is looked for, once a signal has come."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -89,6 +95,8 @@ class Ending:
         self._limit: threading.Timer | None = None
         self._answered_time: float | None = None
         """When the main thread was interrupted, or its part began to end itself."""
+        self._interrupted: tuple[Part, float] | None = None
+        """The part that was interrupted last, and when."""
         self.pending = False
         """A part must be interrupted, which the one that runs now does not allow."""
         self._repeated = 0
@@ -166,6 +174,7 @@ class Ending:
     def _interrupt(self) -> None:
         if self.pending and self.parts and self.parts[-1].interruptible:
             self.pending, self._answered_time = False, time.monotonic()
+            self._interrupted = (self.parts[-1], self._answered_time)
             raise Interrupted(self._handled or signal.SIGINT)
 
     def _stopping(self) -> Part | None:
@@ -178,7 +187,7 @@ class Ending:
     def _not_raised(self, unraisable: sys.UnraisableHookArgs) -> None:
         """Interrupt again where the interruption fell into a destructor, which drops it."""
         if issubclass(unraisable.exc_type, Interrupted):
-            self._answered_time = None
+            self._interrupted = self._answered_time = None
             os.write(self._write, AGAIN)
         else:
             self._hook(unraisable)
@@ -186,7 +195,15 @@ class Ending:
     # -- the thread --------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        while numbers := os.read(self._read, 64):
+        waiting = select.poll()
+        waiting.register(self._read, select.POLLIN)
+        while True:
+            if not waiting.poll(None if self.number is None else LOOK_SECONDS * 1000):
+                self._look_whether_swallowed()
+                continue
+            numbers = os.read(self._read, 64)
+            if not numbers:
+                return
             for number in numbers:
                 if number in AGAIN:
                     self._repeated += 1
@@ -196,6 +213,19 @@ class Ending:
                     self._repeated -= 1
                 elif number in self._afterwards:  # others may have handlers of other signals
                     self._arrived(number)
+
+    def _look_whether_swallowed(self) -> None:
+        """Interrupt a part again that runs on as if nothing had been raised in it."""
+        interrupted = self._interrupted
+        if interrupted is None:
+            return
+        part, since = interrupted
+        if part not in self.parts:
+            self._interrupted = None
+        elif time.monotonic() - since >= SWALLOWED_SECONDS and not _is_tidying_up():
+            self._interrupted = self._answered_time = None
+            self._repeated += 1
+            os.kill(os.getpid(), self.number or signal.SIGINT)
 
     def _arrived(self, number: int) -> None:
         now = time.monotonic()
@@ -230,6 +260,15 @@ class Ending:
         if self._stderr is not None:
             with suppress(OSError):
                 os.write(self._stderr, as_line(text).encode())
+
+
+def _is_tidying_up() -> bool:
+    """Whether the main thread runs what an interruption makes it run: `finally`, `with`."""
+    current: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
+    error = current[1] if isinstance(current, tuple) else current  # before Python 3.12
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None
 
 
 def _duplicate_of_stderr() -> int | None:

@@ -120,6 +120,11 @@ class TickClock:
         return min((trip.line_seconds for trip in self._trips), default=None)
 
     @property
+    def latest_seconds(self) -> float | None:
+        """Time on the line of the latest round trip."""
+        return self._trips[-1].line_seconds if self._trips else None
+
+    @property
     def drift_ppm(self) -> float | None:
         """How much too fast the device's crystal runs; None until replies span four seconds."""
         if self.span_seconds < _LEAST_SPAN_SECONDS:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...firmware_bridge.counters import unwrap
 from ...firmware_bridge.dialogue import TimeReply, TimeRequest
 from ...firmware_bridge.framing import frame
 from ...firmware_bridge.telemetry import Hello
 from ...firmware_bridge.tickclock import TickClock
+from ..logs import Changes
 from ..types import NANOSECONDS, ClockState
 from .arrivals import RATE_OFF, Arrival, HostClock, Ticked, host_synchronised
 from .pulses import PulseClock
@@ -28,6 +31,13 @@ RATE_SECONDS = 60.0
 """The rate of the samples is measured over the length of a window."""
 SKIP_SECONDS = 0.01
 """A tick this much further from where its sample's number puts it: one of the two has skipped."""
+AT_ODDS_SECONDS = 1.0
+"""Ticks and arrivals that are further apart than this, and than the latest round trip took,
+contradict each other: samples and replies come over the same line."""
+BELIEVED_SECONDS = 10.0
+"""At odds for this long, less the time without, ticks are not believed; then again likewise."""
+
+logger = logging.getLogger(__name__)
 
 
 class TickRequests:
@@ -123,7 +133,8 @@ class TickDatedClock:
     A round trip bounds the host's time of a tick from both sides, so nothing of the packet's own
     length or of the line's delay is left in the date, as it is when arrivals are all there is.
     Where the sensor catches a receiver's pulses these date better still, and the host's clock must
-    only decide once which second it is.
+    only decide once which second it is. Ticks that the arrivals contradict, as those of firmware
+    that never advances them, are not used.
 
     Args:
         hello: The sensor's introduction: rate and tick rate.
@@ -147,14 +158,19 @@ class TickDatedClock:
         self._newest: Ticked | None = None
         self._now_ns = 0
         self._answered_ns: int | None = None
+        self._at_odds_seconds = 0.0
+        self._is_at_odds = False
+        self._changes = Changes(logger)
 
     def observe(self, next_sample: int, arrival: Arrival, ticked: Ticked | None = None) -> None:
         """Learn from one block: when it came, and the tick of its first sample."""
         self._by_arrival.observe(next_sample, arrival)
+        since_seconds = (arrival.monotonic_ns - self._now_ns) / NANOSECONDS
         self._now_ns = arrival.monotonic_ns
         if ticked is not None:
             self._newest = ticked
             self._sample_ticks.note(ticked)
+            self._compare(ticked, min(since_seconds, 1.0))
 
     def answer(self, reply: TimeReply, arrival: Arrival) -> bool:
         """Learn from a reply; one without a request is ignored, an impossible one returns False."""
@@ -172,7 +188,7 @@ class TickDatedClock:
     def time_ns(self, sample: int) -> int:
         """UTC of a sample."""
         newest = self._newest
-        if newest is None or not self._answers:
+        if newest is None or not self._dates_by_ticks:
             return self._by_arrival.time_ns(sample)
         since_ns = round(
             (sample - newest.sample) * NANOSECONDS / (self._rate_hz * self.rate_factor)
@@ -187,7 +203,7 @@ class TickDatedClock:
     @property
     def rate_factor(self) -> float:
         """By the ticks of the blocks, and the ticks' own rate by pulses or round trips."""
-        if self._newest is None or not self._answers:
+        if self._newest is None or not self._dates_by_ticks:
             return self._by_arrival.rate_factor
         clock = self._pulses if self._pulses.fresh(self._now_ns) else self._ticks
         return clock.ticks_per_second / self._sample_ticks.ticks / self._rate_hz
@@ -200,7 +216,10 @@ class TickDatedClock:
         """
         state = self._by_arrival.state
         newest = self._newest
-        if newest is None or not self._answers:
+        if self._is_at_odds:  # how late the least delayed samples come is not known now
+            line_seconds = self._ticks.latest_seconds or 0.0
+            return replace(state, error_s=state.error_s + AT_ODDS_SECONDS + line_seconds)
+        if newest is None or not self._dates_by_ticks:
             return state
         if self._pulses.fresh(self._now_ns):
             error_s = self._pulses.error_seconds(self._now_ns)
@@ -209,12 +228,47 @@ class TickDatedClock:
         assert error_seconds is not None
         return ClockState("ticks", state.synced, state.offset_s, error_seconds)
 
+    def _compare(self, ticked: Ticked, seconds: float) -> None:
+        """Compare the date of a block by its tick with that by arrival.
+
+        Args:
+            ticked: Of the block.
+            seconds: Since the block before, for which the comparison stands.
+        """
+        host_seconds = self._ticks.host_seconds(ticked.tick)
+        line_seconds = self._ticks.latest_seconds
+        error_seconds = self._ticks.error_seconds(ticked.tick)
+        if host_seconds is None or line_seconds is None or error_seconds is None:
+            return
+        by_arrival_ns = self._by_arrival.time_ns(ticked.sample)
+        by_arrival_ns -= self._by_arrival.utc_less_monotonic_ns
+        late = by_arrival_ns / NANOSECONDS - host_seconds
+        limit = AT_ODDS_SECONDS + error_seconds
+        is_at_odds = late < -limit or late > limit + line_seconds
+        step = seconds if is_at_odds else -seconds
+        self._at_odds_seconds = min(max(self._at_odds_seconds + step, 0.0), BELIEVED_SECONDS)
+        if self._at_odds_seconds == BELIEVED_SECONDS and not self._is_at_odds:
+            self._is_at_odds = True
+            self._changes.note(
+                logging.WARNING,
+                f"the sensor's ticks put its samples {abs(late):.1f} s "
+                f"{'before' if late > 0 else 'after'} their arrival, which its time replies "
+                "contradict: its firmware counts ticks wrong; they are dated by arrival meanwhile",
+            )
+        elif self._at_odds_seconds == 0.0 and self._is_at_odds:
+            self._is_at_odds = False
+            self._changes.note(logging.INFO, "the sensor's ticks date its samples again")
+
     def _host_utc_ns(self, tick: int) -> int | None:
         """What UTC the host takes a tick for; None if it does not know UTC, or has no samples."""
         host_seconds = self._ticks.host_seconds(tick)
         if host_seconds is None or self._newest is None or not self._synchronised():
             return None
         return round(host_seconds * NANOSECONDS) + self._by_arrival.utc_less_monotonic_ns
+
+    @property
+    def _dates_by_ticks(self) -> bool:
+        return self._answers and not self._is_at_odds
 
     @property
     def _answers(self) -> bool:

@@ -133,6 +133,43 @@ def test_an_interruption_in_a_destructor_is_not_lost(capfd):
     assert capfd.readouterr().err in ("", "eqedge: SIGINT: stopping\n")
 
 
+def test_an_interruption_that_a_library_swallows_is_repeated(monkeypatch, capfd):
+    """Bare `except:` clauses and C code drop it; training went on to its first weights so."""
+    monkeypatch.setattr(ending, "SWALLOWED_SECONDS", 0.1)
+    swallowed = 0
+    with pytest.raises(Stopped) as caught, stopped_by_signals():
+        while True:
+            try:
+                if not swallowed:
+                    signal.raise_signal(signal.SIGINT)
+                time.sleep(PATIENCE_SECONDS)
+                raise AssertionError("it was not interrupted again")
+            except KeyboardInterrupt:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+    assert caught.value.exit_code == 128 + signal.SIGINT and swallowed == 3
+    assert capfd.readouterr().err.count("SIGINT: stopping\n") == 1
+
+
+def test_what_tidies_up_is_not_interrupted_again(monkeypatch):
+    """However long it takes, and though errors are caught in it."""
+    monkeypatch.setattr(ending, "SWALLOWED_SECONDS", 0.05)
+    monkeypatch.setattr(ending, "LOOK_SECONDS", 0.01)
+    done = []
+    with pytest.raises(Stopped), stopped_by_signals():
+        try:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(PATIENCE_SECONDS)
+        finally:
+            try:
+                raise ValueError
+            except ValueError:
+                time.sleep(0.5)
+            done.append(True)
+    assert done == [True]
+
+
 def test_an_interruption_is_one_of_the_keyboard():
     """Libraries know that one, and let it pass."""
     assert issubclass(Interrupted, KeyboardInterrupt)

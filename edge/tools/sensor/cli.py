@@ -59,7 +59,7 @@ def watch(port: str, baud: int, seconds: float, every: float) -> None:
     from .monitor import Monitor
     from .watch import report_lines
 
-    with _opened(port, baud) as open_port, suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), _opened(port, baud) as open_port:
         listener, monitor = _listener(open_port, min(0.2, every)), Monitor()
         report_at = time.monotonic() + every
         for portion in listener.packets(_end(seconds)):
@@ -82,7 +82,7 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     """Record the sensor on PORT to FILE, .hdf5 or .mseed.
 
     HDF5 is in STEAD's layout. A gap or a restart begins a new trace. Samples are dated as `eqedge
-    run` dates them. An existing file is not overwritten.
+    run` dates them. An existing file is not overwritten; without a sample none is left.
     """
     from .listener import Listener
     from .recording import Recorder
@@ -95,13 +95,17 @@ def record(port: str, file: Path, baud: int, seconds: float, network: str, stati
     ):
         writer = open_writer(file, network, station)
         listener, recorder = Listener(open_port, stop=stop), Recorder(writer)
-        with closing(writer), closing(recorder):
-            for portion in listener.packets(_end(seconds)):
-                for received in portion:
-                    recorder.take(received)
-    click.echo(f"{recorder.samples} samples in {recorder.runs} traces: {file}")
+        try:
+            with closing(writer), closing(recorder):
+                for portion in listener.packets(_end(seconds)):
+                    for received in portion:
+                        recorder.take(received)
+        finally:
+            if not recorder.samples:
+                file.unlink(missing_ok=True)
     if not recorder.samples:
         _explain_silence(listener, baud)
+    click.echo(f"{recorder.samples} samples in {recorder.runs} traces: {file}")
 
 
 @sensor.command()
@@ -183,7 +187,7 @@ def simulate(file: Path, pty: bool, tcp: int | None, trace: str | None, **flags:
     played = read_record(file, trace)
     boot_id = flags["boot_id"] if flags["boot_id"] is not None else random.getrandbits(32)
     hello = played.hello("simulated", "eqedge sensor simulate", boot_id)
-    with closing(Outlet(tcp)) as outlet, suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), closing(Outlet(tcp)) as outlet:
         click.echo(outlet.url)
         outlet.wait_for_reader()
         Player(hello, played.counts, speed=pace, faults=faults).play(outlet)

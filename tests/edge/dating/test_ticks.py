@@ -95,6 +95,64 @@ def test_impossible_replies_are_counted_and_date_nothing():
     assert block.clock.source == "ticks"
 
 
+def played(sample_tick, reply_tick, *, seconds=120, way=0.003, late=0.3):
+    """Let a sensor deliver a block a second; return error, source and stated error of the dates."""
+    requests = begun()
+    clock, seen = TickDatedClock(HELLO, requests), []
+    for second in range(seconds):
+        taken = BOOT_SECONDS + 10 + second
+        question = requests.due(arrival(taken + 0.5))
+        if question:
+            (request,) = Decoder().feed(question)
+            tick = reply_tick(taken + 0.5 + way)
+            clock.answer(TimeReply(request.request_id, tick, tick), arrival(taken + 0.5 + 2 * way))
+        clock.observe(
+            100 * second + 100, arrival(taken + 1 + late), Ticked(100 * second, sample_tick(taken))
+        )
+        off = (clock.time_ns(100 * second) - (UTC_NS + round(taken * 1e9))) / 1e9
+        seen.append((off, clock.state.source, clock.state.error_s))
+    return seen
+
+
+ADRIFT = {
+    "the samples' tick is 0": (lambda at: 0, tick_at),
+    "both stand still": (lambda at: 7, lambda at: 7),
+    "the samples' tick runs at half the rate": (lambda at: tick_at(at) // 2, tick_at),
+    "the samples' tick is of another timer": (lambda at: tick_at(at) - 30_000_000, tick_at),
+    "the samples' tick is ahead": (lambda at: tick_at(at) + 30_000_000, tick_at),
+}
+
+
+@pytest.mark.parametrize(("sample_tick", "reply_tick"), ADRIFT.values(), ids=ADRIFT)
+def test_ticks_that_arrivals_contradict_are_not_believed(sample_tick, reply_tick, logged):
+    """Within half a minute samples are dated by arrival, with an error that covers it; logged."""
+    seen = played(lambda at: sample_tick(at) & 0xFFFF_FFFF, lambda at: reply_tick(at) & 0xFFFF_FFFF)
+    for off, source, error in seen[30:]:
+        assert source == "host" and abs(off) < 0.31 and abs(off) < error
+    lines = [line for line in logged() if "its firmware counts ticks wrong" in line]
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(("way", "late"), [(0.003, 1.0), (2.0, 4.0), (15.0, 30.0)])
+def test_a_slow_line_does_not_contradict_ticks(way, late, logged):
+    """Samples that come a second late, or as late as replies do: dated by ticks."""
+    seen = played(tick_at, tick_at, way=way, late=late)
+    assert all(source == "ticks" and abs(off) <= error for off, source, error in seen[40:])
+    assert not [line for line in logged() if "contradict" in line]
+
+
+def test_ticks_are_believed_again_once_they_agree(logged):
+    """A tick that stood still for half a minute; ten seconds later it dates the samples again."""
+
+    def stuck(at):
+        return 0 if 20 <= at - BOOT_SECONDS - 10 < 50 else tick_at(at)
+
+    seen = played(stuck, tick_at)
+    assert {source for _, source, _ in seen[32:58]} == {"host"}
+    assert {source for _, source, _ in seen[64:]} == {"ticks"}
+    assert "the sensor's ticks date its samples again" in logged()
+
+
 def deliver(clock, requests, utc_ns_at, seconds, ppm=0.0):
     """Let a sensor deliver a block each 5 s to a host of that UTC; return the dates' errors."""
     errors = []

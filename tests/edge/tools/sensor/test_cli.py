@@ -4,6 +4,7 @@ import os
 import pty
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -211,6 +212,18 @@ def test_ctrl_c_ends_quietly(simulate, tmp_path, command):
         assert "in 1 traces" in out
         with h5py.File(path) as file:
             assert all(len(dataset) for dataset in file["data"].values())
+
+
+@pytest.mark.parametrize("name", ["none.hdf5", "none.mseed"])
+def test_a_recording_without_a_sample_leaves_no_file(tmp_path, name):
+    """What is at the port is named with exit code 1, and the same command can be given again."""
+    path = tmp_path / name
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"socket://127.0.0.1:{silent.getsockname()[1]}"
+            done = CliRunner().invoke(sensor, ["record", url, str(path), "--seconds", "0.5"])
+        assert done.exit_code == 1 and "no samples came" in done.stderr, done.output
+        assert done.stdout == "" and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["x.hdf5", "x.mseed"])
