@@ -29,6 +29,13 @@ LEAST_COUNTS = 0.5
 """Amplitudes below this are rounding: a sensor on quiet ground is not compared more finely."""
 RAIL_SHARE = 0.999
 """Of the converter's range: beyond it a sample is at the limit."""
+RAILS = frozenset(
+    float(np.float32(sign * 2 ** (bits - 1) - (sign > 0)))
+    for bits in (16, 18, 20, 22, 24, 32)
+    for sign in (1, -1)
+)
+"""Limits of usual converters: at one of them a component stands also where the Hello announces more
+bits than the converter has, or a record none."""
 RAILED_SHARE = 0.1
 """Of a second's samples: with more at a limit, the component is clipped in this second."""
 FLAT_STEPS = 250
@@ -142,7 +149,8 @@ def faults_of(seconds: Seconds, absent: str = "") -> Faults:
         if short[one] == 0:
             if is_moving or (whole and long[one] == 0):
                 at_limit = bool(seconds.at_limit[one, -DEAD_SECONDS:].min() == 1)
-                faults[one] = "railed" if at_limit else "dead"
+                is_railed = at_limit or float(seconds.most[one, -1]) in RAILS
+                faults[one] = "railed" if is_railed else "dead"
         elif whole and _is_clipped(seconds, one, float(long[one]), present):
             faults[one] = "railed"
     sound = [one for one in present if not faults[one]]

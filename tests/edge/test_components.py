@@ -58,6 +58,11 @@ def railed(x):
     x[:, 2] = -FULL_SCALE - 1
 
 
+def stuck(x):
+    """The E component is stuck at the limit of a converter of 16 bits, where 24 are announced."""
+    x[:, 0] = 32_767
+
+
 def clipped(x):
     """The E component is driven into the converter's limits."""
     x[:, 0] = np.clip(x[:, 0] * 1e5, -FULL_SCALE, FULL_SCALE)
@@ -86,6 +91,7 @@ def strong(x):
 FAULTS = [
     (dead, "N dead"),
     (railed, "Z railed"),
+    (stuck, "E railed"),
     (clipped, "E railed"),
     (limited, "E railed"),
     (jumping, "Z railed"),
@@ -135,6 +141,21 @@ def test_the_step_over_a_gap_is_none_of_the_ground():
         segment = blocks(samples[at : at + length], segment=number)
         seen |= {block.degraded for block in check.push(segment)}
     assert seen == {""} and check.counts.faults == 0
+
+
+@pytest.mark.parametrize(
+    "value", [32_767, -32_768, 524_287, -(2**23), 2**23 - 1, 2**31 - 1, -(2**31)]
+)
+@pytest.mark.parametrize("full_scale", [0.0, 2.0**31 - 1])
+def test_a_constant_at_a_usual_limit_is_railed(value, full_scale):
+    """Without an announced limit, as in a replay, and with a wider one."""
+    samples = ground(60)
+    samples[:, 1] = value
+    seen, _ = marks(samples, full_scale=full_scale)
+    assert seen[-1][1] == "N railed"
+    samples[:, 1] = value // 3
+    seen, _ = marks(samples, full_scale=full_scale)
+    assert seen[-1][1] == "N dead"
 
 
 def test_a_fault_degrades_the_state_while_it_lasts():
