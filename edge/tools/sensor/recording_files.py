@@ -92,7 +92,7 @@ class Hdf5Writer:
         axes = [code[2] for code in hello.channels]
         self._order = [axes.index(a) for a in "ENZ"] if sorted(axes) == list("ENZ") else []
         self._order = self._order or list(range(len(axes)))
-        name = f"{self._station}.{self._network}_{start:%Y%m%d%H%M%S%f}_CO"
+        name = self._unused(f"{self._station}.{self._network}_{start:%Y%m%d%H%M%S%f}")
         self._dataset = self._group.create_dataset(
             name,
             shape=(0, len(axes)),
@@ -115,6 +115,14 @@ class Hdf5Writer:
             firmware=hello.firmware,
             dated_by=DATED_BY.get(source, source),
         )
+
+    def _unused(self, begin: str) -> str:
+        """Return a name for a run: a sensor that restarts twice at once begins two at one time."""
+        name, others = f"{begin}_CO", 1
+        while name in self._group:
+            others += 1
+            name = f"{begin}_{others}_CO"
+        return name
 
     def _end_run(self) -> None:
         """Date the last sample too: crystals are not exact, so the nominal rate does not."""

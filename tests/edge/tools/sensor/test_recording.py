@@ -162,6 +162,23 @@ def samples(hello, first, channels=3):
     return Samples(0, first % 2**32, 0, counts, hello.boot)
 
 
+def test_runs_that_begin_at_one_time_are_kept_apart(tmp_path, hello, waves):
+    """Restarts whose packets are read together are dated alike; each has its own samples."""
+    path, counts = tmp_path / "x.hdf5", waves(75)
+    writer = open_writer(path, "XX", "EDGE")
+    for at in range(0, 75, 25):
+        writer.begin(dated(hello, START))
+        writer.add(counts[at : at + 25], dated(hello, START))
+    writer.close()
+    with h5py.File(path) as file:
+        names = sorted(file["data"])
+        assert [name.rpartition("123400")[2] for name in names] == ["_2_CO", "_3_CO", "_CO"]
+        assert all(file["data"][name].attrs["trace_name"] == name for name in names)
+        again = [file["data"][name][:] for name in (names[2], names[0], names[1])]
+    order = [[code[2] for code in hello.channels].index(one) for one in "ENZ"]
+    assert (np.concatenate(again) == counts[:, order]).all()
+
+
 def test_gaps_boots_and_late_packets(hello):
     """A gap or a boot begins a run; late, unannounced and misshapen packets are left out."""
     kept = Kept()
