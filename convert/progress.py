@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import click
 
+from ..edge.logs import one_line
+
 QUIET_S = 20.0
 """Longest time without a line where standard error is not a terminal."""
 
@@ -17,7 +19,7 @@ OnProgress = Callable[[str, int, int], None]
 
 def report(line: str) -> None:
     """Print a line on standard error, at once."""
-    print(line, file=sys.stderr, flush=True)
+    print(one_line(line), file=sys.stderr, flush=True)
 
 
 class ProgressLines:

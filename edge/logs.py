@@ -53,11 +53,22 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line, whatever it quotes."""
-        text = " ".join(record.getMessage().splitlines())
+        text = one_line(record.getMessage())
         if self._journal:
             return f"<{_PRIORITIES.get(record.levelno, 6)}>{ROOT}: {text}"
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         return f"{ROOT}: {level}{text}"
+
+
+def one_line(text: str) -> str:
+    """Return a text that a terminal shows as one line, whatever a file or a device has in it.
+
+    Line ends become spaces; other characters that a terminal obeys are written as Python does.
+    """
+    line = " ".join(text.splitlines())
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class Changes:
@@ -112,7 +123,7 @@ def as_line(text: str, level: int = logging.INFO, environ: Mapping[str, str] = o
         environ: As for `configure`.
     """
     priority = f"<{_PRIORITIES[level]}>" if _is_journal(environ) else ""
-    return f"{priority}{ROOT}: {' '.join(text.split())}\n"
+    return f"{priority}{ROOT}: {one_line(' '.join(text.split()))}\n"
 
 
 def configure(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:

@@ -10,6 +10,7 @@ import click
 
 from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
+from ...edge.logs import as_line
 from ...edge.replay.options import require_one_file, trace_selection
 from ..console import memory_errors, tensorflow_silenced
 from ..pictures.canvas import SUFFIXES
@@ -158,7 +159,7 @@ def compare(
 
 
 def _report(line: str) -> None:
-    click.echo(f"eqedge: {line}", err=True)
+    click.echo(as_line(line), err=True, nl=False)
 
 
 def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparison) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ... import EqedgeError, reason_of
+from ...edge.logs import as_line
 from ...edge.replay.options import require_one_file, trace_selection
 from ..options import FiniteRange
 
@@ -153,15 +154,15 @@ def evaluate(document: Path | None, **options: Any) -> None:
             all_stations=options["all_stations"],
             limit=options["limit"],
             seed=options["seed"],
-            report=lambda line: click.echo(f"eqedge: {line}", err=True),
+            report=_report,
             progress=ProgressLines(),
         )
     )
     for line in report.get("data", {}).get("remarks", ()):
-        click.echo(f"eqedge: {line}", err=True)
+        _report(line)
     parts = [report.get("data", {}), *report["runs"].values()]
     for reason, count in (pair for one in parts for pair in one.get("skipped", {}).items()):
-        click.echo(f"eqedge: {count}: {reason}", err=True)
+        _report(f"{count}: {reason}")
     if document is not None:
         try:
             with written_whole(document) as unfinished:
@@ -169,3 +170,7 @@ def evaluate(document: Path | None, **options: Any) -> None:
         except OSError as error:
             raise EqedgeError(f"{document}: cannot be written ({reason_of(error)})") from error
     click.echo(json.dumps(report, indent=1, allow_nan=False))
+
+
+def _report(line: str) -> None:
+    click.echo(as_line(line), err=True, nl=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ...edge.logs import as_line
 from ...edge.replay.options import trace_selection
 from ...models.registry import DEFAULT_MODEL
 from ..options import FiniteRange
@@ -44,7 +45,7 @@ def _at(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _report(line: str) -> None:
-    click.echo(f"eqedge: {line}", err=True)
+    click.echo(as_line(line), err=True, nl=False)
 
 
 @click.group()

@@ -79,7 +79,7 @@ def by_small_letters(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], 
         if key not in fields or (stated(value) and not stated(fields[key])):
             fields[key], written[key] = value, name
         elif stated(value) and differ(key, fields[key], value):
-            both = f"{written[key]} {_shown(fields[key])} and {name} {_shown(value)} differ"
+            both = f"{written[key]} {shown(fields[key])} and {name} {shown(value)} differ"
             twice.setdefault(key, both)
     return fields, twice
 
@@ -138,7 +138,7 @@ def rate_of(name: str, attributes: Mapping[str, Any]) -> float:
             rate = round(1 / rate, 4)
         if rate is None or not 0 < rate <= HIGHEST_RATE_HZ:
             raise TraceError(
-                f"trace {name}: {key} {value!r} is not a sampling {_kind(key)}; "
+                f"trace {name}: {key} {shown(value)} is not a sampling {_kind(key)}; "
                 "write the number alone"
             )
         found[key] = rate
@@ -182,13 +182,13 @@ def has_unreadable_label(attributes: Mapping[str, Any]) -> bool:
 def unreadable_fields(attributes: Mapping[str, Any]) -> list[str]:
     """Return a text for each label or time that is stated and cannot be read."""
     odd = [
-        f"{field} {_shown(attributes[field])} is not a number, so there is no such label"
+        f"{field} {shown(attributes[field])} is not a number, so there is no such label"
         for field in LABEL_FIELDS
         if stated(attributes.get(field)) and number(attributes[field]) is None
     ]
     if stated(attributes.get(START_FIELD)) and parse_time(attributes[START_FIELD]) is None:
         odd.append(
-            f"{START_FIELD} {_shown(attributes[START_FIELD])} cannot be read; "
+            f"{START_FIELD} {shown(attributes[START_FIELD])} cannot be read; "
             "write it as 2026-01-31 23:59:59.000000"
         )
     return odd
@@ -227,7 +227,8 @@ def _kind(key: str) -> str:
     return "interval" if key in INTERVAL_FIELDS else "rate"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as a message has it: 60 characters at most."""
     text = repr(plain(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -241,6 +241,9 @@ class LabelTable:
                 f"{self.path}: it has changed or cannot be read any more ({first_line(error)}); "
                 "start again"
             ) from error
+        name = self.columns.index(NAME_COLUMN)
+        if name + 1 < len(cells) < len(self._written) and not text.endswith(("\n", "\r")):
+            cells = cells[:-1]  # the file was cut: half a number is another number
         return [(c, text.strip()) for c, text in zip(self._written, cells, strict=False)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ... import first_line
+from ... import first_line, reason_of
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -47,8 +47,10 @@ def _described(path: Path, error: BaseException) -> tuple[str, str]:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    except OSError:
-        return first_line(error), "copy it again"
+    except PermissionError as refused:
+        return reason_of(refused), "give yourself the right to read it"
+    except OSError as failed:
+        return reason_of(failed), "copy it again"
     if not head:
         return "it is empty", "copy it again"
     for magic, kind, remedy in _KINDS:

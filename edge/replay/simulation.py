@@ -10,7 +10,7 @@ from ..resample import same_rate
 from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
 from .field_names import START_FIELD
-from .fields import TraceError, parse_time, text_of
+from .fields import TraceError, parse_time, shown, text_of
 from .playlist import Playlist
 from .request import Replay
 from .scoreboard import Scoreboard, score
@@ -77,7 +77,7 @@ class Simulation:
             if first.start_time_ns is not None:
                 return first.start_time_ns
             text = text_of(first.attributes, START_FIELD)
-            why = f"{START_FIELD} {text!r} cannot be read" if text else f"no {START_FIELD}"
+            why = f"{START_FIELD} {shown(text)} cannot be read" if text else f"no {START_FIELD}"
             logger.warning("trace %s: %s; dated %s", name, why, DEFAULT_START)
             return DEFAULT_START_NS
         raise SteadError(f"{self._file.path}: no trace can be played; {reason}")

@@ -52,6 +52,17 @@ def test_a_message_is_one_line_whatever_it_quotes(capsys):
     assert capsys.readouterr().err == "eqedge: warning: broker: first second third\n"
 
 
+def test_a_terminal_obeys_nothing_that_is_quoted(capsys):
+    """Names of traces and of sensors come from outside: colours, bells, cut letters."""
+    logs.configure()
+    logger.warning("trace %s: %s", "A\x1b[31mB\x07", "Málaga \udcff")
+    logs.write_last("trace C\x1b[2J\nD")
+    error = capsys.readouterr().err
+    assert error == (
+        "eqedge: warning: trace A\\x1b[31mB\\x07: Málaga \\udcff\neqedge: trace C\\x1b[2J D\n"
+    )
+
+
 def test_journald_reads_priorities(tmp_path, monkeypatch):
     """Where standard error is the stream that systemd named, and only there."""
     path = tmp_path / "journal"

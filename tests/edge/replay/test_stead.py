@@ -298,6 +298,20 @@ def test_a_file_that_is_none(tmp_path, write, text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    """The remedy is a right, not another copy."""
+    path = tmp_path / "locked.hdf5"
+    path.write_bytes(b"")
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("eqedge.edge.replay.stead.GuardedHdf5", refused)
+    monkeypatch.setattr("pathlib.Path.open", refused)
+    with pytest.raises(SteadError, match=r"locked\.hdf5: .*Permission denied.*right to read it"):
+        SteadFile(path)
+
+
 def test_a_damaged_chunk_costs_one_trace(tmp_path, wave):
     """The others are read."""
     path = tmp_path / "damaged.hdf5"
