@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ... import EqedgeError
+from ..delivery.login import read_credentials, tls_context
 from ..fallback import runnable
 from ..settings.config import settings_and_problems
+from ..settings.delivery import MqttSettings
 from ..settings.flags import warnings
 from ..settings.names import impossible_names
 from ..settings.node import Settings
@@ -50,6 +52,14 @@ def check_config(path: Path) -> tuple[Settings, list[str], list[str]]:
             Windower(spec.window_samples, spec.sampling_rate_hz, settings.window)
         except SettingsError as error:
             problems.append(f"config {path}: {error}")
+    mqtt = settings.mqtt
+    if mqtt and mqtt.credentials_file and not mqtt.tls and not mqtt.allow_insecure:
+        problems.append(
+            f"config {path}: user name and password would be sent to {mqtt.host} unencrypted; set "
+            "tls in [mqtt], or allow_insecure if the network is your own"
+        )
+    elif mqtt:
+        cautions += _login(mqtt)
     if settings.sensor.port is not None or not problems:
         cautions += _sensor(settings)
     found = (check for check in places(settings) if check.warns or not check.good)
@@ -64,6 +74,23 @@ def _sensor(settings: Settings) -> Iterator[str]:
         yield "sensor.port is not set; set it, or give --serial PORT to eqedge run"
     elif "://" not in port and not os.path.exists(port):
         yield f"sensor port {port}: there is no such port now; plug in, or correct the name"
+
+
+def _login(mqtt: MqttSettings) -> Iterator[str]:
+    """Yield what is wrong in the files that prove node and broker to each other.
+
+    `places` reports those that cannot be opened.
+    """
+    credentials = mqtt.credentials_file
+    try:
+        if credentials and os.path.isfile(credentials) and os.access(credentials, os.R_OK):
+            read_credentials(mqtt, {})
+    except SettingsError as error:
+        yield _line(error)
+    try:
+        tls_context(mqtt)
+    except SettingsError as error:
+        yield _line(error)
 
 
 def _as_line(check: Check) -> str:

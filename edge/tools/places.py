@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -83,13 +84,15 @@ def _is_made_by_systemd(folder: Path) -> bool:
 
 def _secret(name: str, path: Path) -> Check:
     """Check a file that only the node should be able to read."""
+    remedy = f"correct {name}, or allow the node's user to read the file"
     try:
-        with path.open("rb"):
-            mode = path.stat().st_mode
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
+            return Check(name, False, f"{path} is not a regular file", remedy)
+        path.open("rb").close()
     except OSError as error:
         if path.is_relative_to(CREDENTIALS):
             return Check(name, True, f"systemd makes {path} while the service runs")
-        remedy = f"correct {name}, or allow the node's user to read the file"
         return Check(name, False, f"{path}: {reason_of(error)}", remedy)
     if mode & 0o077:
         who = "everyone" if mode & 0o007 else "its group"

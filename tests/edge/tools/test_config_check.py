@@ -1,5 +1,7 @@
 """`eqedge config check` finds every problem of a config, and starts nothing."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 from eqedge.edge.settings.config import reference
@@ -115,6 +117,57 @@ json_file = "/nowhere/h.json"
         assert len([one for one in errors if one.startswith("warning: ") and part in one]) == 1
     code, _, errors = check(path, "model_fallback = false\n" + text)
     assert code == 2 and any(one.startswith("eqedge: model ") for one in errors)
+
+
+BROKER = '[sensor]\nport = "loop://"\n[mqtt]\nhost = "h"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "user name on the first line"),
+        (b"\nsecret\n", "user name on the first line"),
+        ("u\nsecret\n".encode("utf-16"), "can't decode"),
+        (b"u\n" + 70_000 * b"secret", "too large"),
+    ],
+)
+def test_credentials_that_no_node_could_use_are_named(path, tmp_path, content, part):
+    """A node would end with the same line; nothing of the password is printed."""
+    file = tmp_path / "login"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    text = f'{BROKER}tls = true\ncredentials_file = "{file}"\n'
+    code, out, errors = check(path, text)
+    assert (code, len(errors)) == (0, 1) and part in errors[0] and "secret" not in out + errors[0]
+    file.write_text("user\nsecret\n")
+    assert check(path, text)[2] == []
+    code, _, errors = check(path, text.replace("tls = true\n", ""))
+    assert code == 2 and len(errors) == 1 and "unencrypted; set tls" in errors[0]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["credentials_file", "key_file"])
+@pytest.mark.timeout(60)
+def test_what_is_no_file_is_not_waited_for(path, tmp_path, kind, name):
+    """A pipe that nobody writes to, and one without an end."""
+    file = tmp_path / "pipe"
+    os.mkfifo(file)
+    file = "/dev/zero" if kind == "device" else file
+    certificate = 'certificate_file = "/no"\n' if name == "key_file" else ""
+    code, _, errors = check(path, f'{BROKER}tls = true\n{certificate}{name} = "{file}"\n')
+    line = f"warning: {name}: {file} is not a regular file"
+    assert code == 0 and len([one for one in errors if one.startswith(line)]) == 1
+
+
+def test_certificates_that_cannot_be_used_are_named(path, tmp_path):
+    """A missing file of authorities, and one without a certificate."""
+    file = tmp_path / "ca.pem"
+    text = f'{BROKER}tls = true\nca_file = "{file}"\n'
+    code, _, errors = check(path, text)
+    assert code == 0 and f"MQTT certificates {file}: no such file" in errors[0]
+    file.write_text("none")
+    code, _, errors = check(path, text)
+    assert code == 0 and f"MQTT certificates {file}" in errors[0] and len(errors) == 1
 
 
 def test_a_config_without_a_sensor_and_one_that_others_may_write(path):
