@@ -23,5 +23,21 @@ INTERVAL_FIELDS = ("trace_dt_s", "dt_s", "sampling_interval", "delta", "dt")
 """Seconds from one sample to the next, the other way to state a rate."""
 UNIT_FIELDS = ("unit", "units", "trace_unit", "waveform_unit")
 """Fields that may state the unit of the samples; STEAD has none of them."""
+SEISBENCH = {
+    "trace_p_arrival_sample": "p_arrival_sample",
+    "trace_s_arrival_sample": "s_arrival_sample",
+    "trace_coda_end_sample": "coda_end_sample",
+    "trace_p_status": "p_status",
+    "trace_snr_db": "snr_db",
+    "station_network_code": "network_code",
+    "station_code": "receiver_code",
+}
+"""SeisBench's names of STEAD's fields, where they differ."""
 COMPARED = (*LABEL_FIELDS, START_FIELD, "trace_category", *RATE_FIELDS, *INTERVAL_FIELDS)
 """Fields that decide what a trace is: it must not state two values of one of them."""
+
+
+def steads_name(name: str) -> str:
+    """Return STEAD's name of a field that is written in capitals, or as SeisBench has it."""
+    small = name.lower()
+    return SEISBENCH.get(small, small)

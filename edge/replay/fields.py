@@ -14,7 +14,14 @@ import numpy as np
 from ... import EqedgeError
 from ..types import NANOSECONDS
 from ..utc import utc_ns
-from .field_names import INTERVAL_FIELDS, LABEL_FIELDS, RATE_FIELDS, START_FIELD, UNIT_FIELDS
+from .field_names import (
+    INTERVAL_FIELDS,
+    LABEL_FIELDS,
+    RATE_FIELDS,
+    START_FIELD,
+    UNIT_FIELDS,
+    steads_name,
+)
 from .labels import Labelled
 
 STEAD_RATE_HZ = 100.0
@@ -62,8 +69,8 @@ def stated(value: Any) -> bool:
     return str(value).strip().lower() not in _NOT_STATED
 
 
-def by_small_letters(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return fields by their names in small letters: programs write `Sampling_Rate_Hz` too.
+def by_steads_names(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return fields by STEAD's names, in small letters: programs write `Sampling_Rate_Hz` too.
 
     Args:
         pairs: Names and values; of one name the first that is stated counts.
@@ -75,7 +82,7 @@ def by_small_letters(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], 
     written: dict[str, str] = {}
     twice: dict[str, str] = {}
     for name, value in pairs:
-        key = name.lower()
+        key = steads_name(name)
         if key not in fields or (stated(value) and not stated(fields[key])):
             fields[key], written[key] = value, name
         elif stated(value) and differ(key, fields[key], value):

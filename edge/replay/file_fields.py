@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .field_names import INTERVAL_FIELDS, RATE_FIELDS, UNIT_FIELDS
-from .fields import by_small_letters, plain, stated
+from .fields import by_steads_names, plain, stated
 
 FORMAT_GROUP = "data_format"
 """SeisBench's group of datasets that describe the file."""
@@ -30,7 +30,7 @@ def fields_of(file: Any, group: Any) -> tuple[dict[str, Any], str]:
     if hasattr(described, "keys"):
         pairs += [(name, one[()]) for name, one in described.items() if hasattr(one, "dtype")]
     known = ((name, plain(value)) for name, value in pairs if name.lower() in _READ)
-    fields, twice = by_small_letters(known)
+    fields, twice = by_steads_names(known)
     order = fields.pop(COMPONENT_ORDER, None)
     if stated(order) and str(order).strip().upper() != EXPECTED_ORDER:
         return fields, (

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
-from .fields import by_small_letters
+from .field_names import steads_name
+from .fields import by_steads_names
 from .other_files import GZIP, HDF5, ZIP
 
 NAME_COLUMN = "trace_name"
@@ -56,7 +57,7 @@ class LabelTable:
             whatever its capitals.
 
     Attributes:
-        columns: Names of the columns, in small letters.
+        columns: STEAD's names of the columns, in small letters.
         remarks: Lines for people: what is unusual about the file.
 
     Raises:
@@ -116,19 +117,19 @@ class LabelTable:
         if index is None:
             return None
         cells = self._read(index)
-        if by_small_letters(cells)[0].get(NAME_COLUMN) != name:
+        if by_steads_names(cells)[0].get(NAME_COLUMN) != name:
             raise LabelTableError(f"{self.path}: it has changed while it was read; start again")
         return cells
 
     def row(self, name: str) -> Mapping[str, str] | None:
         """Return a trace's row by column, or None if it has none; errors as of `cells`."""
         cells = self.cells(name)
-        return None if cells is None else by_small_letters(cells)[0]
+        return None if cells is None else by_steads_names(cells)[0]
 
     def names(self) -> Iterator[str]:
         """Yield the traces' names in the order of the rows."""
         for index in np.sort(self._order):
-            yield by_small_letters(self._read(int(index)))[0][NAME_COLUMN]
+            yield by_steads_names(self._read(int(index)))[0][NAME_COLUMN]
 
     def close(self) -> None:
         """Close the file."""
@@ -171,7 +172,7 @@ class LabelTable:
         self._separated_by = separator
         cells = next(_cells([header], separator), [])
         self._written = [cell.strip() for cell in cells]
-        self.columns = tuple(cell.lower() for cell in self._written)
+        self.columns = tuple(steads_name(cell) for cell in self._written)
         column = self.columns.index(NAME_COLUMN)
         if twice := sorted({c for c in self.columns if c and self.columns.count(c) > 1}):
             self.remarks.append(

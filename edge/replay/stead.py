@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
 from ..resample import RateError, resampled, same_rate
-from .field_names import COMPARED, START_FIELD
+from .field_names import COMPARED, START_FIELD, steads_name
 from .fields import (
     TraceError,
-    by_small_letters,
+    by_steads_names,
     differ,
     labels_of,
     parse_time,
@@ -154,7 +154,7 @@ class SteadFile:
             dataset = self._dataset(name)
             check_chunks(dataset)
             waveform = np.asarray(dataset[()], dtype=np.float64)
-            own, twice = by_small_letters((k, plain(v)) for k, v in dataset.attrs.items())
+            own, twice = by_steads_names((k, plain(v)) for k, v in dataset.attrs.items())
         except UNREADABLE as error:
             raise _unusable(name, error) from error
         _reject_twice(name, twice, COMPARED)
@@ -192,7 +192,7 @@ class SteadFile:
     def fields(self, name: str, wanted: Collection[str]) -> tuple[int, dict[str, Any]]:
         """Return a trace's number of samples and those of some fields that it states.
 
-        Nothing of the waveform is read. Names are in small letters.
+        Nothing of the waveform is read. Names are STEAD's.
 
         Raises:
             TraceError: It is missing, has another shape, or its header is damaged.
@@ -318,7 +318,7 @@ class SteadFile:
         defaults = {k: v for k, v in self._defaults.items() if wanted is None or k in wanted}
         if cells is None:
             return with_defaults(attributes, defaults)
-        row, twice = by_small_letters(cells)
+        row, twice = by_steads_names(cells)
         _reject_twice(name, twice, COMPARED if wanted is None else wanted)
         for field_, value in row.items():
             if (wanted is not None and field_ not in wanted) or not stated(value):
@@ -368,8 +368,8 @@ def read_attributes(name: str, dataset: Any, wanted: Collection[str]) -> dict[st
         TraceError: One is there twice, with different values.
     """
     attributes, names = dataset.attrs, frozenset(wanted)
-    pairs = [(one, plain(attributes[one])) for one in attributes if one.lower() in names]
-    fields, twice = by_small_letters(pairs)
+    pairs = [(one, plain(attributes[one])) for one in attributes if steads_name(one) in names]
+    fields, twice = by_steads_names(pairs)
     _reject_twice(name, twice, names)
     return fields
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import EqedgeError
+from .field_names import steads_name
 from .fields import number, plain, stated
 
 LONGEST = 2000
@@ -43,14 +44,14 @@ class Where:
 
     `<`, `<=`, `>`, `>=`, `==`, `!=`, `in`, `not in`; `+`, `-`, `*`, `/` of numbers; `&`, `|`, `~`
     as pandas has them, and `.isna()` and `.notna()` of a field, but no other method. As in pandas,
-    each comparison with a field that is not stated is false, but for `!=` and `not in`. Capitals
-    in the name of a field do not matter.
+    each comparison with a field that is not stated is false, but for `!=` and `not in`. A field has
+    STEAD's name or SeisBench's, in any capitals.
 
     Args:
         text: Such as `snr_db > 10 and network_code in ["CI", "NC"]`.
 
     Attributes:
-        fields: Names of the fields in it, in small letters.
+        fields: STEAD's names of the fields in it.
 
     Raises:
         WhereError: It is none, or has something else in it.
@@ -68,8 +69,8 @@ class Where:
             raise WhereError(
                 f"--where {text!r}: {reason}; write it as: snr_db > 10 and receiver_type == 'HH'"
             ) from error
-        names = [node.id.lower() for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
-        self.fields = tuple(dict.fromkeys(names))
+        names = (node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name))
+        self.fields = tuple(dict.fromkeys(map(steads_name, names)))
 
     def __str__(self) -> str:
         """Return the expression."""
@@ -201,7 +202,8 @@ def _value(node: ast.expr, attributes: Mapping[str, Any]) -> Any:
 
 
 def _field(field: str, attributes: Mapping[str, Any]) -> Any:
-    value = plain(attributes.get(field.lower()))
+    field = steads_name(field)
+    value = plain(attributes.get(field))
     if not stated(value):
         return None
     if field in MEANS:

@@ -6,7 +6,7 @@ import pytest
 from eqedge.edge.replay.field_names import RATE_FIELDS
 from eqedge.edge.replay.fields import (
     TraceError,
-    by_small_letters,
+    by_steads_names,
     differ,
     number,
     parse_time,
@@ -170,14 +170,14 @@ def test_the_same_in_another_form_does_not_differ():
 def test_names_are_read_whatever_their_capitals():
     """Of one name the first that is stated counts; equal values in another form do not differ."""
     pairs = [("Fs", "NaN"), ("FS", 50.0), ("fs", "50"), ("P_Arrival_Sample", 700), ("other", 1)]
-    fields, twice = by_small_letters(pairs)
+    fields, twice = by_steads_names(pairs)
     assert fields == {"fs": 50.0, "p_arrival_sample": 700, "other": 1}
     assert twice == {}
 
 
 def test_two_values_under_one_name_are_named():
     """With both names as they are written."""
-    _, twice = by_small_letters([("P_Arrival_Sample", 700.0), ("p_arrival_sample", "701")])
+    _, twice = by_steads_names([("P_Arrival_Sample", 700.0), ("p_arrival_sample", "701")])
     assert twice == {
         "p_arrival_sample": "P_Arrival_Sample 700.0 and p_arrival_sample '701' differ",
     }

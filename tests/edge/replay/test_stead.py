@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from eqedge.edge.replay.fields import TraceError, parse_time
 from eqedge.edge.replay.label_table import LabelTableError
+from eqedge.edge.replay.selection import TraceSelection
 from eqedge.edge.replay.stead import SteadError, SteadFile
 
 NAME = "109C.TA_20060723155859_EV"
@@ -195,6 +196,27 @@ def test_names_in_other_capitals(write_stead, wave, place):
         _, fields = file.fields(NAME, ("p_arrival_sample", "sampling_rate_hz"))
     assert float(fields["sampling_rate_hz"]) == 50.0
     assert set(fields) == {"p_arrival_sample", "sampling_rate_hz"}
+
+
+@pytest.mark.parametrize("place", ["attributes", "columns"])
+def test_seisbenchs_names_of_steads_fields(write_stead, wave, place):
+    """Labels, station and ratio; `--where` takes both names."""
+    fields = {
+        "trace_P_arrival_sample": 700.0,
+        "trace_s_arrival_sample": "947",
+        "trace_snr_db": "[20. 30. 40.]",
+        "station_network_code": "XX",
+        "station_code": "ABC",
+    }
+    path = write_stead({NAME: (wave, fields if place == "attributes" else {})})
+    if place == "columns":
+        write_csv(path.with_suffix(".csv"), [{"trace_name": NAME, **fields}])
+    trace = read_one(path)
+    assert (trace.p_arrival_sample, trace.s_arrival_sample) == (700.0, 947.0)
+    assert trace.attributes["network_code"] == "XX"
+    with SteadFile(path) as file:
+        for text in ("trace_snr_db > 25 and station_code == 'ABC'", "SNR_db == 30"):
+            assert TraceSelection(where=text).names(file) == [NAME]
 
 
 @pytest.mark.parametrize("place", ["attributes", "columns"])
