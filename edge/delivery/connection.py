@@ -20,7 +20,7 @@ from .incoming import MAX_INCOMING_BYTES
 from .link import BrokerLink
 from .login import Credentials, short_reason
 from .notices import Notices
-from .reasons import Identity, LinkLost
+from .reasons import AT_A_MESSAGE_REMEDY, Identity, LinkLost
 from .session import NodeTopics, Session
 from .spool import Spool
 from .suspects import Suspects
@@ -139,55 +139,69 @@ class ConnectionLoop:
             self._wake_write.send(b"!")
 
     def _run(self) -> None:
+        """Make one connection after the other; whatever is raised, the thread goes on."""
         while True:
-            began = time.monotonic()
-            self._session = None
-            self._dropped = 0
-            link = BrokerLink(
-                self._settings,
-                self._client_id,
-                self._topics.status,
-                self._wake_read,
-                self._abilities,
-            )
             try:
-                if self._serve(link):
+                if not self._connect_once():
                     return
-                continue
-            # Whatever a broken or hostile broker makes the client library raise, the next
-            # connection starts afresh; a thread that ends would be worse than any of it.
             except Exception as error:
-                link.drop()
-                lost = error if isinstance(error, LinkLost) else LinkLost(short_reason(error))
-                if not isinstance(error, Unanswered):
-                    self._unanswered_since = None
-            self.counts.connected = False
-            self.counts.failures += 1
-            self._count_dropped(link)
-            text = self._learn(link, lost, time.monotonic() - began)
-            if self._stop.is_set() and self._is_over():
-                return
-            self.counts.trouble = text
-            self._notices.change("connection", self._about(text))
-            if not self._wait(self._backoff(self._endings.steps)):
-                return
+                text = f"{short_reason(error)}; events are kept and the connection is tried again"
+                self._notices.change("connection", self._about(text))
+                if not self._wait(self._settings.retry_max_seconds):
+                    return
+
+    def _connect_once(self) -> bool:
+        """Serve one connection and wait after it; return whether there is another one."""
+        began = time.monotonic()
+        self._session = None
+        self._dropped = 0
+        link = BrokerLink(
+            self._settings,
+            self._client_id,
+            self._topics.status,
+            self._wake_read,
+            self._abilities,
+        )
+        try:
+            return not self._serve(link)
+        # Whatever a broken or hostile broker makes the client library raise, the next
+        # connection starts afresh; a thread that ends would be worse than any of it.
+        except Exception as error:
+            link.drop()
+            lost = error if isinstance(error, LinkLost) else LinkLost(short_reason(error))
+            if not isinstance(error, Unanswered):
+                self._unanswered_since = None
+        self.counts.connected = False
+        self.counts.failures += 1
+        self._count_dropped(link)
+        text = self._learn(link, lost, time.monotonic() - began)
+        if self._stop.is_set() and self._is_over():
+            return False
+        self.counts.trouble = text
+        self._notices.change("connection", self._about(text))
+        return self._wait(self._backoff(self._endings.steps))
 
     def _learn(self, link: BrokerLink, lost: LinkLost, lasted: float) -> str:
         """Find out what the broker does not take; return why it ended the connection."""
         ending = Ending(lost, lasted, link.accepted)
         if self._session is not None:
+            self._session.take_acknowledgements()  # those that came just before the end
             ending = replace(
                 ending,
                 served=True,
                 delivered=self._session.delivered,
+                answers=self._session.answers,
                 unanswered=tuple(self._session.unanswered),
             )
         held = self._endings.note(ending)
         self.counts.takeovers += self._endings.is_takeover(ending)
         if held is not None:
-            text = f"it ends the connection at {held.topic}, which is left out for a while"
-            self._notices.change(held.topic, self._about(text))
-        if link.incoming.is_dropping and self._abilities.subscribes:
+            which = "a message" if held.entry else "the message"
+            text = (
+                f"it ends the connection at {which} on {held.topic}, which is left out for a while"
+            )
+            self._notices.change(held.topic, self._about(f"{text}; {AT_A_MESSAGE_REMEDY}"))
+        if link.incoming.is_dropping and self._listen_topic and self._abilities.subscribes:
             self._abilities.subscribes = False
             text = f"a message on {self._listen_topic} is too long; the node subscribes no longer"
             self._notices.change("incoming", self._about(text))
@@ -241,10 +255,7 @@ class ConnectionLoop:
             return False
         self.counts.connected = True
         self.counts.connects += 1
-        if not self._endings.are_unexplained and not self._endings.is_taken_over:
-            self._notices.end("connection")
-        logger.info("broker %s: connected", self._settings.address)
-        self._report_limits()
+        self._report_connection()
         session = self._session = Session(
             link,
             self._settings,
@@ -277,22 +288,25 @@ class ConnectionLoop:
                 link.home_assistant_started = False
                 session.announce()
 
-    def _report_limits(self) -> None:
-        """Log once what the broker cannot do; forget the trouble with earlier connections."""
+    def _report_connection(self) -> None:
+        """Log that the broker is connected, once while connections do not last, and its limits."""
+        if self.counts.connects == 1:
+            logger.info(self._about("connected"))
+            self._notices.end("connection")
+        if not self._endings.are_frequent:
+            self._forget_trouble()
         limits = self._abilities.describe()
-        self.counts.limits = limits or None
-        text = self._about(limits)
         if limits:
-            self._notices.change("limits", text)
+            self._notices.change("limits", self._about(limits))
         else:
             self._notices.end("limits")
-        if not self._endings.are_unexplained:
-            self._forget_trouble()
+        self.counts.limits = "; ".join(filter(None, [limits, self._suspects.describe()])) or None
 
     def _forget_trouble(self) -> None:
         """Report no trouble any more, unless another client has our client id."""
         if not self._endings.is_taken_over:
             self.counts.trouble = None
+            self._notices.end("connection", self._about("connected"))
 
     def _expect_answers(self, session: Session) -> None:
         """Leave a broker that keeps the connection alive and acknowledges nothing."""
@@ -302,7 +316,7 @@ class ConnectionLoop:
             self._unanswered_since = time.monotonic()
         longest = max(ANSWER_SECONDS, 2.0 * self._settings.keepalive_seconds)
         if session.waiting_seconds > longest:
-            raise Unanswered(f"it acknowledges nothing within {longest:g} s")
+            raise Unanswered(f"it acknowledges nothing within {longest:g} s", is_stuck=True)
 
     def _about(self, text: str) -> str:
         return f"broker {self._settings.address}: {text}"

@@ -44,6 +44,7 @@ class Ending:
         accepted: The broker had accepted it.
         served: Messages were sent over it.
         delivered: Messages of the spool that left it over this connection.
+        answers: Answers of the broker to messages.
         unanswered: Messages that were sent and not answered.
     """
 
@@ -52,6 +53,7 @@ class Ending:
     accepted: bool = False
     served: bool = False
     delivered: int = 0
+    answers: int = 0
     unanswered: tuple[Sent, ...] = ()
 
 
@@ -75,11 +77,17 @@ class Endings:
         self._taken_over_time = float("-inf")
         self._unexplained = 0
         self._useless = 0
+        self._short = 0
 
     @property
     def are_unexplained(self) -> bool:
         """Whether several in a row came without a reason."""
         return self._unexplained >= UNEXPLAINED_TIMES
+
+    @property
+    def are_frequent(self) -> bool:
+        """Whether several accepted connections in a row did not last, for whatever reason."""
+        return self._short >= UNEXPLAINED_TIMES
 
     @property
     def are_useless(self) -> bool:
@@ -94,6 +102,8 @@ class Endings:
     def note(self, ending: Ending) -> Sent | None:
         """Learn from one more; return the message that is left out from now, None without any."""
         held: Sent | None = None
+        if ending.accepted:
+            self._short = self._short + 1 if ending.lasted < CALM_SECONDS else 1
         if not self._abilities.refused(ending.lost.code):
             held = self._learn(ending)
         self.steps = self._next_steps(ending)
@@ -132,12 +142,11 @@ class Endings:
             self._taken_over_time = time.monotonic()
         if not ending.served:
             return None
-        lost = ending.lost
-        is_useless = lost.by_broker and not ending.delivered and ending.lasted <= STABLE_SECONDS
+        is_useless = (
+            ending.lost.by_broker and not ending.delivered and ending.lasted <= STABLE_SECONDS
+        )
         self._useless = self._useless + 1 if is_useless else 0
-        if lost.by_broker and lost.code in AT_A_MESSAGE:
-            return self._suspects.connection_ended(ending.unanswered)
-        return None
+        return self._suspects.connection_ended(_suspicious(ending))
 
     def _next_steps(self, ending: Ending) -> int:
         if self.is_takeover(ending):
@@ -145,3 +154,12 @@ class Endings:
         if ending.lasted > STABLE_SECONDS and not self.are_unexplained:
             return 0
         return min(self.steps + 1, PROGRESS_STEPS) if ending.delivered else self.steps + 1
+
+
+def _suspicious(ending: Ending) -> tuple[Sent, ...]:
+    """Return the messages at one of which the broker may have ended the connection."""
+    lost = ending.lost
+    if lost.is_stuck:
+        # Brokers answer in order: one that answered others may hang at the oldest.
+        return ending.unanswered[:1] if ending.answers else ()
+    return ending.unanswered if lost.by_broker and lost.code in AT_A_MESSAGE else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .spool import Spool
@@ -65,6 +66,7 @@ class InFlight:
         self._newest = 0
         self._pauses: dict[str, Pause] = {}
         self._aside: Pause | None = None
+        self._without: set[str] = set()
 
     def add(self, number: int, sent: Sent) -> None:
         """Note a message that was sent under this packet number."""
@@ -88,21 +90,28 @@ class InFlight:
         """The messages in flight, the oldest first."""
         return list(self._sent.values())
 
-    @property
-    def has_due(self) -> bool:
-        """Whether a message of the spool is in flight, or could be sent if there was room."""
+    def has_due(self, without: Collection[str] = ()) -> bool:
+        """Return whether a message of the spool is in flight, or could be sent if there was room.
+
+        Args:
+            without: Kinds that are left out.
+        """
         if any(sent.entry is not None for sent in self._sent.values()):
             return True
-        held = {kind for kind, pause in self._pauses.items() if pause.holds}
+        held = {kind for kind, pause in self._pauses.items() if pause.holds} | set(without)
         return bool(self._spool.pending(self._newest, 1, without=held))
 
-    def due(self, room: int, stored_time: float) -> list[Entry]:
+    def due(self, room: int, stored_time: float, without: Collection[str] = ()) -> list[Entry]:
         """Return the messages to be sent now, in order.
 
         Args:
             room: At most this many.
             stored_time: When a message was last stored, monotonic.
+            without: Kinds that are left out; one that no longer is begins with its oldest again.
         """
+        if not self._without <= set(without):
+            self.rewind(0)
+        self._without = set(without)
         for pause in self._pauses.values():
             if pause.holds and self._is_over(pause, stored_time):
                 pause.holds = False
@@ -111,7 +120,7 @@ class InFlight:
         if aside is not None and aside.holds and time.monotonic() - aside.since >= aside.seconds:
             aside.holds = False
             self.rewind(aside.first_id)
-        held = {kind for kind, pause in self._pauses.items() if pause.holds}
+        held = {kind for kind, pause in self._pauses.items() if pause.holds} | self._without
         flying = {sent.entry.id for sent in self._sent.values() if sent.entry is not None}
         found = self._spool.pending(self._newest, room + len(flying), without=held) if room else []
         due = [entry for entry in found if entry.id not in flying][:room]

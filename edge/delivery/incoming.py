@@ -10,13 +10,15 @@ from paho.mqtt.client import Client
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from .reasons import LinkLost
+from .reasons import PROTOCOL_ERROR, LinkLost
 
 MAX_INCOMING_BYTES = 65_536
 """The node expects acknowledgements only: a longer message is read and dropped, and a broker that
 sends any other longer packet is left."""
 RECEIVE_BUFFER_BYTES = 16_384
 """Receive buffer of the kernel for the connection; it bounds what is read at a time."""
+MOST_ANSWERS = 100
+"""Packets that wait to be written: the node sends a few messages at a time."""
 PUBLISH, PINGRESP = 0x30, 0xD0
 """First byte of two packets of MQTT, without flags."""
 
@@ -48,8 +50,13 @@ class Incoming:
         """Drop what has arrived of a message that is too long; return whether there was any.
 
         Raises:
-            LinkLost: Another packet is too long.
+            LinkLost: Another packet is too long, or what the library keeps would grow without end.
         """
+        if getattr(self._client, "_in_messages", None):
+            # It would keep each until the broker releases it.
+            raise _violation("the broker sends messages at QoS 2, for which the node did not ask")
+        if len(getattr(self._client, "_out_packet", ())) > MOST_ANSWERS:
+            raise _violation("the broker demands answers and does not read them")
         packet = getattr(self._client, "_in_packet", None)
         if not isinstance(packet, dict):
             return False
@@ -59,7 +66,7 @@ class Incoming:
         length = packet.get("remaining_length", 0)
         if length > MAX_INCOMING_BYTES:
             if packet["command"] & 0xF0 != PUBLISH:
-                raise LinkLost(f"the broker sends a packet of {length} bytes")
+                raise _violation(f"the broker sends a packet of {length} bytes")
             # From here on it is an answer to a ping, which has no content: the library reads to its
             # end, hands nothing on, and knows that the broker is alive.
             packet["command"], packet["remaining_length"] = PINGRESP, 0
@@ -68,6 +75,10 @@ class Incoming:
         if self.is_dropping:
             packet["packet"].clear()
         return was_dropping or self.is_dropping
+
+
+def _violation(text: str) -> LinkLost:
+    return LinkLost(text, code=PROTOCOL_ERROR, by_broker=True)
 
 
 def limits() -> Properties:

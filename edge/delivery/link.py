@@ -18,7 +18,7 @@ from ..settings.delivery import MqttSettings
 from .abilities import Abilities
 from .incoming import MAX_INCOMING_BYTES, Incoming, limits
 from .login import Credentials, short_reason
-from .reasons import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR, LinkLost
+from .reasons import KEEP_ALIVE_TIMEOUT, MALFORMED, PROTOCOL_ERROR, LinkLost
 from .unconfirmed import Unconfirmed
 
 
@@ -211,7 +211,7 @@ class BrokerLink:
             raise
         except Exception as error:
             text = f"the broker sends what is not MQTT ({short_reason(error)})"
-            raise LinkLost(text) from error
+            raise LinkLost(text, by_broker=True, code=MALFORMED) from error
 
     def _prove(self) -> None:
         if not self.incoming.is_dropping:
@@ -249,9 +249,10 @@ class BrokerLink:
         if flags.is_disconnect_packet_from_server:
             self._end_by(f"the broker ended the connection: {reason}", reason, properties)
         elif reason.value == KEEP_ALIVE_TIMEOUT:
-            self._lost = LinkLost("the broker answers no ping")
+            self._lost = LinkLost("the broker answers no ping", is_stuck=True)
         elif reason.value == PROTOCOL_ERROR:
-            self._lost = LinkLost("the broker sends what is not MQTT")
+            text = "the broker sends what is not MQTT"
+            self._lost = LinkLost(text, by_broker=True, code=MALFORMED)
 
     def _end_by(self, text: str, reason: ReasonCode, properties: Properties | None) -> None:
         server = str(getattr(properties, "ServerReference", ""))[:200]

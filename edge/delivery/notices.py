@@ -7,10 +7,14 @@ import time
 
 REPEAT_SECONDS = 3600.0
 """A trouble that lasts is logged again after this long."""
+MOST_TEXTS = 8
+"""Different texts of one subject that are logged within that time."""
 
 
 class Notices:
     """What has been logged of each subject, and when; for one thread.
+
+    However often the text of a subject changes, it has a bounded number of lines an hour.
 
     Args:
         logger: Where the lines go.
@@ -18,26 +22,32 @@ class Notices:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._last: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, dict[str, float]] = {}
 
     def begin(self, subject: str, text: str) -> None:
         """Log a warning unless this subject's trouble was logged within the hour, in any text."""
-        if subject not in self._last or self._is_due(subject):
+        if not self._recent(subject):
             self._warn(subject, text)
 
     def change(self, subject: str, text: str) -> None:
-        """Log a warning unless it is this subject's last one and was logged within the hour."""
-        if self._last.get(subject, ("", 0.0))[0] != text or self._is_due(subject):
+        """Log a warning unless this subject had the same text, or many others, within the hour."""
+        recent = self._recent(subject)
+        if text not in recent and len(recent) < MOST_TEXTS:
             self._warn(subject, text)
 
     def end(self, subject: str, text: str = "") -> None:
         """Forget the subject's trouble; log the text where there was any."""
-        if self._last.pop(subject, None) is not None and text:
+        if self._logged.pop(subject, None) is not None and text:
             self._logger.info(text)
 
-    def _is_due(self, subject: str) -> bool:
-        return time.monotonic() - self._last[subject][1] > REPEAT_SECONDS
+    def _recent(self, subject: str) -> dict[str, float]:
+        """Return what was logged of a subject within the hour, and when."""
+        recent = self._logged.get(subject, {})
+        oldest = time.monotonic() - REPEAT_SECONDS
+        for text in [text for text, when in recent.items() if when < oldest]:
+            del recent[text]
+        return recent
 
     def _warn(self, subject: str, text: str) -> None:
-        self._last[subject] = (text, time.monotonic())
+        self._logged.setdefault(subject, {})[text] = time.monotonic()
         self._logger.warning(text)

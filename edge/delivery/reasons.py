@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MALFORMED = 0x81
 PROTOCOL_ERROR = 0x82
 UNSUPPORTED_VERSION = 0x84
 CLIENT_ID_INVALID = 0x85
@@ -30,15 +31,23 @@ class LinkLost(Exception):
         code: Reason code of MQTT 5 with which the broker ended it; None where it gave none.
         by_broker: The broker ended it, with or without a reason code.
         server: The broker that it named instead of itself.
+        is_stuck: The broker keeps the connection and does not answer.
     """
 
     def __init__(
-        self, text: str, *, code: int | None = None, by_broker: bool = False, server: str = ""
+        self,
+        text: str,
+        *,
+        code: int | None = None,
+        by_broker: bool = False,
+        server: str = "",
+        is_stuck: bool = False,
     ) -> None:
         super().__init__(text)
         self.code = code
         self.by_broker = by_broker
         self.server = server
+        self.is_stuck = is_stuck
 
     @property
     def is_silent(self) -> bool:
@@ -73,8 +82,8 @@ def remedy(code: int | None, who: Identity, server: str = "") -> str:
 
 
 _REMEDIES = {
-    0x81: "is it an MQTT broker?",
-    0x82: "is it an MQTT broker?",
+    MALFORMED: "is it an MQTT broker?",
+    PROTOCOL_ERROR: "is it an MQTT broker?",
     UNSUPPORTED_VERSION: "set [mqtt] protocol to the version that it has",
     CLIENT_ID_INVALID: "allow the client id {client_id} in the broker's configuration",
     0x86: "check credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
@@ -117,3 +126,8 @@ REFUSED_UNEXPLAINED = (
     "or no QoS 1, does not have this version of MQTT, or expects TLS or a login"
 )
 """Where no connection was accepted."""
+AT_A_MESSAGE_REMEDY = (
+    "allow it in the broker's access list, or raise its limit on the length of messages; its log "
+    "has details"
+)
+"""Where connections end at one message."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from .counts import MqttCounts
 from .in_flight import InFlight, Sent
 from .link import BrokerLink
 from .notices import Notices
+from .own_messages import OwnMessages
 from .pick_log import mark_historical
 from .redate import redate
 from .spool import Spool
@@ -58,6 +58,7 @@ class Session:
 
     Attributes:
         delivered: Messages of the spool that left it over this connection.
+        answers: Answers of the broker, also to the node's own messages.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Session:
         suspects: Suspects,
         spool_first: bool = False,
     ) -> None:
-        self.delivered = 0
+        self.delivered = self.answers = 0
         self._link = link
         self._settings = settings
         self._topics = topics
@@ -83,7 +84,8 @@ class Session:
         self._synchronised = synchronised
         self._suspects = suspects
         self._spool_first = spool_first
-        self._own: deque[tuple[str, bytes]] = deque()
+        self._own = OwnMessages(suspects)
+        self._last: dict[int, tuple[int, int, int]] = {}
         self._health: bytes | None = None
         self._health_sent: tuple[int, Sent] | None = None
         self._in_flight = InFlight(spool, settings.retry_min_seconds, settings.retry_max_seconds)
@@ -102,19 +104,19 @@ class Session:
     @property
     def is_done(self) -> bool:
         """Whether nothing of the spool can be sent over this connection now."""
-        return not self._in_flight.has_due
+        held = self._suspects.held_kinds(0.0)
+        return not self._last and not self._in_flight.has_due(held)
 
     def greet(self) -> None:
         """Publish, as soon as there is room, that the node is online, and what it is."""
-        self._own.append((self._topics.status, b"online"))
-        self._own.append((f"{self._topics.base}/info", self._topics.info))
+        self._own.add(self._topics.status, b"online")
+        self._own.add(f"{self._topics.base}/info", self._topics.info)
         self.announce()
 
     def announce(self) -> None:
         """Publish, as soon as there is room, Home Assistant's discovery messages."""
-        waiting = {topic for topic, _ in self._own}
-        missing = {t: p for t, p in self._topics.announcements.items() if t not in waiting}
-        self._own.extend(missing.items())
+        for topic, payload in self._topics.announcements.items():
+            self._own.add(topic, payload)
 
     def publish_health(self, health: bytes) -> None:
         """Publish a health record as soon as it can be, unless a newer one replaces it first."""
@@ -122,13 +124,10 @@ class Session:
 
     def send_due(self, stored_time: float) -> None:
         """Publish what is due; `stored_time`: when a message of the spool was last stored."""
-        if not (self._spool_first and self._in_flight.has_due):
+        if not (self._spool_first and not self.is_done):
             self._send_own()
         if not self._own or self._spool_first:
-            for entry in self._in_flight.due(self._link.room, stored_time):
-                if not self._send(entry):
-                    self._in_flight.rewind(entry.id)
-                    break
+            self._send_spool(stored_time)
         self._send_health()
 
     def take_acknowledgements(self) -> int:
@@ -139,12 +138,13 @@ class Session:
             if self._health_sent is not None and number == self._health_sent[0]:
                 self._suspects.answered(self._health_sent[1])
                 self._health_sent = None
+                self.answers += 1
                 continue
             sent = self._in_flight.take(number)
             if sent is None:
                 continue
             answers += 1
-            self._suspects.answered(sent)
+            self._note_answer(sent)
             if reason.is_failure:
                 self._rejected(sent, str(reason), permanent=reason.value in PERMANENT_REASONS)
             elif sent.entry is not None:
@@ -157,6 +157,7 @@ class Session:
             self._counts.delivered += len(arrived)
             if not self._link.abilities.qos:
                 self._counts.unconfirmed += len(arrived)
+        self.answers += answers
         return answers
 
     def end(self, status: bytes) -> None:
@@ -165,32 +166,58 @@ class Session:
             self._link.publish(self._topics.status, status, retain=True)
         self._link.close()
 
+    def _note_answer(self, sent: Sent) -> None:
+        if sent.entry is None and self._link.abilities.retain and not sent.retained:
+            self._suspects.answered_without_retain(sent)
+            self._own.leave_for_later(sent.topic)
+        else:
+            self._suspects.answered(sent)
+
     def _send_own(self) -> None:
         """Publish what waits of the node's own messages, in order, as far as there is room."""
+        self._own.recall()
         while self._own and self._link.room:
-            topic, payload = self._own[0]
+            topic, payload = self._own.first
             sent = Sent(topic, retained=self._link.abilities.retain)
-            if self._is_left_out(sent, payload):
-                self._own.popleft()
+            if not self._suspects.retains(sent):
+                sent = Sent(topic)
+            if self._is_too_long(sent, payload):
+                self._own.take()
+            elif self._is_held(sent):
+                self._own.leave_for_later(topic)
             elif self._may_send(sent):
-                self._own.popleft()
-                retain = self._suspects.retains(sent)
-                number = self._link.publish(topic, payload, retain=retain)
-                self._in_flight.add(number, Sent(topic, retained=retain and sent.retained))
+                self._own.take()
+                number = self._link.publish(topic, payload, retain=sent.retained)
+                self._in_flight.add(number, sent)
             else:
                 return
+
+    def _send_spool(self, stored_time: float) -> None:
+        """Publish what is due of the spool, in order; some suspects alone and after all others."""
+        held = self._suspects.held_kinds(stored_time)
+        while entries := self._in_flight.due(self._link.room, stored_time, held):
+            for entry in entries:
+                if not self._send(entry):
+                    self._in_flight.rewind(entry.id)
+                    return
+        while self._last and not self.unanswered:
+            identifier = min(self._last, key=lambda one: self._last[one])
+            del self._last[identifier]
+            for entry in self._spool.pending(identifier - 1, 1, without=held):
+                if entry.id == identifier:
+                    self._send(entry, is_last=True)
 
     def _send_health(self) -> None:
         if self._health is None or self._health_sent is not None:
             return
         sent = Sent(f"{self._topics.base}/health")
-        if self._is_left_out(sent, self._health):
+        if self._is_too_long(sent, self._health) or self._is_held(sent):
             self._health = None
         elif self._may_send(sent):
             self._health_sent = self._link.publish(sent.topic, self._health, qos=0), sent
             self._health = None
 
-    def _send(self, entry: Entry) -> bool:
+    def _send(self, entry: Entry, *, is_last: bool = False) -> bool:
         """Publish one message of the spool; return False where it has to wait for answers."""
         try:
             payload = self._payload(entry)
@@ -204,6 +231,9 @@ class Session:
             self._set_aside(entry, f"longer than the broker allows, {longest} bytes")
         elif self._suspects.holds(sent):
             self._in_flight.set_aside(entry)
+        elif not is_last and self._suspects.is_last(sent):
+            # The shortest first, a limit on the length is the usual reason; then the newest.
+            self._last[entry.id] = self._suspects.times(sent), len(payload), -entry.id
         elif self._may_send(sent):
             self._in_flight.add(self._link.publish(topic, payload), sent)
         else:
@@ -217,20 +247,26 @@ class Session:
             return False
         return not flying or not self._suspects.is_one(sent)
 
-    def _is_left_out(self, sent: Sent, payload: bytes) -> bool:
-        """Return whether the broker does not take a message about the node; count and log it."""
-        if not self._link.fits(sent.topic, payload):
-            longest = self._link.abilities.max_packet_bytes
-            why = f"it has {len(payload)} bytes, and the broker takes packets of {longest} at most"
-            remedy = "; raise the broker's maximum packet size"
-        elif self._suspects.holds(sent):
-            why, remedy = "the broker ends the connection at it", ""
-        else:
-            return False
+    def _is_too_long(self, sent: Sent, payload: bytes) -> bool:
+        """Return whether the broker takes no message about the node that long; log it."""
+        longest = self._link.abilities.max_packet_bytes
+        why = f"it has {len(payload)} bytes, and the broker takes packets of {longest} at most; "
+        is_too_long = not self._link.fits(sent.topic, payload)
+        if is_too_long:
+            self._leave_out(sent, f"{why}raise the broker's maximum packet size")
+        return is_too_long
+
+    def _is_held(self, sent: Sent) -> bool:
+        """Return whether the broker ends connections at a message about the node; log it."""
+        is_held = self._suspects.holds(sent)
+        if is_held:
+            self._leave_out(sent, "the broker ends the connection at it")
+        return is_held
+
+    def _leave_out(self, sent: Sent, why: str) -> None:
         self._counts.left_out += 1
-        text = f"{sent.topic} is left out: {why}{remedy}"
+        text = f"{sent.topic} is left out: {why}"
         self._notices.begin(f"left out {sent.topic}", self._about(text))
-        return True
 
     def _payload(self, entry: Entry) -> bytes:
         """Return what is published: with times by a clock that is set by now, marked if late."""

@@ -41,6 +41,10 @@ class Unconfirmed:
         if self._sent:
             self._pinged, self._sent = self._sent, set()
             self._client._send_pingreq()
+            # As after the library's own pings: the time for the answer begins now.
+            for name in ("_last_bytes_received", "_last_msg_in"):
+                if hasattr(self._client, name):
+                    setattr(self._client, name, time.monotonic())
         return proved
 
     def keep_waiting(self, *, ended: bool) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from eqedge.edge.delivery import notices
-from eqedge.edge.delivery.notices import REPEAT_SECONDS, Notices
+from eqedge.edge.delivery.notices import MOST_TEXTS, REPEAT_SECONDS, Notices
 
 
 @pytest.fixture
@@ -29,14 +29,25 @@ def test_a_trouble_that_lasts_is_logged_once_an_hour(made, now, logged):
     assert logged() == ["full at 1000", "full at 4610", "full at 8220"]
 
 
-def test_a_text_that_changes_is_logged_at_each_change(made, now, logged):
-    """The same text again only after an hour; another subject has a text of its own."""
+def test_each_text_of_a_subject_is_logged_once_an_hour(made, now, logged):
+    """Also where texts take turns; another subject has a text of its own."""
     for text in ("a", "a", "b", "b", "a"):
         made.change("link", text)
         made.change("message", "x")
     now[0] += REPEAT_SECONDS + 1
     made.change("link", "a")
-    assert logged() == ["a", "x", "b", "a", "a"]
+    assert logged() == ["a", "x", "b", "a"]
+
+
+def test_a_text_that_is_never_the_same_is_not_logged_for_ever(made, now, logged):
+    """A few of them an hour."""
+    for number in range(1000):
+        made.change("link", f"packet of {number} bytes")
+        now[0] += 1
+    assert len(logged()) == MOST_TEXTS
+    now[0] += REPEAT_SECONDS
+    made.change("link", "packet of 1000 bytes")
+    assert logged()[-1] == "packet of 1000 bytes"
 
 
 def test_the_end_is_logged_where_there_was_a_beginning(made, logged, caplog):
