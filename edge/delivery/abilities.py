@@ -20,15 +20,20 @@ NO_LIMIT_BYTES = 268_435_460
 REMEMBERED_SECONDS = 3600.0
 """A feature that the broker refused is tried again with the first connection after this long."""
 RETAIN, QOS, VERSION, CLIENT_ID = "retain", "qos", "version", "client id"
+KEEP_ALIVE = "keep alive"
+SHORT_KEEP_ALIVE_SECONDS = 10
+"""Keep alive that every broker accepts."""
 BY_CODE = {
     RETAIN_NOT_SUPPORTED: RETAIN,
     QOS_NOT_SUPPORTED: QOS,
     UNSUPPORTED_VERSION: VERSION,
-    CLIENT_ID_INVALID: CLIENT_ID,
 }
 """Feature without which a connection may be accepted, by the reason code that refuses it."""
 STEPS = ((), (RETAIN,), (QOS,), (RETAIN, QOS))
 """Features that are left out in turn where a broker refuses connections without a reason."""
+ID_STEPS = ((CLIENT_ID,), (KEEP_ALIVE,), (CLIENT_ID, KEEP_ALIVE))
+"""The same where it rejects the client id: with MQTT 3.1.1, mosquitto also means a keep alive that
+is longer than it allows."""
 
 
 class Abilities:
@@ -77,6 +82,12 @@ class Abilities:
         """
         return wanted if self._has(CLIENT_ID) else wanted.replace("-", "")
 
+    @property
+    def keepalive_seconds(self) -> int:
+        """Keep alive of the next connection."""
+        longest = self._settings.keepalive_seconds
+        return longest if self._has(KEEP_ALIVE) else min(longest, SHORT_KEEP_ALIVE_SECONDS)
+
     def connecting(self) -> None:
         """Forget what an earlier connection stated, and what was refused long ago."""
         now = time.monotonic()
@@ -105,10 +116,21 @@ class Abilities:
 
     def refused(self, code: int | None) -> bool:
         """Note a refusal; return whether a connection without the feature can be tried."""
+        if code == CLIENT_ID_INVALID:
+            return self._refused_id()
         feature = BY_CODE.get(code or 0)
         if feature is None or feature in self._refused or (feature == VERSION and not self.five):
             return False
         self._refused[feature] = time.monotonic()
+        return True
+
+    def _refused_id(self) -> bool:
+        left_out = tuple(one for one in (CLIENT_ID, KEEP_ALIVE) if one in self._refused)
+        at = ID_STEPS.index(left_out) + 1 if left_out else 0
+        steps = ID_STEPS if not self.five else ID_STEPS[:1]
+        if at >= len(steps):
+            return False
+        self._leave_out(steps[at], of=(CLIENT_ID, KEEP_ALIVE))
         return True
 
     def closed_unanswered(self) -> bool:
@@ -167,7 +189,7 @@ class Abilities:
     def _has(self, feature: str) -> bool:
         return feature not in self._refused and feature not in self._stated
 
-    def _leave_out(self, features: tuple[str, ...]) -> None:
-        for one in (RETAIN, QOS):
+    def _leave_out(self, features: tuple[str, ...], of: tuple[str, ...] = (RETAIN, QOS)) -> None:
+        for one in of:
             self._refused.pop(one, None)
         self._refused.update(dict.fromkeys(features, time.monotonic()))

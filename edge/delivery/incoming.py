@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from .reasons import PROTOCOL_ERROR, LinkLost
 
@@ -19,26 +22,31 @@ RECEIVE_BUFFER_BYTES = 16_384
 """Receive buffer of the kernel for the connection; it bounds what is read at a time."""
 MOST_ANSWERS = 100
 """Packets that wait to be written: the node sends a few messages at a time."""
-PUBLISH, PINGRESP = 0x30, 0xD0
-"""First byte of two packets of MQTT, without flags."""
+PUBLISH, PUBACK, PINGRESP, QOS_2 = 0x30, 0x40, 0xD0, 0x04
+"""First byte of some packets of MQTT, without flags, and a flag of the first."""
 
 
 class Incoming:
     """What arrives at a client of one connection.
 
-    The library's buffer is private; a test checks that it still is what it is taken for.
+    The library's buffer and what reads it are private; a test checks that they still are what they
+    are taken for.
 
     Args:
         client: Its packets are bounded from now on, where `check` is called after each reading.
 
     Attributes:
         dropped: Messages that were too long and were dropped.
+        reason: Of the acknowledgement that is being read, with the number of its message.
     """
 
     def __init__(self, client: Client) -> None:
         self.dropped = 0
+        self.reason: tuple[int, ReasonCode] | None = None
         self._client = client
         self._dropping: dict[str, Any] | None = None
+        self._handle = client._packet_handle
+        setattr(client, "_packet_handle", self._handle_packet)  # noqa: B010
         client.on_socket_open = _shrink_buffer
 
     @property
@@ -52,9 +60,6 @@ class Incoming:
         Raises:
             LinkLost: Another packet is too long, or what the library keeps would grow without end.
         """
-        if getattr(self._client, "_in_messages", None):
-            # It would keep each until the broker releases it.
-            raise _violation("the broker sends messages at QoS 2, for which the node did not ask")
         if len(getattr(self._client, "_out_packet", ())) > MOST_ANSWERS:
             raise _violation("the broker demands answers and does not read them")
         packet = getattr(self._client, "_in_packet", None)
@@ -75,6 +80,32 @@ class Incoming:
         if self.is_dropping:
             packet["packet"].clear()
         return was_dropping or self.is_dropping
+
+    def _handle_packet(self) -> MQTTErrorCode:
+        """Read a whole packet, changed where the library would stumble over it or keep it."""
+        packet = getattr(self._client, "_in_packet")  # noqa: B009
+        kind, body = packet["command"] & 0xF0, packet["packet"]
+        if kind == PUBACK and len(body) > 2:
+            # Of the reasons, the library knows those that the standard has for this packet; brokers
+            # send others too, "packet too large" for one. Properties are of no use here.
+            self.reason = int.from_bytes(body[:2], "big"), named(body[2])
+            del body[2:]
+            packet["remaining_length"] = 2
+        elif kind == PUBLISH and packet["command"] & QOS_2:
+            # The node asked for QoS 0. The library would keep it until the broker releases it.
+            packet["command"] &= ~QOS_2
+            at = 2 + int.from_bytes(body[:2], "big")
+            del body[at : at + 2]
+            packet["remaining_length"] = len(body)
+        return self._handle()
+
+
+def named(code: int) -> ReasonCode:
+    """Return a reason code of MQTT 5 with its name, also where the packet may not have it."""
+    for kind in (PacketTypes.PUBACK, PacketTypes.DISCONNECT, PacketTypes.CONNACK):
+        with suppress(Exception):  # which one depends on the library's version
+            return ReasonCode(kind, identifier=code)
+    return ReasonCode(PacketTypes.PUBACK, identifier=0x80 if code >= 0x80 else 0)
 
 
 def _violation(text: str) -> LinkLost:

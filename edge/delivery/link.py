@@ -100,7 +100,7 @@ class BrokerLink:
         self._client.connect(
             self._settings.host,
             self._settings.port,
-            keepalive=self._settings.keepalive_seconds,
+            keepalive=self.abilities.keepalive_seconds,
             properties=limits() if self.abilities.five else None,
         )
         while not self.accepted:
@@ -233,8 +233,9 @@ class BrokerLink:
         self.accepted = True
         self.abilities.accepted(properties)
         # A server may ask for more frequent pings. Rarer ones, or none, would hide a dead line.
-        asked = getattr(properties, "ServerKeepAlive", 0) or self._settings.keepalive_seconds
-        setattr(client, "_keepalive", min(asked, self._settings.keepalive_seconds))  # noqa: B010
+        own = self.abilities.keepalive_seconds
+        asked = getattr(properties, "ServerKeepAlive", 0) or own
+        setattr(client, "_keepalive", min(asked, own))  # noqa: B010
 
     def _on_disconnect(
         self,
@@ -277,8 +278,11 @@ class BrokerLink:
         reason: ReasonCode,
         properties: Properties,
     ) -> None:
+        stated, self.incoming.reason = self.incoming.reason, None
         if number in self._unacknowledged:
             self._unacknowledged.discard(number)
+            if stated is not None and stated[0] == number:
+                reason = stated[1]
             self._acknowledged.append((number, reason))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:

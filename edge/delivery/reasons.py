@@ -85,7 +85,8 @@ _REMEDIES = {
     MALFORMED: "is it an MQTT broker?",
     PROTOCOL_ERROR: "is it an MQTT broker?",
     UNSUPPORTED_VERSION: "set [mqtt] protocol to the version that it has",
-    CLIENT_ID_INVALID: "allow the client id {client_id} in the broker's configuration",
+    CLIENT_ID_INVALID: "allow the client id {client_id} in the broker's configuration; with "
+    "MQTT 3.1.1 also: lower keepalive_seconds",
     0x86: "check credentials_file, or EQEDGE_MQTT_USERNAME and _PASSWORD",
     0x87: "allow the node's user to connect and to write to {base}/# in the broker's access list",
     0x88: "the broker is not ready",
@@ -122,8 +123,9 @@ def unexplained(who: Identity) -> str:
 IDLE_ENDED = "the broker ended connections without a reason, several in a row, with all answered"
 """Where connections end while nothing that was sent waits for an answer."""
 REFUSED_UNEXPLAINED = (
-    "the broker closed the connection without an answer; likely: it allows no retained messages "
-    "or no QoS 1, does not have this version of MQTT, or expects TLS or a login"
+    "the broker closed the connection without an answer; likely: it has too many clients, allows "
+    "no retained messages, no QoS 1 or no packets of this length, does not have this version of "
+    "MQTT, or expects TLS or a login; the broker's log has details"
 )
 """Where no connection was accepted."""
 AT_A_MESSAGE_REMEDY = (

@@ -13,6 +13,7 @@ from .link import BrokerLink
 from .notices import Notices
 from .own_messages import OwnMessages
 from .pick_log import mark_historical
+from .reasons import PACKET_TOO_LARGE, Identity, remedy
 from .redate import redate
 from .spool import Spool
 from .spool_entry import Entry
@@ -146,7 +147,9 @@ class Session:
             answers += 1
             self._note_answer(sent)
             if reason.is_failure:
-                self._rejected(sent, str(reason), permanent=reason.value in PERMANENT_REASONS)
+                advice = remedy(reason.value, Identity("", self._topics.base))
+                why = f"{reason}; {advice}" if advice else str(reason)
+                self._rejected(sent, why, permanent=reason.value in PERMANENT_REASONS)
             elif sent.entry is not None:
                 arrived.append(sent.entry.id)
                 if self._in_flight.accept(sent.entry):
@@ -228,7 +231,8 @@ class Session:
         sent = Sent(topic, entry)
         if not self._link.fits(topic, payload):
             longest = self._link.abilities.max_packet_bytes
-            self._set_aside(entry, f"longer than the broker allows, {longest} bytes")
+            advice = remedy(PACKET_TOO_LARGE, Identity("", self._topics.base))
+            self._set_aside(entry, f"longer than the broker allows, {longest} bytes; {advice}")
         elif self._suspects.holds(sent):
             self._in_flight.set_aside(entry)
         elif not is_last and self._suspects.is_last(sent):

@@ -329,3 +329,43 @@ def test_connect_announces_the_longest_packet_that_the_node_takes():
         wait_until(lambda: node.sink.counts.connected)
         assert bytes([MAXIMUM_PACKET]) + (65_536).to_bytes(4, "big") in broker.packets[0].body
     assert isinstance(node.sink, Mqtt)
+
+
+def test_messages_beyond_the_size_limit_are_kept_and_the_connection_stays(tmp_path, logged):
+    """Mosquitto answers them with a reason that MQTT has for other packets only."""
+    with (
+        Broker(tmp_path, config="message_size_limit 400") as broker,
+        broker.listen("eqedge/#") as received,
+        running(settings_for(broker)) as node,
+    ):
+        for number in range(20):
+            node.sink.write(event(number, text="x" * 400 if number % 3 == 0 else ""))
+        short = {number for number in range(20) if number % 3}
+        received.wait_for(lambda got: short <= set(ids(got.json("event"))))
+        wait_until(lambda: len(node.spool) == 20 - len(short))
+        wait_until(lambda: node.sink.counts.refused >= 20 - len(short))
+        assert node.sink.counts.connects == 1 and node.sink.counts.failures == 0
+        remedy = "Packet too large; raise the broker's maximum packet size"
+        assert len(logged(f"a message is rejected ({remedy})")) == 1
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("needs", ["short keep alive", "other client id", "both"])
+def test_a_client_id_or_keep_alive_that_the_broker_rejects_is_left_out(needs, protocol):
+    """Refused with "identifier rejected" for either: what the broker takes is found."""
+
+    def script(peer, packet):
+        is_long = packet.kind == CONNECT and int.from_bytes(packet.body[8:10], "big") > 10
+        if packet.kind == CONNECT and (
+            (b"eqedge-XX" in packet.body and needs != "short keep alive")
+            or (is_long and needs != "other client id" and not peer.five)
+        ):
+            peer.welcome(reason=0x85 if peer.five else 2)
+        else:
+            honest(peer, packet)
+
+    settings = {"protocol": protocol, "keepalive_seconds": 60}
+    with ScriptedBroker(script) as broker, running(settings_for(broker, **settings)) as node:
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        assert broker.connections <= 4

@@ -33,6 +33,11 @@ HOSTILE = {
     "a packet type of zero": b"\x00\x00\xf0\x00",
     "half a packet, then silence": b"\x40\x04\x00",
     "properties of a wrong length": b"\x20\x05\x00\x00\xff\xff\x7f",
+    "messages at QoS 2, never released": b"".join(
+        b"\x34\xe5\xd4\x03\x00\x01a" + number.to_bytes(2, "big") + b"\x00" + b"x" * 59_999
+        for number in range(1, 600)
+    ),
+    "messages that demand an answer": b"\x32\x06\x00\x01a\x00\x01\x00" * 500_000,
     "noise": random.Random(7).randbytes(5000),
 }
 
@@ -76,6 +81,41 @@ def test_retained_commands_do_not_arrive(tmp_path):
             wait_until(lambda: node.sink.counts.delivered == 1)
             assert "Received SUBSCRIBE" not in broker.log()
             assert node.sink.counts.failures == 0
+
+
+def test_an_answer_to_a_ping_has_its_time_also_after_a_quiet_while():
+    """QoS 0 on a line that was quiet almost as long as the keepalive: the answer may be late."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(socket.create_server(("127.0.0.1", 0))) as server:
+        link = BrokerLink(settings_for(server.getsockname()[1]), "test", "a/status", ours)
+        pinged, go_on = threading.Event(), threading.Event()
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(CONNACK)
+                while b"\xc0\x00" not in connection.recv(1000):
+                    pass
+                pinged.set()
+                go_on.wait(60)
+                connection.sendall(b"\xd0\x00")
+                connection.recv(1000)
+
+        broker = threading.Thread(target=answer, daemon=True)
+        broker.start()
+        link.open(None, None, "")
+        link._client._last_bytes_received -= link._client._keepalive - 0.1
+        link.publish("a/b", b"x", qos=0)
+        while not pinged.is_set():
+            link.turn(0.2)
+        for _ in range(3):
+            link.turn(0.2)  # beyond the time since anything was received before the ping
+        go_on.set()
+        while not link.take_acknowledgements():
+            link.turn(0.2)
+        link.drop()
+        broker.join(10)
 
 
 def test_the_client_still_holds_what_the_link_reads_and_sets():
