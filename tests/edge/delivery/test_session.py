@@ -23,7 +23,8 @@ def test_a_broker_that_refuses_messages_gets_them_later(tmp_path, logged):
         wait_until(lambda: node.sink.counts.postponed >= 2)
         assert logged("rejects") == [
             f"broker mqtt://127.0.0.1:{port}: it rejects eqedge/XX/EDGE/event: Not authorized; "
-            "messages are kept and tried again"
+            "allow the node's user to connect and to write to eqedge/XX/EDGE/# in the broker's "
+            "access list; messages are kept and tried again"
         ]
         assert len(node.spool) == 1 and node.sink.counts.refused == 0
         rules.write_text("topic write eqedge/#\n")
