@@ -117,6 +117,7 @@ class JsonLines:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._rest: bytes = b""
+        self._is_torn = False  # the file ends with half a line that could not be cut off
         self._file: BinaryIO | None = None
         self._reserve: Reserve | None = None
         try:
@@ -226,17 +227,20 @@ class JsonLines:
             return
         end = self._file.seek(0, os.SEEK_END)
         try:
-            left = memoryview(line)
+            left = memoryview(b"\n" + line if self._is_torn else line)
             while left:
                 left = left[self._file.write(left) :]
             if self._fsync:
                 os.fsync(self._file.fileno())
         except OSError:
+            was_torn, self._is_torn = self._is_torn, self._is_torn or self._file.tell() > end
             self._file.truncate(end)
             self._file.seek(end)
+            self._is_torn = was_torn
             raise
+        self._is_torn = False
         if self._reserve is not None:
-            self._reserve.follow(end + len(line))
+            self._reserve.follow(self._file.tell())
 
     def _follow_path(self, more: int) -> None:
         """Rotate a file that is full; open a new one where the old one was moved or removed."""

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import random
+import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -353,3 +355,22 @@ def test_a_device_is_an_output_for_any_number(append):
         sink.write(message(1))
         sink.close()
         assert sink.counts.written == 1
+
+
+def test_half_a_line_that_cannot_be_cut_off_damages_no_other(tmp_path):
+    """In a file that may only grow, on a full disk: the next line begins on a line of its own."""
+    path = tmp_path / "triggers.jsonl"
+    with closing(JsonLines(path, append=True)) as sink:
+        sink.write(message(0))
+        if subprocess.run(["chattr", "+a", path], capture_output=True, check=False).returncode:
+            pytest.skip("the file system, or this user, has no files that only grow")
+        try:
+            with file_size_limit(path.stat().st_size + 50):
+                sink.write(message(1))
+                assert sink.counts.waiting == 1
+            sink.write(message(2))
+            lines = path.read_bytes().splitlines()
+        finally:
+            subprocess.run(["chattr", "-a", path], check=True)
+    whole = [json.loads(line)["event_id"] for line in (lines[0], *lines[2:])]
+    assert whole == ["e0", "e1", "e2"] and len(lines[1]) == 50
