@@ -10,20 +10,15 @@ from typing import Any
 
 import h5py
 
+from ...edge.replay.datasets import dataset_problem, read_attributes
 from ...edge.replay.field_names import INTERVAL_FIELDS, RATE_FIELDS
-from ...edge.replay.fields import (
-    TraceError,
-    has_unreadable_label,
-    labels_of,
-    rate_of,
-    text_of,
-)
+from ...edge.replay.fields import TraceError, has_unreadable_label, labels_of, rate_of, text_of
 from ...edge.replay.file_fields import FORMAT_GROUP, fields_of, with_defaults
 from ...edge.replay.heaps import UNREADABLE, GuardedHdf5
 from ...edge.replay.label_table import LabelTableError
 from ...edge.replay.other_files import not_hdf5
 from ...edge.replay.selection import EVERYTHING, TraceSelection
-from ...edge.replay.stead import SteadError, SteadFile, dataset_problem, read_attributes
+from ...edge.replay.stead import SteadError, SteadFile
 from ...edge.resample import RateError, polyphase, same_rate
 from ...models.spec import RATE_HZ, WINDOW_SAMPLES
 from .records import CONTINUOUS_SAMPLES, DataError, Index, Record, record_of, station_key

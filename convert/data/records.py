@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ... import EqedgeError
-from ...edge.replay.fields import (
-    text_of,
-)
+from ...edge.replay.fields import text_of
 from ...edge.replay.labels import Labelled
 from ...models.spec import RATE_HZ
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...edge.replay.fields import TraceError, number
+from ...edge.replay.fields import TraceError
 from ...edge.replay.label_table import LabelTableError
 from ...edge.replay.labels import Labelled
 from ...edge.replay.selection import EVERYTHING, TraceSelection
 from ...edge.replay.stead import SteadError
+from ...edge.replay.values import number
 from ...edge.replay.where import mean
 from ...models.spec import RATE_HZ
 from ..data.records import DataError, Record, event_of

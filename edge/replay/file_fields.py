@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .field_names import INTERVAL_FIELDS, RATE_FIELDS, UNIT_FIELDS
-from .fields import by_steads_names, plain, stated
+from .fields import by_steads_names
+from .values import plain, stated
 
 FORMAT_GROUP = "data_format"
 """SeisBench's group of datasets that describe the file."""

@@ -10,13 +10,14 @@ from ..resample import same_rate
 from ..run_counts import RunCounts
 from ..types import NANOSECONDS, Message
 from .field_names import START_FIELD
-from .fields import TraceError, parse_time, shown, text_of
+from .fields import TraceError, text_of
 from .playlist import Playlist
 from .request import Replay
 from .scoreboard import Scoreboard, score
 from .source import SimSource
 from .stead import SteadError
 from .timeline import Timeline
+from .values import parse_time, shown
 
 logger = logging.getLogger(__name__)
 

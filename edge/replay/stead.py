@@ -13,27 +13,16 @@ from numpy.typing import NDArray
 
 from ... import EqedgeError, first_line
 from ..resample import RateError, resampled, same_rate
-from .field_names import COMPARED, START_FIELD, steads_name
-from .fields import (
-    TraceError,
-    by_steads_names,
-    differ,
-    labels_of,
-    parse_time,
-    plain,
-    rate_of,
-    stated,
-    unreadable_fields,
-)
+from .datasets import dataset_problem, found_in, missing, read_attributes, reject_twice
+from .field_names import COMPARED, START_FIELD
+from .fields import TraceError, by_steads_names, differ, labels_of, rate_of, unreadable_fields
 from .file_fields import fields_of, with_defaults
-from .filters import missing_filter
 from .heaps import UNREADABLE, GuardedHdf5, check_chunks
 from .label_table import LabelTable
 from .labels import Labelled
 from .other_files import absent, not_hdf5
+from .values import parse_time, plain, stated
 
-LONGEST_SAMPLES = 10_000_000
-"""More than a day: a damaged header, or a record that would fill the memory."""
 LARGEST = float(np.finfo(np.float32).max)
 """The networks compute in float32."""
 MOST_COMPARED = 10_000
@@ -106,7 +95,7 @@ class SteadFile:
             self._file = GuardedHdf5(self.path)
             group = self._file.get("data")
             has_none = not isinstance(group, h5py.Group) or len(group) == 0
-            found = _found(self._file) if has_none else ""
+            found = found_in(self._file) if has_none else ""
             self._defaults, problem = ({}, "") if has_none else fields_of(self._file, group)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
@@ -157,7 +146,7 @@ class SteadFile:
             own, twice = by_steads_names((k, plain(v)) for k, v in dataset.attrs.items())
         except UNREADABLE as error:
             raise _unusable(name, error) from error
-        _reject_twice(name, twice, COMPARED)
+        reject_twice(name, twice, COMPARED)
         attributes = self._merged(name, own)
         if not np.isfinite(waveform).all():
             raise TraceError(f"trace {name}: holds NaN or infinite samples; interpolate or drop it")
@@ -293,22 +282,12 @@ class SteadFile:
         try:
             dataset = self._group[name]
         except KeyError as error:
-            raise TraceError(f"trace {name}: {self._missing(name)}") from error
+            raise TraceError(
+                f"trace {name}: {missing(self._group, name, self.path.name)}"
+            ) from error
         if problem := dataset_problem(dataset):
             raise TraceError(f"trace {name}: {problem}")
         return dataset
-
-    def _missing(self, name: str) -> str:
-        """Return why there is no dataset of a name, and the remedy."""
-        try:
-            link = self._group.get(name, getlink=True)
-        except UNREADABLE:
-            link = None
-        if isinstance(link, h5py.ExternalLink):
-            return f"a link to {link.path} in {link.filename}, which cannot be opened; copy it too"
-        if isinstance(link, h5py.SoftLink):
-            return f"a link to {link.path}, which is not in {self.path.name}; copy the trace itself"
-        return f"not in {self.path.name}, or its header is damaged; download or copy the file again"
 
     def _merged(
         self, name: str, attributes: dict[str, Any], wanted: Collection[str] | None = None
@@ -319,7 +298,7 @@ class SteadFile:
         if cells is None:
             return with_defaults(attributes, defaults)
         row, twice = by_steads_names(cells)
-        _reject_twice(name, twice, COMPARED if wanted is None else wanted)
+        reject_twice(name, twice, COMPARED if wanted is None else wanted)
         for field_, value in row.items():
             if (wanted is not None and field_ not in wanted) or not stated(value):
                 continue
@@ -337,58 +316,7 @@ class SteadFile:
         self._compared.add(name)
 
 
-def dataset_problem(dataset: Any) -> str | None:
-    """Return why an object of a file cannot be read as a trace, or None if it can."""
-    if isinstance(dataset, h5py.Group):
-        return (
-            f"a group of {len(dataset)} objects, expected a dataset (samples, 3); STEAD keeps "
-            "each trace at data/<trace_name>, without groups between"
-        )
-    shape = tuple(dataset.shape or ())
-    if len(shape) == 2 and shape[0] == 3 and shape[1] != 3:
-        return f"shape {shape}, expected (samples, 3) as E, N, Z; transpose it"
-    if len(shape) == 3 and 3 in shape:
-        return (
-            f"shape {shape}, expected (samples, 3) as E, N, Z; a block of several traces, as "
-            "SeisBench keeps them: write each of them as data/<trace_name>"
-        )
-    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0:
-        return f"shape {shape}, expected (samples, 3) as E, N, Z"
-    if shape[0] > LONGEST_SAMPLES:
-        return f"{shape[0]} samples; cut it to {LONGEST_SAMPLES} at most"
-    if dataset.dtype.kind not in "iufb":
-        return f"holds {dataset.dtype}, expected numbers"
-    return missing_filter(dataset)
-
-
-def read_attributes(name: str, dataset: Any, wanted: Collection[str]) -> dict[str, Any]:
-    """Read those of some attributes that a trace's dataset has, whatever their capitals.
-
-    Raises:
-        TraceError: One is there twice, with different values.
-    """
-    attributes, names = dataset.attrs, frozenset(wanted)
-    pairs = [(one, plain(attributes[one])) for one in attributes if steads_name(one) in names]
-    fields, twice = by_steads_names(pairs)
-    _reject_twice(name, twice, names)
-    return fields
-
-
-def _reject_twice(name: str, twice: Mapping[str, str], wanted: Collection[str]) -> None:
-    """Reject a trace that states two values of a field: which of them is right, nobody knows."""
-    for field_, both in twice.items():
-        if field_ in wanted:
-            raise TraceError(f"trace {name}: {both}; remove one of them")
-
-
 def _unusable(name: str, error: Exception) -> TraceError:
     return TraceError(
         f"trace {name}: cannot be read ({first_line(error)}); download or copy the file again"
     )
-
-
-def _found(file: Any) -> str:
-    """Return what a file without traces has in their place."""
-    names = [f"{name}/" if isinstance(file.get(name), h5py.Group) else str(name) for name in file]
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"found {shown}" if names else "it is empty"

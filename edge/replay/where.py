@@ -11,7 +11,7 @@ from typing import Any
 
 from ... import EqedgeError
 from .field_names import steads_name
-from .fields import number, plain, stated
+from .values import number, plain, stated
 
 LONGEST = 2000
 """Characters of an expression."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from eqedge.edge.replay.fields import parse_time
+from eqedge.edge.replay.values import parse_time
 from eqedge.edge.utc import stead_text, utc_moment, utc_ns, utc_text
 from hypothesis import given
 from hypothesis import strategies as st

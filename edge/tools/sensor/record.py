@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....firmware_bridge.packets import Hello
-from ...replay.fields import TraceError, number, unit_of
+from ...replay.fields import TraceError, unit_of
 from ...replay.stead import SteadFile, Trace
+from ...replay.values import number
 
 FULL_SCALE = 2**31 - 1
 SCALED_PEAK = 2**30

@@ -8,12 +8,10 @@ from eqedge.edge.replay.fields import (
     TraceError,
     by_steads_names,
     differ,
-    number,
-    parse_time,
     rate_of,
-    stated,
     unreadable_fields,
 )
+from eqedge.edge.replay.values import number, parse_time, stated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,6 +162,7 @@ def test_the_same_in_another_form_does_not_differ():
     assert not differ("p_arrival_sample", 700.0, "700")
     assert not differ("trace_category", "noise", "Noise ")
     assert not differ("trace_start_time", "2020-01-07 08:24", "2020-01-07T08:24:00Z")
+    assert not differ("sampling_rate_hz", 50.0, "50.0 Hz")
     assert differ("coda_end_sample", "[[2896.]]", "2897")
 
 

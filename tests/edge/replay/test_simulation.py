@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 from eqedge.edge.gaps import StreamCounts
-from eqedge.edge.replay.fields import parse_time
 from eqedge.edge.replay.request import Replay
 from eqedge.edge.replay.simulation import DEFAULT_START_NS, LEAD_SECONDS, Simulation
 from eqedge.edge.replay.stead import SteadError
+from eqedge.edge.replay.values import parse_time
 from eqedge.edge.run_counts import RunCounts
 from eqedge.firmware_bridge.packets import Hello
 

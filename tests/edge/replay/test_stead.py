@@ -9,10 +9,11 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from eqedge.edge.replay.fields import TraceError, parse_time
+from eqedge.edge.replay.fields import TraceError
 from eqedge.edge.replay.label_table import LabelTableError
 from eqedge.edge.replay.selection import TraceSelection
 from eqedge.edge.replay.stead import SteadError, SteadFile
+from eqedge.edge.replay.values import parse_time
 
 NAME = "109C.TA_20060723155859_EV"
 QUAKE = {
