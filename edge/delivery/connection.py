@@ -10,17 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from ..settings.delivery import MqttSettings
 from .abilities import Abilities
+from .broker_reports import BrokerReports
 from .counts import MqttCounts
-from .endings import CALM_SECONDS, Ending, Endings
-from .incoming import MAX_INCOMING_BYTES
+from .endings import CALM_SECONDS
 from .link import BrokerLink
 from .login import Credentials, short_reason
 from .notices import Notices
-from .reasons import AT_A_MESSAGE_REMEDY, Identity, LinkLost
+from .reasons import Identity, LinkLost
 from .session import NodeTopics, Session
 from .spool import Spool
 from .suspects import Suspects
@@ -70,9 +69,7 @@ class ConnectionLoop:
         self._client_id = client_id
         self._abilities = Abilities(settings)
         self._suspects = Suspects(settings.retry_max_seconds)
-        self._endings = Endings(Identity(client_id, topics.base), self._abilities, self._suspects)
         self._session: Session | None = None
-        self._dropped = 0
         self._topics = topics
         self._spool = spool
         self._credentials = credentials
@@ -80,6 +77,16 @@ class ConnectionLoop:
         self._listen_topic = listen_topic
         self._synchronised = synchronised
         self._notices = Notices(logger)
+        self._reports = BrokerReports(
+            settings.address,
+            Identity(client_id, topics.base),
+            listen_topic,
+            counts=self.counts,
+            notices=self._notices,
+            logger=logger,
+            abilities=self._abilities,
+            suspects=self._suspects,
+        )
         self._health: bytes | None = None
         self._stored_time = 0.0
         self._unanswered_since: float | None = None
@@ -146,7 +153,7 @@ class ConnectionLoop:
                     return
             except Exception as error:
                 text = f"{short_reason(error)}; events are kept and the connection is tried again"
-                self._notices.change("connection", self._about(text))
+                self._reports.trouble(text)
                 if not self._wait(self._settings.retry_max_seconds):
                     return
 
@@ -154,7 +161,7 @@ class ConnectionLoop:
         """Serve one connection and wait after it; return whether there is another one."""
         began = time.monotonic()
         self._session = None
-        self._dropped = 0
+        self._reports.connecting()
         link = BrokerLink(
             self._settings,
             self._client_id,
@@ -173,55 +180,11 @@ class ConnectionLoop:
                 self._unanswered_since = None
         self.counts.connected = False
         self.counts.failures += 1
-        self._count_dropped(link)
-        text = self._learn(link, lost, time.monotonic() - began)
+        text = self._reports.ended(link, self._session, lost, time.monotonic() - began)
         if self._stop.is_set() and self._is_over():
             return False
-        self.counts.trouble = text
-        self._notices.change("connection", self._about(text))
-        return self._wait(self._backoff(self._endings.steps))
-
-    def _learn(self, link: BrokerLink, lost: LinkLost, lasted: float) -> str:
-        """Find out what the broker does not take; return why it ended the connection."""
-        ending = Ending(lost, lasted, link.accepted)
-        if self._session is not None:
-            self._session.take_acknowledgements()  # those that came just before the end
-            ending = replace(
-                ending,
-                served=True,
-                delivered=self._session.delivered,
-                answers=self._session.answers,
-                unanswered=tuple(self._session.unanswered),
-            )
-        held = self._endings.note(ending)
-        self.counts.takeovers += self._endings.is_takeover(ending)
-        if held is not None:
-            which = "a message" if held.entry else "the message"
-            text = (
-                f"it ends the connection at {which} on {held.topic}, which is left out for a while"
-            )
-            self._notices.change(held.topic, self._about(f"{text}; {AT_A_MESSAGE_REMEDY}"))
-        if link.incoming.is_dropping and self._listen_topic and self._abilities.subscribes:
-            self._abilities.subscribes = False
-            text = f"a message on {self._listen_topic} is too long; the node subscribes no longer"
-            self._notices.change("incoming", self._about(text))
-        reason = self._endings.explain(ending)
-        return f"{reason}; events are kept and the connection is tried again"
-
-    def _count_dropped(self, link: BrokerLink) -> None:
-        self.counts.dropped += link.incoming.dropped - self._dropped
-        self._dropped = link.incoming.dropped
-
-    def _report(self, link: BrokerLink) -> None:
-        """Log, once, what the broker cannot do and what it sends that is not wanted."""
-        before = self._dropped
-        self._count_dropped(link)
-        if link.incoming.dropped > before:
-            text = f"it sends a message of more than {MAX_INCOMING_BYTES} bytes, which is dropped"
-            self._notices.begin("incoming", self._about(text))
-        if link.rejected_topic:
-            text = f"it rejects the subscription to {link.rejected_topic}; the node goes on without"
-            self._notices.begin("subscription", self._about(text))
+        self._reports.trouble(text)
+        return self._wait(self._backoff(self._reports.endings.steps))
 
     def _backoff(self, failures: int) -> float:
         """Return seconds to the next attempt, scattered so that not all nodes come at once."""
@@ -255,7 +218,7 @@ class ConnectionLoop:
             return False
         self.counts.connected = True
         self.counts.connects += 1
-        self._report_connection()
+        self._reports.connected()
         session = self._session = Session(
             link,
             self._settings,
@@ -265,7 +228,7 @@ class ConnectionLoop:
             notices=self._notices,
             synchronised=self._synchronised,
             suspects=self._suspects,
-            spool_first=self._endings.are_useless,
+            spool_first=self._reports.endings.are_useless,
         )
         session.greet()
         session.send_due(self._stored_time)
@@ -273,7 +236,7 @@ class ConnectionLoop:
         while True:
             self._progress_time = time.monotonic()
             if self.counts.trouble and self._progress_time > calm_time:
-                self._forget_trouble()
+                self._reports.forget_trouble()
             self._expect_answers(session)
             health, self._health = self._health, None
             if health is not None:
@@ -283,30 +246,10 @@ class ConnectionLoop:
                 session.end(self._last_status)
                 return True
             link.turn(0.05 if self._stop.is_set() else TURN_SECONDS)
-            self._report(link)
+            self._reports.received(link)
             if link.home_assistant_started:
                 link.home_assistant_started = False
                 session.announce()
-
-    def _report_connection(self) -> None:
-        """Log that the broker is connected, once while connections do not last, and its limits."""
-        if self.counts.connects == 1:
-            logger.info(self._about("connected"))
-            self._notices.end("connection")
-        if not self._endings.are_frequent:
-            self._forget_trouble()
-        limits = self._abilities.describe()
-        if limits:
-            self._notices.change("limits", self._about(limits))
-        else:
-            self._notices.end("limits")
-        self.counts.limits = "; ".join(filter(None, [limits, self._suspects.describe()])) or None
-
-    def _forget_trouble(self) -> None:
-        """Report no trouble any more, unless another client has our client id."""
-        if not self._endings.is_taken_over:
-            self.counts.trouble = None
-            self._notices.end("connection", self._about("connected"))
 
     def _expect_answers(self, session: Session) -> None:
         """Leave a broker that keeps the connection alive and acknowledges nothing."""
@@ -317,6 +260,3 @@ class ConnectionLoop:
         longest = max(ANSWER_SECONDS, 2.0 * self._settings.keepalive_seconds)
         if session.waiting_seconds > longest:
             raise Unanswered(f"it acknowledges nothing within {longest:g} s", is_stuck=True)
-
-    def _about(self, text: str) -> str:
-        return f"broker {self._settings.address}: {text}"

@@ -13,8 +13,8 @@ from .link import BrokerLink
 from .notices import Notices
 from .own_messages import OwnMessages
 from .pick_log import mark_historical
-from .reasons import PACKET_TOO_LARGE, Identity, remedy
 from .redate import redate
+from .rejections import Rejections
 from .spool import Spool
 from .spool_entry import Entry
 from .suspects import Suspects
@@ -81,7 +81,8 @@ class Session:
         self._topics = topics
         self._spool = spool
         self._counts = counts
-        self._notices = notices
+        base, address = topics.base, settings.address
+        self._rejections = Rejections(address, base, counts, notices, suspects)
         self._synchronised = synchronised
         self._suspects = suspects
         self._spool_first = spool_first
@@ -147,13 +148,11 @@ class Session:
             answers += 1
             self._note_answer(sent)
             if reason.is_failure:
-                advice = remedy(reason.value, Identity("", self._topics.base))
-                why = f"{reason}; {advice}" if advice else str(reason)
-                self._rejected(sent, why, permanent=reason.value in PERMANENT_REASONS)
+                self._rejected(sent, reason.value, str(reason))
             elif sent.entry is not None:
                 arrived.append(sent.entry.id)
                 if self._in_flight.accept(sent.entry):
-                    self._notices.end(sent.topic, self._about(f"{sent.topic} is accepted again"))
+                    self._rejections.accepted_again(sent.topic)
         if arrived:
             self._spool.remove(arrived)
             self.delivered += len(arrived)
@@ -229,10 +228,8 @@ class Session:
             return True
         topic = f"{self._topics.base}/{entry.kind}"
         sent = Sent(topic, entry)
-        if not self._link.fits(topic, payload):
-            longest = self._link.abilities.max_packet_bytes
-            advice = remedy(PACKET_TOO_LARGE, Identity("", self._topics.base))
-            self._set_aside(entry, f"longer than the broker allows, {longest} bytes; {advice}")
+        if self._is_too_long(sent, payload):
+            pass
         elif self._suspects.holds(sent):
             self._in_flight.set_aside(entry)
         elif not is_last and self._suspects.is_last(sent):
@@ -252,25 +249,19 @@ class Session:
         return not flying or not self._suspects.is_one(sent)
 
     def _is_too_long(self, sent: Sent, payload: bytes) -> bool:
-        """Return whether the broker takes no message about the node that long; log it."""
-        longest = self._link.abilities.max_packet_bytes
-        why = f"it has {len(payload)} bytes, and the broker takes packets of {longest} at most; "
+        """Return whether the broker takes no message that long; log it."""
         is_too_long = not self._link.fits(sent.topic, payload)
         if is_too_long:
-            self._leave_out(sent, f"{why}raise the broker's maximum packet size")
+            longest = self._link.abilities.max_packet_bytes
+            self._rejections.too_long(sent, len(payload), longest)
         return is_too_long
 
     def _is_held(self, sent: Sent) -> bool:
         """Return whether the broker ends connections at a message about the node; log it."""
         is_held = self._suspects.holds(sent)
         if is_held:
-            self._leave_out(sent, "the broker ends the connection at it")
+            self._rejections.left_out(sent, "the broker ends the connection at it")
         return is_held
-
-    def _leave_out(self, sent: Sent, why: str) -> None:
-        self._counts.left_out += 1
-        text = f"{sent.topic} is left out: {why}"
-        self._notices.begin(f"left out {sent.topic}", self._about(text))
 
     def _payload(self, entry: Entry) -> bytes:
         """Return what is published: with times by a clock that is set by now, marked if late."""
@@ -281,27 +272,13 @@ class Session:
             payload = mark_historical(payload)
         return payload
 
-    def _rejected(self, sent: Sent, reason: str, *, permanent: bool) -> None:
+    def _rejected(self, sent: Sent, code: int, name: str) -> None:
+        reason = self._rejections.advise(code, name)
         if sent.entry is None:
-            self._counts.refused += 1
-            self._report_rejection(sent.topic, f"{reason}; the node goes on without")
-        elif permanent:
-            self._set_aside(sent.entry, reason)
+            self._rejections.dropped(sent, reason)
+        elif code in PERMANENT_REASONS:
+            self._rejections.set_aside(sent.entry, reason)
             self._in_flight.set_aside(sent.entry)
         else:
-            self._counts.postponed += 1
+            self._rejections.postponed(sent, reason)
             self._in_flight.postpone(sent.entry)
-            self._report_rejection(sent.topic, f"{reason}; messages are kept and tried again")
-
-    def _set_aside(self, entry: Entry, reason: str) -> None:
-        """Go on with other messages; this one stays in the spool for another connection."""
-        if self._suspects.is_new(entry.id):
-            self._counts.refused += 1
-        text = f"a message is rejected ({reason}); it is kept, and others are sent"
-        self._notices.change("message", self._about(text))
-
-    def _report_rejection(self, topic: str, text: str) -> None:
-        self._notices.change(topic, self._about(f"it rejects {topic}: {text}"))
-
-    def _about(self, text: str) -> str:
-        return f"broker {self._settings.address}: {text}"

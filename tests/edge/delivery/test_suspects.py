@@ -127,6 +127,7 @@ def test_a_kind_at_which_connections_always_end_is_left_out_and_the_connection_s
             broker.script = honest
             node.sink.write(event(10))
             wait_until(lambda: len(node.spool) == 0)
+            wait_until(lambda: node.sink.counts.limits is None)
         assert set(ids(broker.events())) == set(range(11))
 
 
