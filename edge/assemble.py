@@ -12,7 +12,7 @@ from .. import EqedgeError
 from ..firmware_bridge.packets import Hello, Packet, Samples
 from .dating.arrivals import Arrival, Clock
 from .dating.samples import SampleDating
-from .resample import RateError, polyphase, same_rate
+from .resample import RateError, ratio_of, same_rate
 from .types import Block
 
 Columns = tuple[int | None, int | None, int | None]
@@ -142,7 +142,7 @@ def layout_for(hello: Hello, rate_hz: float) -> Layout:
     """
     if not same_rate(hello.rate_hz, rate_hz):
         try:
-            polyphase(hello.rate_hz, rate_hz)
+            ratio_of(hello.rate_hz, rate_hz)
         except RateError as error:
             raise SensorError(f"sensor {hello.device_id}: {error}") from error
     columns = columns_of(hello.channels)

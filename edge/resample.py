@@ -62,6 +62,26 @@ def same_rate(rate_hz: float, wanted_hz: float) -> bool:
     return abs(rate_hz - wanted_hz) <= SAME_RATE * wanted_hz
 
 
+def ratio_of(rate_hz: float, wanted_hz: float) -> Fraction:
+    """Return the ratio of two rates; it takes no time, unlike the filters for it.
+
+    Args:
+        rate_hz: Of the samples there are.
+        wanted_hz: Of the samples wanted.
+
+    Raises:
+        RateError: The rate is out of range, or no fraction of reasonable size is near the ratio.
+    """
+    ratio = Fraction(round(wanted_hz * 1000), max(1, round(rate_hz * 1000)))
+    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ or ratio.numerator > MOST_PLACES:
+        raise RateError(
+            f"{rate_hz:g} Hz cannot be turned into the model's {wanted_hz:g} Hz; set the sensor's "
+            f"rate to one from {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz in a simple ratio to it, such as "
+            "50, 62.5, 100, 125, 200, 250 or 500 Hz"
+        )
+    return ratio
+
+
 @lru_cache(maxsize=4)
 def polyphase(rate_hz: float, wanted_hz: float) -> Polyphase:
     """Design the filters: a sinc under a Kaiser window.
@@ -73,14 +93,8 @@ def polyphase(rate_hz: float, wanted_hz: float) -> Polyphase:
     Raises:
         RateError: The rate is out of range, or no fraction of reasonable size is near the ratio.
     """
-    ratio = Fraction(round(wanted_hz * 1000), max(1, round(rate_hz * 1000)))
+    ratio = ratio_of(rate_hz, wanted_hz)
     up, down = ratio.numerator, ratio.denominator
-    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ or up > MOST_PLACES:
-        raise RateError(
-            f"{rate_hz:g} Hz cannot be turned into the model's {wanted_hz:g} Hz; set the sensor's "
-            f"rate to one from {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz in a simple ratio to it, such as "
-            "50, 62.5, 100, 125, 200, 250 or 500 Hz"
-        )
     lower_hz = min(rate_hz, wanted_hz)
     transition = 2 * np.pi * (STOP_SHARE - PASS_SHARE) * lower_hz / rate_hz
     reach = int(np.ceil((STOP_DB - 7.95) / (2.285 * transition) / 2))

@@ -6,6 +6,7 @@ from eqedge.edge.assemble import Assembler, SensorError
 from eqedge.edge.dating.arrivals import Arrival
 from eqedge.edge.dating.replayed import SimClock
 from eqedge.edge.dating.samples import REBOOT_GAP_SECONDS
+from eqedge.edge.resample import polyphase
 from eqedge.firmware_bridge.packets import Hello, Samples, Status
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,3 +175,12 @@ def test_other_columns_than_announced_are_not_taken():
     chain.push(hello(), NOW)
     assert chain.push(samples(0, channels=2), NOW) is None
     assert not chain.introduced
+
+
+def test_a_hello_designs_no_filters():
+    """One every 10 ms, each of another rate, held the node up for 0.3 s each."""
+    made, before = assembler(), polyphase.cache_info().misses
+    for millihertz in range(1_999_000, 2_000_000, 50):
+        assert made.push(hello(rate_hz=millihertz / 1000), NOW) is None
+    assert made.hello == hello(rate_hz=1999.95)
+    assert polyphase.cache_info().misses == before
