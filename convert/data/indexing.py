@@ -82,10 +82,11 @@ def index_continuous(path: str | Path) -> Index:
         with GuardedHdf5(path) as file:
             skipped = Skipped(index.skipped)
             defaults, problem = fields_of(file, file)
-            if problem:
-                raise DataError(f"{path}: {problem}")
             for name, dataset in _datasets(file):
-                index.records.extend(_stretches(path, name, dataset, defaults, skipped))
+                if reason := dataset_problem(dataset) or problem:
+                    skipped.add(reason)
+                else:
+                    index.records += _stretches(path, name, dataset, defaults, skipped)
     except UNREADABLE as error:
         raise DataError(f"{path}: {not_hdf5(path, error)}") from error
     if not index.records:
@@ -181,9 +182,6 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
 def _stretches(
     path: Path, name: str, dataset: Any, defaults: dict[str, Any], skipped: Skipped
 ) -> Iterator[Record]:
-    if problem := dataset_problem(dataset):
-        skipped.add(problem)
-        return
     try:
         facts = read_attributes(name, dataset, (*STATION_FIELDS, *RATE_FIELDS, *INTERVAL_FIELDS))
     except TraceError as error:

@@ -35,7 +35,7 @@ def fields_of(file: Any, group: Any) -> tuple[dict[str, Any], str]:
     order = fields.pop(COMPONENT_ORDER, None)
     if stated(order) and str(order).strip().upper() != EXPECTED_ORDER:
         return fields, (
-            f"its {COMPONENT_ORDER} is {order!r}, expected {EXPECTED_ORDER!r}; put the columns of "
+            f"{COMPONENT_ORDER} is {order!r}, expected {EXPECTED_ORDER!r}; put the columns of "
             "each trace in this order"
         )
     return fields, f"{next(iter(twice.values()))}; remove one of them" if twice else ""

@@ -82,8 +82,7 @@ class SteadFile:
             name, if there is one.
 
     Raises:
-        SteadError: The file is missing, cut short, not HDF5, has no `data` group, or states another
-            order of the components.
+        SteadError: The file is missing, cut short, not HDF5, or has no `data` group.
         LabelTableError: The CSV cannot be read.
     """
 
@@ -96,7 +95,7 @@ class SteadFile:
             group = self._file.get("data")
             has_none = not isinstance(group, h5py.Group) or len(group) == 0
             found = found_in(self._file) if has_none else ""
-            self._defaults, problem = ({}, "") if has_none else fields_of(self._file, group)
+            self._defaults, self._problem = ({}, "") if has_none else fields_of(self._file, group)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         if has_none:
@@ -104,9 +103,6 @@ class SteadFile:
             raise SteadError(
                 f"{path}: no traces under 'data'; STEAD keeps them at data/<trace_name> ({found})"
             )
-        if problem:
-            self.close()
-            raise SteadError(f"{path}: {problem}")
         self._group = group
         self._first_difference = ""
         self._compared: set[str] = set()
@@ -285,7 +281,7 @@ class SteadFile:
             raise TraceError(
                 f"trace {name}: {missing(self._group, name, self.path.name)}"
             ) from error
-        if problem := dataset_problem(dataset):
+        if problem := dataset_problem(dataset) or self._problem:
             raise TraceError(f"trace {name}: {problem}")
         return dataset
 

@@ -31,7 +31,7 @@ REFUSED = {
     "top-level": "no traces under 'data'.*found AAA",
     "other-group": "no traces under 'data'.*found waveforms/",
     "seisbench": r"shape \(6, 3, 6000\), expected \(samples, 3\).*as SeisBench keeps them",
-    "component-order": "its component_order is 'ZNE', expected 'ENZ'",
+    "component-order": "component_order is 'ZNE', expected 'ENZ'",
     "filter-blosc": "compressed with Blosc, HDF5 filter 32001.*pip install hdf5plugin",
     "filter-own": "compressed with HDF5 filter 40000.*h5repack",
     "samples-0": r"shape \(0, 3\)",
