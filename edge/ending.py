@@ -99,6 +99,8 @@ class Ending:
         """The part that was interrupted last, and when."""
         self.pending = False
         """A part must be interrupted, which the one that runs now does not allow."""
+        self.was_raised = False
+        """Whether the main thread was interrupted: bindings of C++ raise another error for it."""
         self._repeated = 0
         self._afterwards: dict[int, Any] = {}
 
@@ -133,6 +135,11 @@ class Ending:
     def has_come(self) -> bool:
         """Whether a signal has come, be it only to the main thread as yet."""
         return self.number is not None or self._handled is not None
+
+    @property
+    def first(self) -> int:
+        """The signal that came first; SIGINT where none has come."""
+        return self._handled or self.number or signal.SIGINT
 
     def begin(self, part: Part) -> None:
         """Begin a part; a signal that came before is for it.
@@ -175,6 +182,7 @@ class Ending:
         if self.pending and self.parts and self.parts[-1].interruptible:
             self.pending, self._answered_time = False, time.monotonic()
             self._interrupted = (self.parts[-1], self._answered_time)
+            self.was_raised = True
             raise Interrupted(self._handled or signal.SIGINT)
 
     def _stopping(self) -> Part | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
+from .. import EqedgeError
 from .ending import STOPPING, Ending, Interrupted, Part, Stopped
 from .files import remove_unfinished
 
@@ -87,15 +88,19 @@ def stopped_by_signals(line: str = "stopping") -> Iterator[None]:
     Raises:
         Stopped: A signal came.
     """
+    ending: Ending | None = None
     try:
-        with _part(Part(line, None, interruptible=True)):
+        with _handled() as ending, _part(Part(line, None, interruptible=True)):
             yield
-    except KeyboardInterrupt as error:
-        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+    except (KeyboardInterrupt, Exception) as error:
+        converted = ending is not None and ending.was_raised and not isinstance(error, EqedgeError)
+        if not isinstance(error, KeyboardInterrupt) and not converted:
+            raise
+        number = signal.SIGINT if ending is None else ending.first
         if _current is not None:
             _current.is_over = True
         remove_unfinished()  # of a block that was interrupted twice
-        raise Stopped(number) from None
+        raise Stopped(error.number if isinstance(error, Interrupted) else number) from None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How parts of a program end at a signal, whatever the main thread is doing."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from threading import Event
 
 import pytest
+from eqedge import EqedgeError
 from eqedge.edge import ending
 from eqedge.edge.ending import STOPPING, Interrupted, Stopped
 from eqedge.edge.signals import (
@@ -150,6 +152,25 @@ def test_an_interruption_that_a_library_swallows_is_repeated(monkeypatch, capfd)
                     raise
     assert caught.value.exit_code == 128 + signal.SIGINT and swallowed == 3
     assert capfd.readouterr().err.count("SIGINT: stopping\n") == 1
+
+
+def test_an_interruption_that_a_library_turns_into_another_error_ends_the_command():
+    """Bindings of C++ raise a RuntimeError or a SystemError in place of what was raised in them."""
+    with pytest.raises(Stopped) as stopped, stopped_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise SystemError("returned a result with an exception set") from None
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    with pytest.raises(SystemError, match="of its own"), stopped_by_signals():
+        raise SystemError("of its own")
+    with pytest.raises(EqedgeError, match="ours"), stopped_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise EqedgeError("ours") from None
 
 
 def test_what_tidies_up_is_not_interrupted_again(monkeypatch):
