@@ -31,6 +31,9 @@ BY_CODE = {
 """Feature without which a connection may be accepted, by the reason code that refuses it."""
 STEPS = ((), (RETAIN,), (QOS,), (RETAIN, QOS))
 """Features that are left out in turn where a broker refuses connections without a reason."""
+PROOFS = 2
+"""How often QoS 1 is refused, or a connection with all features is closed after one with less was
+accepted, until they are left out: a broker with too many clients also closes some connections."""
 ID_STEPS = ((CLIENT_ID,), (KEEP_ALIVE,), (CLIENT_ID, KEEP_ALIVE))
 """The same where it rejects the client id: with MQTT 3.1.1, mosquitto also means a keep alive that
 is longer than it allows."""
@@ -58,6 +61,8 @@ class Abilities:
         self._step = 0
         self._doubted: tuple[str, ...] = ()
         self._proved = False
+        self._closed = 0
+        self._qos_refusals = 0
 
     @property
     def retain(self) -> bool:
@@ -98,7 +103,7 @@ class Abilities:
             name: when for name, when in self._refused.items() if now - when < REMEMBERED_SECONDS
         }
         if len(self._refused) < had:
-            self._step, self._proved = 0, False
+            self._step, self._closed, self._proved = 0, 0, False
 
     def accepted(self, properties: Any) -> None:
         """Read the properties of CONNACK; a value that MQTT does not allow is ignored.
@@ -115,14 +120,24 @@ class Abilities:
         self.window = min(WINDOW_MESSAGES, announced)
 
     def refused(self, code: int | None) -> bool:
-        """Note a refusal; return whether a connection without the feature can be tried."""
+        """Note a refusal; return whether it was of a feature, which is then left out."""
         if code == CLIENT_ID_INVALID:
             return self._refused_id()
         feature = BY_CODE.get(code or 0)
         if feature is None or feature in self._refused or (feature == VERSION and not self.five):
             return False
+        if feature == QOS:
+            # Without QoS 1 nothing is confirmed, therefore one refusal is no proof.
+            self._qos_refusals += 1
+            if self._qos_refusals < PROOFS:
+                return True
         self._refused[feature] = time.monotonic()
         return True
+
+    def acknowledged(self) -> None:
+        """Note that a message was delivered: earlier refusals of QoS 1 prove nothing."""
+        if self.qos:
+            self._qos_refusals = 0
 
     def _refused_id(self) -> bool:
         left_out = tuple(one for one in (CLIENT_ID, KEEP_ALIVE) if one in self._refused)
@@ -144,8 +159,11 @@ class Abilities:
         if self.five or self._proved:
             return False
         if self._doubted:
-            self._proved = True
+            self._closed += 1
+            self._proved = self._closed >= PROOFS
+            self._step = STEPS.index(self._doubted)
             self._leave_out(self._doubted)
+            self._doubted = ()
         else:
             self._step = (self._step + 1) % len(STEPS)
             self._leave_out(STEPS[self._step])
@@ -155,12 +173,12 @@ class Abilities:
         """Note that a connection was accepted; return whether to try first one with all features.
 
         A broker that was away for a moment closes connections too, and would then be served
-        without acknowledgements. Therefore the first connection that is accepted with less is not
-        used: only if one with all features is closed again, the broker cannot do them.
+        without acknowledgements. Therefore a connection that is accepted with less is not used at
+        first: only if one with all features is closed after it, twice, the broker cannot do them.
         """
         doubted, self._doubted = self._doubted, ()
         if doubted:
-            self._step = 0
+            self._step = self._closed = 0
         if self._step == 0 or self._proved:
             return False
         self._doubted = STEPS[self._step]

@@ -104,6 +104,8 @@ class Endings:
         held: Sent | None = None
         if ending.accepted:
             self._short = self._short + 1 if ending.lasted < CALM_SECONDS else 1
+        if ending.delivered:
+            self._abilities.acknowledged()
         if not self._abilities.refused(ending.lost.code):
             held = self._learn(ending)
         self.steps = self._next_steps(ending)

@@ -19,7 +19,7 @@ from .finding import Check
 
 CONNECT_SECONDS = 5.0
 """Longest wait for TCP, and for the acknowledgement of a message."""
-ATTEMPTS = 6
+ATTEMPTS = 8
 """Connections until one is accepted: each may leave out one more feature, as the node does."""
 
 

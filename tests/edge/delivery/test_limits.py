@@ -35,9 +35,9 @@ def deliver(node, received, numbers):
 @pytest.mark.parametrize(
     ("config", "says", "tries"),
     [
-        ("retain_available false", "it takes no retained messages", 3),
-        ("max_qos 0", "it takes QoS 0 only: delivery is not confirmed", 4),
-        ("max_qos 0\nretain_available false", "it takes QoS 0 only", 5),
+        ("retain_available false", "it takes no retained messages", 4),
+        ("max_qos 0", "it takes QoS 0 only: delivery is not confirmed", 5),
+        ("max_qos 0\nretain_available false", "it takes QoS 0 only", 6),
     ],
 )
 def test_without_retain_or_qos_all_events_arrive(tmp_path, logged, config, says, tries, protocol):
@@ -56,11 +56,12 @@ def test_without_retain_or_qos_all_events_arrive(tmp_path, logged, config, says,
 
 
 @PROTOCOLS
-def test_a_broker_that_was_away_for_a_moment_gets_all_features(protocol):
+@pytest.mark.parametrize("closed", [{0, 1}, {0, 2}, {0, 1, 3}, {0, 1, 2, 4}], ids=str)
+def test_a_broker_that_was_away_for_a_moment_gets_all_features(closed, protocol):
     """Connections closed at first prove nothing: messages are acknowledged, and status retained."""
 
     def script(peer, packet):
-        if packet.kind == CONNECT and peer.number < 2:
+        if packet.kind == CONNECT and peer.number in closed:
             peer.close()
         else:
             honest(peer, packet)
@@ -301,6 +302,46 @@ def test_another_version_or_client_id_is_tried_where_the_broker_refuses_the_usua
         wait_until(lambda: len(node.spool) == 0)
         assert broker.connections == 3
         assert logged("it has MQTT 3.1.1 only")
+
+
+def test_one_refusal_of_qos_1_proves_nothing():
+    """A broker that refuses it once, at the start or later, is served with QoS 1 all the same."""
+
+    def script(peer, packet):
+        if packet.kind == CONNECT and peer.number == 0:
+            peer.welcome(reason=0x9B)
+        elif peer.number in (1, 2) and b"-000001" in packet.payload:
+            peer.send(frame(DISCONNECT << 4, bytes([0x9B, 0])))
+            peer.close()
+            broker.script = honest
+        else:
+            honest(peer, packet)
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        node.sink.write(event(0))
+        wait_until(lambda: len(node.spool) == 0)
+        node.sink.write(event(1))
+        wait_until(lambda: len(node.spool) == 0)
+        assert {packet.qos for packet in broker.packets if packet.kind == PUBLISH} == {1}
+
+
+def test_a_broker_that_flaps_is_logged_once_and_stays_in_the_health_record(logged):
+    """It ends each connection with a reason after one event: few lines, and the trouble is kept."""
+
+    def script(peer, packet):
+        honest(peer, packet)
+        if packet.topic.endswith("/event"):
+            peer.send(frame(DISCONNECT << 4, bytes([0x97, 0])))
+            peer.close()
+
+    with ScriptedBroker(script) as broker, running(settings_for(broker)) as node:
+        for number in range(40):
+            node.sink.write(event(number))
+        wait_until(lambda: len(node.spool) == 0)
+        wait_until(lambda: node.sink.counts.connected)
+        assert broker.connections > 5
+        assert len(logged("Quota exceeded")) <= 2 and len(logged(": connected")) <= 2
+        assert "Quota exceeded; raise the broker's quota" in node.sink.counts.trouble
 
 
 def test_a_message_that_ends_the_connection_does_not_hold_up_the_others():
