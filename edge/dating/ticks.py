@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...firmware_bridge.counters import unwrap
 from ...firmware_bridge.dialogue import TimeReply, TimeRequest
 from ...firmware_bridge.framing import frame
 from ...firmware_bridge.telemetry import Hello
 from ...firmware_bridge.tickclock import TickClock
 from ..logs import Changes
 from ..types import NANOSECONDS, ClockState
-from .arrivals import RATE_OFF, Arrival, HostClock, Ticked, host_synchronised
+from .arrivals import Arrival, HostClock, Ticked, host_synchronised
 from .pulses import PulseClock
+from .spacing import SampleTicks
 
 EAGER_REQUESTS = 6
 EAGER_SECONDS = 1.0
@@ -26,11 +26,6 @@ UNANSWERED = 16
 STALE_SECONDS = 600.0
 """Without an answer for longer, arrivals date better than an extrapolated line; a 32-bit tick of
 a megahertz wraps after 71 minutes."""
-
-RATE_SECONDS = 60.0
-"""The rate of the samples is measured over the length of a window."""
-SKIP_SECONDS = 0.01
-"""A tick this much further from where its sample's number puts it: one of the two has skipped."""
 AT_ODDS_SECONDS = 1.0
 """Ticks and arrivals that are further apart than this, and than the latest round trip took,
 contradict each other: samples and replies come over the same line."""
@@ -76,55 +71,6 @@ class TickRequests:
     def sent_ns(self, reply: TimeReply) -> int | None:
         """Return when the reply's request was sent, once; None if there was none."""
         return self._sent_ns.pop(reply.request_id, None)
-
-
-class SampleTicks:
-    """Measures how many ticks pass between two samples, by the blocks of the last minute.
-
-    A converter that has an oscillator of its own samples up to percents off its nominal rate,
-    whatever the crystal does that ticks.
-
-    Args:
-        rate_hz: Nominal sampling rate.
-        tick_hz: Nominal tick rate.
-    """
-
-    def __init__(self, rate_hz: float, tick_hz: float) -> None:
-        self._nominal = tick_hz / rate_hz
-        self._skip_ticks = SKIP_SECONDS * tick_hz
-        self._kept_samples = RATE_SECONDS * rate_hz
-        self._spacing = rate_hz
-        self._points: deque[Ticked] = deque()
-        self._newest: Ticked | None = None
-
-    def note(self, ticked: Ticked) -> None:
-        """Learn from a block; one older than a block already seen is ignored."""
-        newest = self._newest
-        if newest is None:
-            self._newest = ticked
-            self._points.append(ticked)
-            return
-        samples = ticked.sample - newest.sample
-        if samples <= 0:
-            return
-        expected = newest.tick + samples * self.ticks
-        tick = unwrap(ticked.tick, round(expected), 32)
-        if abs(tick - expected) > self._skip_ticks + RATE_OFF * samples * self._nominal:
-            self._points.clear()
-        self._newest = Ticked(ticked.sample, tick)
-        while self._points and self._points[0].sample < ticked.sample - self._kept_samples:
-            self._points.popleft()
-        if not self._points or ticked.sample - self._points[-1].sample >= self._spacing:
-            self._points.append(self._newest)
-
-    @property
-    def ticks(self) -> float:
-        """From one sample to the next; the nominal number where no sensible one is measured."""
-        if self._newest is None or self._newest.sample == self._points[0].sample:
-            return self._nominal
-        first = self._points[0]
-        ticks = (self._newest.tick - first.tick) / (self._newest.sample - first.sample)
-        return ticks if abs(ticks / self._nominal - 1) <= RATE_OFF else self._nominal
 
 
 class TickDatedClock:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from eqedge.edge.assemble import Assembler
 from eqedge.edge.dating.arrivals import Arrival, Ticked
+from eqedge.edge.dating.spacing import SampleTicks
 from eqedge.edge.dating.ticks import (
     STALE_SECONDS,
     UNANSWERED,
-    SampleTicks,
     TickDatedClock,
     TickRequests,
 )
