@@ -82,7 +82,7 @@ def _raise(problem: str) -> None:
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_file(path, CONFIG_BYTES, pipe=True).decode())
+        return tomllib.loads(read_file(path, CONFIG_BYTES, pipe=True).decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"config {path}: {reason_of(error)}; name a TOML file") from error
     except (ValueError, RecursionError) as error:  # also of numbers and nesting without end

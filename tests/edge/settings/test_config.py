@@ -88,6 +88,13 @@ def test_a_mistake_is_named(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_setting(tmp_path):
+    """Editors of Windows write one before UTF-8."""
+    path = tmp_path / "node.toml"
+    path.write_text('output = "x.jsonl"\r\n', encoding="utf-8-sig")
+    assert read_config(path).output == "x.jsonl"
+
+
 def test_a_missing_file_is_named(tmp_path):
     """A path without a file gives the reason."""
     with pytest.raises(SettingsError, match="No such file"):
