@@ -202,6 +202,12 @@ class Abilities:
             )
         if not self._has(VERSION):
             found.append("it has MQTT 3.1.1 only: it does not report that it rejects a message")
+        if not self._has(CLIENT_ID):
+            found.append("it accepts no hyphens in client ids: the node's is without them")
+        if not self._has(KEEP_ALIVE):
+            found.append(
+                f"it accepts a keep alive of {self.keepalive_seconds} s, and no longer one"
+            )
         return "; ".join(found)
 
     def _has(self, feature: str) -> bool:

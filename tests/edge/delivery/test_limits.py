@@ -410,3 +410,7 @@ def test_a_client_id_or_keep_alive_that_the_broker_rejects_is_left_out(needs, pr
         node.sink.write(event(1))
         wait_until(lambda: len(node.spool) == 0)
         assert broker.connections <= 4
+        limits = node.sink.counts.limits or ""
+        assert ("no hyphens in client ids" in limits) == (needs != "short keep alive")
+        is_short = needs != "other client id" and protocol != "5"
+        assert ("a keep alive of 10 s" in limits) == is_short
