@@ -55,11 +55,11 @@ def test_a_message_is_one_line_whatever_it_quotes(capsys):
 def test_a_terminal_obeys_nothing_that_is_quoted(capsys):
     """Names of traces and of sensors come from outside: colours, bells, cut letters."""
     logs.configure()
-    logger.warning("trace %s: %s", "A\x1b[31mB\x07", "Málaga \udcff")
-    logs.write_last("trace C\x1b[2J\nD")
+    logger.warning("trace %s: %s", "A\x1b[31mB\x07", "Málaga \x9b")
+    logs.write_last("trace C\x1b[2J\nD \udcff")
     error = capsys.readouterr().err
     assert error == (
-        "eqedge: warning: trace A\\x1b[31mB\\x07: Málaga \\udcff\neqedge: trace C\\x1b[2J D\n"
+        "eqedge: warning: trace A\\x1b[31mB\\x07: Málaga \\x9b\neqedge: trace C\\x1b[2J D \\udcff\n"
     )
 
 
