@@ -206,6 +206,7 @@ class JsonLines:
         """Lock a file that is ours; go on behind its last whole line, or at its begin."""
         lock(file, path)
         require_ours(file, path)
+        self._is_torn = False
         if fresh:
             file.truncate(0)
             return
