@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.spec import ModelSpec
-from .proof.agreement import LIMIT, LOSSLESS, Agreement, AgreementLimit
+from .proof.agreement import LIMIT, LOSSLESS, SEARCH_LIMIT, Agreement, AgreementLimit
 from .quantization.sensitivity import Step
 
 if TYPE_CHECKING:  # these load TensorFlow
@@ -64,6 +64,11 @@ class ConvertSettings:
     def limit(self) -> AgreementLimit:
         """What results are held to."""
         return LOSSLESS if self.lossless else LIMIT
+
+    @property
+    def search_limit(self) -> AgreementLimit:
+        """What the files of a search are held to."""
+        return LOSSLESS if self.lossless else SEARCH_LIMIT
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _searched(
     windows: WindowSet,
     progress: OnProgress | None,
 ) -> list[Step]:
-    """Find the fewest stages to keep in float with which the limit is kept."""
+    """Find the fewest stages to keep in float with which the search's limit is kept."""
     some = windows.every(-(-len(windows.windows) // SEARCH_WINDOWS))
     groups = groups_of(stages(reference.data))
     done = 0
@@ -202,7 +202,7 @@ def _searched(
         if progress is not None:
             progress("searching", done, most_steps(len(groups)))
         error = sum(head.mean_error for head in agreement.heads.values())
-        return FileVerdict(error, disagreement(agreement, settings.limit))
+        return FileVerdict(error, disagreement(agreement, settings.search_limit))
 
     steps = search(groups, judge)
     if progress is not None:

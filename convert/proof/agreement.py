@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -41,6 +41,9 @@ LIMIT = AgreementLimit(
     f1_lost_points=5.0,
 )
 """To be written without --force."""
+SEARCH_LIMIT = replace(LIMIT, kept_fraction=0.95, added_fraction=0.05, f1_lost_points=2.5)
+"""For windows of calibration, by which stages to keep in float are searched: half of the losses,
+since others, which calibration did not see, decide."""
 LOSSLESS = AgreementLimit(
     kept_fraction=0.99,
     added_fraction=0.05,
