@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_credentials(settings: MqttSettings, environ: Mapping[str, str]) -> Cred
 
 def _read_file(path: Path) -> Credentials:
     try:
-        lines = read_file(path, CREDENTIALS_BYTES).decode().splitlines()
+        lines = read_file(path, CREDENTIALS_BYTES).decode("utf-8-sig").splitlines()
         open_to_others = path.stat().st_mode & 0o077
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"MQTT credentials_file {path}: {short_reason(error)}") from None
@@ -85,23 +86,32 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     """
     if not settings.tls:
         return None
-    try:
-        for name in (settings.ca_file, settings.certificate_file, settings.key_file):
-            if name:
+    own = [settings.certificate_file, settings.key_file]
+    for name in (settings.ca_file, *own):
+        if name:
+            with _named(name):
                 read_file(Path(name), CERTIFICATES_BYTES)  # OpenSSL reads without a limit
+    with _named(settings.ca_file):
         context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.ca_file:
-            # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who
-            # signed, for which name and until when is checked all the same.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if settings.certificate_file:
+    if settings.ca_file:
+        # Python 3.13 insists on RFC 5280's form, which home-made certificates seldom have. Who
+        # signed, for which name and until when is checked all the same.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if settings.certificate_file:
+        with _named(*own):
             # Without `password`, OpenSSL would prompt for a passphrase on a terminal.
             context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
-    except (OSError, ValueError) as error:
-        files = [settings.ca_file, settings.certificate_file, settings.key_file]
-        named = ", ".join(name for name in files if name)
-        raise SettingsError(f"MQTT certificates {named}: {short_reason(error)}") from error
     return context
+
+
+@contextmanager
+def _named(*files: str | None) -> Iterator[None]:
+    """Name the files of certificates in whatever is raised within."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        named = " and ".join(name for name in files if name) or "of this system"
+        raise SettingsError(f"MQTT certificates {named}: {short_reason(error)}") from error
 
 
 def short_reason(error: Exception) -> str:

@@ -167,7 +167,7 @@ class WaveformWriter:
                 self._pack(wanted, unfinished)
             self._keep_quota()
         except (OSError, ValueError, RuntimeError) as error:
-            self._failed(f"waveform file {path} is not written: {error}; the event is")
+            self._failed(f"waveform file {path} is not written: {reason_of(error)}; the event is")
             return
         self._notices.end("disk", f"waveforms in {self._folder} are written again")
         self.counts.written += 1

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from eqedge.edge.delivery.login import read_credentials
 from eqedge.edge.settings.delivery import MqttSettings
 from eqedge.edge.settings.validation import SettingsError
 
@@ -138,3 +139,27 @@ def test_unusable_certificates_are_one_line(tmp_path, setting):
         with pytest.raises(SettingsError, match=name) as caught:
             Node(settings)
         assert "\n" not in str(caught.value)
+
+
+def test_only_the_file_that_cannot_be_used_is_named(tmp_path, certificates):
+    """The authority's certificate is good, the node's is none: the message is of the node's."""
+    rubbish, key = tmp_path / "rubbish.pem", certificates / "node.key"
+    rubbish.write_text("rubbish")
+    settings = settings_for(
+        8883,
+        tls=True,
+        ca_file=str(certificates / "ca.pem"),
+        certificate_file=str(rubbish),
+        key_file=str(key),
+    )
+    with pytest.raises(SettingsError) as caught:
+        Node(settings)
+    assert "rubbish.pem" in str(caught.value) and "ca.pem" not in str(caught.value)
+
+
+def test_credentials_of_another_systems_editor(tmp_path):
+    """A byte order mark and its ends of line are not part of user name and password."""
+    secret = tmp_path / "mqtt"
+    secret.write_bytes(b"\xef\xbb\xbfnode\r\nright\r\n")
+    found = read_credentials(settings_for(1, allow_insecure=True, credentials_file=str(secret)), {})
+    assert (found.username, found.password) == ("node", "right")
