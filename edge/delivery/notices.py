@@ -7,14 +7,15 @@ import time
 
 REPEAT_SECONDS = 3600.0
 """A trouble that lasts is logged again after this long."""
-MOST_TEXTS = 8
-"""Different texts of one subject that are logged within that time."""
+MOST_LINES = 8
+"""Lines of one subject that are logged within that time, whatever becomes of it."""
 
 
 class Notices:
     """What has been logged of each subject, and when; for one thread.
 
-    However often the text of a subject changes, it has a bounded number of lines an hour.
+    However often the text of a subject changes, or its trouble ends and begins again, it has a
+    bounded number of lines an hour; the last of them states that.
 
     Args:
         logger: Where the lines go.
@@ -23,6 +24,7 @@ class Notices:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._logged: dict[str, dict[str, float]] = {}
+        self._times: dict[str, list[float]] = {}
 
     def begin(self, subject: str, text: str) -> None:
         """Log a warning unless this subject's trouble was logged within the hour, in any text."""
@@ -30,9 +32,9 @@ class Notices:
             self._warn(subject, text)
 
     def change(self, subject: str, text: str) -> None:
-        """Log a warning unless this subject had the same text, or many others, within the hour."""
+        """Log a warning unless this subject had the same text within the hour."""
         recent = self._recent(subject)
-        if text not in recent and len(recent) < MOST_TEXTS:
+        if text not in recent:
             self._warn(subject, text)
 
     def end(self, subject: str, text: str = "") -> None:
@@ -49,5 +51,12 @@ class Notices:
         return recent
 
     def _warn(self, subject: str, text: str) -> None:
-        self._logged.setdefault(subject, {})[text] = time.monotonic()
-        self._logger.warning(text)
+        now = time.monotonic()
+        times = [when for when in self._times.get(subject, ()) if when >= now - REPEAT_SECONDS]
+        self._times[subject] = times
+        if len(times) == MOST_LINES:
+            return
+        times.append(now)
+        self._logged.setdefault(subject, {})[text] = now
+        rest = "; more of this is not logged for an hour" if len(times) == MOST_LINES else ""
+        self._logger.warning("%s%s", text, rest)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from eqedge.edge.delivery import notices
-from eqedge.edge.delivery.notices import MOST_TEXTS, REPEAT_SECONDS, Notices
+from eqedge.edge.delivery.notices import MOST_LINES, REPEAT_SECONDS, Notices
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_text_that_is_never_the_same_is_not_logged_for_ever(made, now, logged)
     for number in range(1000):
         made.change("link", f"packet of {number} bytes")
         now[0] += 1
-    assert len(logged()) == MOST_TEXTS
+    assert len(logged()) == MOST_LINES and "not logged for an hour" in logged()[-1]
     now[0] += REPEAT_SECONDS
     made.change("link", "packet of 1000 bytes")
     assert logged()[-1] == "packet of 1000 bytes"
@@ -68,3 +68,15 @@ def test_an_end_without_a_text_is_not_logged(made, logged):
     made.end("rotation")
     made.begin("rotation", "fails")
     assert logged() == ["fails", "fails"]
+
+
+def test_a_trouble_that_ends_and_begins_again_and_again_is_not_logged_for_ever(made, now, logged):
+    """A few pairs of lines an hour, and none of its end without one of its beginning."""
+    for _ in range(100):
+        made.change("topic", "rejected")
+        made.end("topic", "accepted again")
+        now[0] += 1
+    assert len(logged("rejected")) == len(logged("accepted again")) == MOST_LINES
+    now[0] += REPEAT_SECONDS
+    made.change("topic", "rejected")
+    assert logged()[-1] == "rejected"
