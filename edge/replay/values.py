@@ -13,7 +13,8 @@ import numpy as np
 from ..types import NANOSECONDS
 from ..utc import utc_ns
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+"""Matches a text in one way only: with several, rows of digits before other text take for ever."""
 _NUMBERS = re.compile(rf"[\s\[(]*({NUMBER})(?:[\s,;]+{NUMBER})*[\s\])]*")
 _DECIMAL_COMMA = re.compile(r"\s*([-+]?\d+),(\d+)\s*")
 _TIME = re.compile(

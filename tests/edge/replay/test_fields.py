@@ -149,6 +149,11 @@ def test_text_with_more_than_numbers_is_none(text):
     assert number(text) is None
 
 
+def test_many_numbers_before_other_text_end_soon():
+    """A pattern that splits digits in more than one way would not end within a person's life."""
+    assert number("1234567890 " * 40 + "x") is None
+
+
 def test_a_label_or_time_that_cannot_be_read_is_named():
     """Not replaced without a word."""
     fields = {"p_arrival_sample": "soon", "s_arrival_sample": "900", "trace_start_time": "noon"}
