@@ -39,6 +39,11 @@ def run_with_one_line_errors(command: click.Command, name: str) -> None:
         keep_exit_status()
 
 
+def report_line(line: str) -> None:
+    """Print a line about the input on standard error, under the program's name."""
+    click.echo(logs.as_line(line), err=True, nl=False)
+
+
 def stopped_tidily(command: click.Command) -> click.Command:
     """Let a signal end a command, or each command of a group, with one line and no half file."""
     if isinstance(command, click.Group):

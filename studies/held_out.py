@@ -40,16 +40,19 @@ def held_out(data: Path) -> tuple[list[str], list[str]]:
 def copy(data: Path, names: list[str], path: Path) -> int:
     """Add records to a file, with their labels as attributes; return how many.
 
+    One whose name the file has already is left out.
+
     Raises:
         SteadError: A file cannot be read.
         OSError: One cannot be written.
     """
     with SteadFile(data) as source, h5py.File(path, "a") as target:
         group = target.require_group("data")
-        for name in names:
+        new = [name for name in names if name not in group]
+        for name in new:
             trace = source.read(name)
             group.create_dataset(name, data=trace.waveform).attrs.update(trace.attributes)
-    return len(names)
+    return len(new)
 
 
 def main() -> int:
@@ -60,6 +63,8 @@ def main() -> int:
     parser.add_argument("--noise", type=Path, required=True, help="new file")
     options = parser.parse_args()
     counts = {options.events: 0, options.noise: 0}
+    if len(counts) < 2:
+        parser.error("--events and --noise: give two files")
     for path in counts:
         if path.exists():
             parser.error(f"{path} exists; give a new file")

@@ -10,9 +10,8 @@ import click
 
 from ... import EqedgeError, reason_of
 from ...edge.files import written_whole
-from ...edge.logs import as_line
 from ...edge.replay.options import require_one_file, trace_selection
-from ..console import memory_errors, tensorflow_silenced
+from ..console import memory_errors, report_line, tensorflow_silenced
 from ..pictures.canvas import SUFFIXES
 from ..progress import ProgressLines
 from ..training_cards import trained
@@ -127,13 +126,13 @@ def compare(
 
         check_networks(networks)
         trainings = [trained(name) for name in networks]
-        splits = splits_of(trainings, split, all_stations, _report)
+        splits = splits_of(trainings, split, all_stations, report_line)
         chosen = choose(
             data,
             Selection(splits, all_stations, limit, seed),
             manual,
             TraceSelection(labels_csv, where, traces, seed),
-            _report,
+            report_line,
         )
         with tensorflow_silenced():
             from .continuous import agree, draw_windows
@@ -146,7 +145,7 @@ def compare(
         windows = draw_windows(continuous, all_stations) if continuous else None
         pickers = open_pickers(networks, calibration, progress)
         costs = costs_of(pickers)
-        scored = score_all(pickers, chosen, progress, _report)
+        scored = score_all(pickers, chosen, progress, report_line)
         kept = agree(pickers, windows, progress) if windows is not None else ()
         found = Found(pickers, costs, scored, kept)
         click.echo(as_text(found))
@@ -156,10 +155,6 @@ def compare(
             from .chart import draw_chart
 
             draw_chart(found, chart)
-
-
-def _report(line: str) -> None:
-    click.echo(as_line(line), err=True, nl=False)
 
 
 def _write(path: Path | None, form: Callable[[Comparison], str], found: Comparison) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ... import EqedgeError, reason_of
-from ...edge.logs import as_line
 from ...edge.replay.options import require_one_file, trace_selection
+from ..console import report_line
 from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -154,15 +154,15 @@ def evaluate(document: Path | None, **options: Any) -> None:
             all_stations=options["all_stations"],
             limit=options["limit"],
             seed=options["seed"],
-            report=_report,
+            report=report_line,
             progress=ProgressLines(),
         )
     )
     for line in report.get("data", {}).get("remarks", ()):
-        _report(line)
+        report_line(line)
     parts = [report.get("data", {}), *report["runs"].values()]
     for reason, count in (pair for one in parts for pair in one.get("skipped", {}).items()):
-        _report(f"{count}: {reason}")
+        report_line(f"{count}: {reason}")
     if document is not None:
         try:
             with written_whole(document) as unfinished:
@@ -170,7 +170,3 @@ def evaluate(document: Path | None, **options: Any) -> None:
         except OSError as error:
             raise EqedgeError(f"{document}: cannot be written ({reason_of(error)})") from error
     click.echo(json.dumps(report, indent=1, allow_nan=False))
-
-
-def _report(line: str) -> None:
-    click.echo(as_line(line), err=True, nl=False)

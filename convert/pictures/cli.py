@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from ...edge.logs import as_line
 from ...edge.replay.options import trace_selection
 from ...models.registry import DEFAULT_MODEL
+from ..console import report_line
 from ..options import FiniteRange
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -42,10 +42,6 @@ def _at(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="THRESHOLDS",
         help="Which of the scores, such as 'P 0.3, S 0.3'.  [default: each network's first]",
     )(command)
-
-
-def _report(line: str) -> None:
-    click.echo(as_line(line), err=True, nl=False)
 
 
 @click.group()
@@ -121,11 +117,11 @@ def trace(
     with selection.open(data) as file:
         if not wanted and (where is not None or traces is not None):
             wanted = selection.names(file)
-        shown = read_traces(file, wanted, _report)
+        shown = read_traces(file, wanted, report_line)
         remarks = file.remarks
     check_labels(data, shown, labels_csv)
     for line in (*remarks, *remarks_of(shown)):
-        _report(line)
+        report_line(line)
     views = views_of(shown, [open_model(name) for name in models], from_seconds)
     files = present_pages(pages_of(views), output)
     if len(files) > 1:
@@ -170,10 +166,10 @@ def grid(
     from .grid import draw_grid, panels_of, size_inches
 
     selection = TraceSelection(labels_csv, where, traces, seed)
-    chosen = panels_of(triggers, data, selection, panels, _report)
+    chosen = panels_of(triggers, data, selection, panels, report_line)
     check_labels(data, [panel.trace for panel in chosen], labels_csv)
     for line in remarks_of(panel.trace for panel in chosen):
-        _report(line)
+        report_line(line)
     present(size_inches(len(chosen)), partial(draw_grid, panels=chosen), output)
 
 

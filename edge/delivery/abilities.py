@@ -20,7 +20,7 @@ NO_LIMIT_BYTES = 268_435_460
 REMEMBERED_SECONDS = 3600.0
 """A feature that the broker refused is tried again with the first connection after this long."""
 RETAIN, QOS, VERSION, CLIENT_ID = "retain", "qos", "version", "client id"
-KEEP_ALIVE = "keep alive"
+KEEP_ALIVE, SUBSCRIPTION = "keep alive", "subscription"
 SHORT_KEEP_ALIVE_SECONDS = 10
 """Keep alive that every broker accepts."""
 BY_CODE = {
@@ -48,13 +48,11 @@ class Abilities:
     Attributes:
         max_packet_bytes: Longest packet that the broker accepts.
         window: Messages that may be in flight.
-        subscribes: Whether to subscribe, where the settings demand it.
     """
 
     def __init__(self, settings: MqttSettings) -> None:
         self.max_packet_bytes = NO_LIMIT_BYTES
         self.window = WINDOW_MESSAGES
-        self.subscribes = True
         self._settings = settings
         self._refused: dict[str, float] = {}
         self._stated: set[str] = set()
@@ -93,17 +91,26 @@ class Abilities:
         longest = self._settings.keepalive_seconds
         return longest if self._has(KEEP_ALIVE) else min(longest, SHORT_KEEP_ALIVE_SECONDS)
 
+    @property
+    def subscribes(self) -> bool:
+        """Whether to subscribe, where the settings demand it."""
+        return self._has(SUBSCRIPTION)
+
+    def stop_subscribing(self) -> None:
+        """Note that what the broker sends on the subscription ends connections."""
+        self._refused[SUBSCRIPTION] = time.monotonic()
+
     def connecting(self) -> None:
         """Forget what an earlier connection stated, and what was refused long ago."""
         now = time.monotonic()
         self._stated.clear()
-        had = len(self._refused)
         self.max_packet_bytes, self.window = NO_LIMIT_BYTES, WINDOW_MESSAGES
-        self._refused = {
-            name: when for name, when in self._refused.items() if now - when < REMEMBERED_SECONDS
-        }
-        if len(self._refused) < had:
-            self._step, self._closed, self._proved = 0, 0, False
+        old = {name for name, when in self._refused.items() if now - when >= REMEMBERED_SECONDS}
+        if old & {RETAIN, QOS}:  # what was found out of both is found out anew
+            old |= {RETAIN, QOS}
+            self._step, self._closed, self._proved, self._qos_refusals = 0, 0, False, 0
+        for name in old:
+            self._refused.pop(name, None)
 
     def accepted(self, properties: Any) -> None:
         """Read the properties of CONNACK; a value that MQTT does not allow is ignored.

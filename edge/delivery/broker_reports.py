@@ -117,8 +117,8 @@ class BrokerReports:
             text = f"it ends the connection at {which} on {held.topic}, left out for a while"
             self._notices.change(held.topic, self._about(f"{text}; {AT_A_MESSAGE_REMEDY}"))
         if link.incoming.is_dropping and self._listen_topic and self._abilities.subscribes:
-            self._abilities.subscribes = False
-            text = f"a message on {self._listen_topic} is too long; the node subscribes no longer"
+            self._abilities.stop_subscribing()
+            text = f"a message on {self._listen_topic} is too long; not subscribed to for an hour"
             self._notices.change("incoming", self._about(f"{text}; clear what is retained there"))
         reason = self.endings.explain(ending)
         return f"{reason}; events are kept and the connection is tried again"

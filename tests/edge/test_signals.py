@@ -137,7 +137,7 @@ def test_an_interruption_in_a_destructor_is_not_lost(capfd):
 
 def test_an_interruption_that_a_library_swallows_is_repeated(monkeypatch, capfd):
     """Bare `except:` clauses and C code drop it; training went on to its first weights so."""
-    monkeypatch.setattr(ending, "SWALLOWED_SECONDS", 0.1)
+    monkeypatch.setattr(ending, "SWALLOWED_SECONDS", 0.5)
     swallowed = 0
     with pytest.raises(Stopped) as caught, stopped_by_signals():
         while True:

@@ -190,7 +190,7 @@ def play_while_read(player: Sensor, looks: int) -> int:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_replay_waits_for_a_node_that_does_not_read(seed):
-    """However often it looks, what a stopped node has not read is as short as the account says.
+    """However often it looks, what a stopped node has not read is as short as the account has it.
 
     A node that is killed then has lost no more than that, and what it took with its last read.
     """

@@ -3,7 +3,9 @@
 import threading
 
 import pytest
+from eqedge.edge.delivery import abilities
 from eqedge.edge.delivery.mqtt import Mqtt
+from eqedge.edge.delivery.reasons import QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED
 
 from tests.support.broker import Broker, wait_until
 from tests.support.delivery import event, ids, running, settings_for
@@ -35,20 +37,20 @@ def deliver(node, received, numbers):
 
 @PROTOCOLS
 @pytest.mark.parametrize(
-    ("config", "says", "tries"),
+    ("config", "limit", "tries"),
     [
         ("retain_available false", "it takes no retained messages", 4),
         ("max_qos 0", "it takes QoS 0 only: delivery is not confirmed", 5),
         ("max_qos 0\nretain_available false", "it takes QoS 0 only", 6),
     ],
 )
-def test_without_retain_or_qos_all_events_arrive(tmp_path, logged, config, says, tries, protocol):
+def test_without_retain_or_qos_all_events_arrive(tmp_path, logged, config, limit, tries, protocol):
     """Connected after a few attempts, and not again; named once in the log, and in the health."""
     with Broker(tmp_path, config=config) as broker, broker.listen("eqedge/#") as received:
         with running(settings_for(broker, protocol=protocol)) as node:
             deliver(node, received, range(40))
             wait_until(lambda: len(node.spool) == 0)
-            assert says in node.sink.counts.limits and len(logged(says)) == 1
+            assert limit in node.sink.counts.limits and len(logged(limit)) == 1
             assert node.sink.counts.connects == 1 and node.sink.counts.failures <= tries
             wait_until(lambda: node.sink.counts.delivered == 40)
             wait_until(lambda: node.sink.counts.unconfirmed == (40 if "qos" in config else 0))
@@ -418,3 +420,20 @@ def test_a_client_id_or_keep_alive_that_the_broker_rejects_is_left_out(needs, pr
         assert ("no hyphens in client ids" in limits) == (needs != "short keep alive")
         is_short = needs != "other client id" and protocol != "5"
         assert ("a keep alive of 10 s" in limits) == is_short
+
+
+def test_what_was_found_out_is_found_out_anew_after_its_time(monkeypatch):
+    """One refusal of QoS 1 is no proof, also after two of an hour ago."""
+    monkeypatch.setattr(abilities, "REMEMBERED_SECONDS", 3600.0)
+    known = abilities.Abilities(settings_for(1883))
+    for _ in range(2):
+        known.refused(QOS_NOT_SUPPORTED)
+    known.refused(RETAIN_NOT_SUPPORTED)
+    known.stop_subscribing()
+    known.connecting()
+    assert (known.qos, known.retain, known.subscribes) == (0, False, False)
+    monkeypatch.setattr(abilities, "REMEMBERED_SECONDS", 0.0)
+    known.connecting()
+    assert (known.qos, known.retain, known.subscribes) == (1, True, True)
+    known.refused(QOS_NOT_SUPPORTED)
+    assert known.qos == 1

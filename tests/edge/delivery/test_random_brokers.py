@@ -132,7 +132,9 @@ class Random:
                 first = self._random.choice([0x32, 0x34, 0x3B])
                 peer.send(frame(first, text("homeassistant/status") + b"\x00\x07\x00online"))
             elif self._confirms:
-                peer.send(frame(PUBACK << 4, self._random.randbytes(2)) + b"\xc0\x00\xd0\x00")
+                # a number that the node never comes to
+                other = self._random.randrange(0x8000, 0x10000).to_bytes(2, "big")
+                peer.send(frame(PUBACK << 4, other) + b"\xc0\x00\xd0\x00")
             honest(peer, packet)
 
 
