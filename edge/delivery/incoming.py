@@ -92,7 +92,7 @@ class Incoming:
             del body[2:]
             packet["remaining_length"] = 2
         elif kind == PUBLISH and packet["command"] & QOS_2:
-            # The node asked for QoS 0. The library would keep it until the broker releases it.
+            # The node subscribed with QoS 0. The library would keep it until it is released.
             packet["command"] &= ~QOS_2
             at = 2 + int.from_bytes(body[:2], "big")
             del body[at : at + 2]

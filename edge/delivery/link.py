@@ -232,10 +232,10 @@ class BrokerLink:
             return
         self.accepted = True
         self.abilities.accepted(properties)
-        # A server may ask for more frequent pings. Rarer ones, or none, would hide a dead line.
+        # A server may demand more frequent pings. Rarer ones, or none, would hide a dead line.
         own = self.abilities.keepalive_seconds
-        asked = getattr(properties, "ServerKeepAlive", 0) or own
-        setattr(client, "_keepalive", min(asked, own))  # noqa: B010
+        demanded = getattr(properties, "ServerKeepAlive", 0) or own
+        setattr(client, "_keepalive", min(demanded, own))  # noqa: B010
 
     def _on_disconnect(
         self,

@@ -55,7 +55,7 @@ class Session:
         notices: Where troubles are logged.
         synchronised: Whether the host knows UTC.
         suspects: Messages at which connections ended.
-        spool_first: Send what the node has to say of itself after the spool.
+        spool_first: Send the messages about the node itself after the spool.
 
     Attributes:
         delivered: Messages of the spool that left it over this connection.

@@ -30,7 +30,6 @@ class Progress:
         output: Every sink last proved that it is not stuck. A sink on a full disk or without a
             broker is not stuck: it accepts messages and keeps them.
         refused: The sensor last sent what the node leaves out, for a reason that it names.
-        refused: The sensor last sent what the node leaves out for a reason that it names.
     """
 
     samples: float
